@@ -1,0 +1,1 @@
+"""gpu-autoscaler: the right number of rented GPU machines behind a Redis job queue."""

@@ -1,0 +1,111 @@
+"""Decisions, the commands that follow from them, and what came of those."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from autoscaler.core.market import Offer
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One rule's word on a decision."""
+
+    rule: str
+    """Who speaks, a stable name: `thresholds.rent`, `limits`, `budget`, `unknown` …"""
+    text: str
+    """What and why, with the numbers, in words for people."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Decision:
+    """How many machines a pool should have, and why."""
+
+    hot: int
+    """Machines wanted running, those on their way included."""
+    warm: int
+    """Stopped machines to keep, at most."""
+    why: tuple[Reason, ...] = ()
+    """What led here, in order; each clamp and veto adds its own."""
+    why_not: tuple[Reason, ...] = ()
+    """What was considered and not done, and what stopped it."""
+    hold_down: bool = False
+    """Nothing may be drained or released on this decision."""
+    hold_up: bool = False
+    """Nothing may be rented or resumed on this decision."""
+
+    def because(self, rule: str, text: str, *, hot: int | None = None, warm: int | None = None) -> Decision:
+        """This decision changed by a rule that says why."""
+        return replace(
+            self,
+            hot=self.hot if hot is None else hot,
+            warm=self.warm if warm is None else warm,
+            why=(*self.why, Reason(rule, text)),
+        )
+
+    def but_not(self, rule: str, text: str) -> Decision:
+        """This decision with one more thing that was not done."""
+        return replace(self, why_not=(*self.why_not, Reason(rule, text)))
+
+
+class Action(StrEnum):
+    """What can be done to a machine."""
+
+    RENT = "rent"
+    RESUME = "resume"
+    DRAIN = "drain"
+    UNDRAIN = "undrain"
+    """Take the drain mark away: it is wanted again."""
+    STOP = "stop"
+    RELEASE = "release"
+    SET_BID = "set_bid"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Command:
+    """One thing to do."""
+
+    action: Action
+    pool: str
+    reason: str
+    instance: str | None = None
+    """Record the command is about; None for `rent`."""
+    placement: str | None = None
+    """Of a `rent`."""
+    offer: Offer | None = None
+    """Of a `rent`: what to rent."""
+
+
+class Result(StrEnum):
+    """How a provider call ended."""
+
+    OK = "ok"
+    NO_CAPACITY = "no_capacity"
+    RATE_LIMITED = "rate_limited"
+    AUTH_FAILED = "auth_failed"
+    INSUFFICIENT_FUNDS = "insufficient_funds"
+    NOT_FOUND = "not_found"
+    REJECTED = "rejected"
+    TRANSIENT = "transient"
+    UNCLEAR = "unclear"
+    PARTIAL = "partial"
+    NOT_SENT = "not_sent"
+    """The lease or the store was lost before the call: nothing was sent."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Outcome:
+    """What came of a command."""
+
+    action: Action
+    instance: str
+    result: Result
+    started_at: float
+    ended_at: float
+    detail: str = ""
+    provider_id: str | None = None
+    """Of a `rent` that was accepted."""
+    stray_ids: tuple[str, ...] = field(default=())
+    """Machines a failed `rent` left behind; they bill."""
+    retry_after_s: float | None = None

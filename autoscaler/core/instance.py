@@ -1,0 +1,101 @@
+"""The record of one rented machine, and the one way to change its phase."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from autoscaler.core import lifecycle
+from autoscaler.core.lifecycle import Phase
+from autoscaler.core.spec import Buy
+
+RECORD_VERSION = 1
+"""Version of the stored form; it rises when an older program could not read it."""
+
+_LABEL_PREFIX = "autoscaler"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Instance:
+    """One rented machine. In a phase that waits for the provider, the record is the intent."""
+
+    id: str
+    """Our own token, unique for ever; it is in the machine's label from the create call on."""
+    pool: str
+    placement: str
+    provider: str
+    phase: Phase
+    phase_since: float
+    """Epoch seconds."""
+    created_at: float
+    provider_id: str | None = None
+    gpu: str = ""
+    region: str = ""
+    host: str = ""
+    buy: Buy = "on_demand"
+    slots: int = 1
+    usd_per_hour: float = 0.0
+    """Upper bound of the price while running, disk included."""
+    disk_usd_per_hour: float = 0.0
+    """Price while stopped."""
+    burn_usd_per_hour: float = 0.0
+    """What it costs at this moment, by the last listing; the upper bound where unseen."""
+    usd_spent: float = 0.0
+    """Cost up to `booked_at`."""
+    booked_at: float = 0.0
+    address: str | None = None
+    called_at: float = 0.0
+    """When the last call about it ended; a listing asked for before says nothing of its effect."""
+    attempts: int = 0
+    """Calls made for the present phase."""
+    retry_at: float = 0.0
+    """Not before this may the present phase's call be repeated."""
+    seen_at: float = 0.0
+    """When a listing last showed it."""
+    absences: int = 0
+    """Complete listings in a row that did not show it."""
+    refusals: int = 0
+    """Resumes refused in a row."""
+    resumed: bool = False
+    """It boots out of WARM rather than out of COLD."""
+    adopted: bool = False
+    """It was found by its label, without a record."""
+    alarmed: bool = False
+    """The alarm of the present phase's deadline was raised."""
+    reason: str = ""
+    """Why it is in its phase, in words for people."""
+    version: int = 0
+    """Rises with every change that is stored."""
+
+    def moved(self, phase: Phase, now: float, reason: str, **changes: Any) -> Instance:
+        """This record in another phase, its cost booked up to now.
+
+        Raises:
+            InvalidTransition: the table does not allow it.
+        """
+        lifecycle.check(self.phase, phase)
+        fresh: dict[str, Any] = {"attempts": 0, "retry_at": 0.0, "absences": 0, "alarmed": False}
+        return replace(
+            self.booked(now), **(fresh | {"phase": phase, "phase_since": now, "reason": reason} | changes)
+        )
+
+    def booked(self, now: float) -> Instance:
+        """This record with its cost up to now."""
+        return replace(self, usd_spent=self.cost_usd(now), booked_at=now)
+
+    def cost_usd(self, now: float) -> float:
+        """What this machine has cost up to now, in USD."""
+        return self.usd_spent + self.burn_usd_per_hour * max(0.0, now - self.booked_at) / 3600.0
+
+
+def make_label(fleet: str, pool: str, token: str) -> str:
+    """The label a machine carries at its provider, from the create call on."""
+    return f"{_LABEL_PREFIX}.{fleet}.{pool}.{token}"
+
+
+def parse_label(label: str, fleet: str) -> tuple[str, str] | None:
+    """Pool and token of a label of ours, or None for a machine that is not ours."""
+    parts = label.split(".")
+    if len(parts) == 4 and parts[0] == _LABEL_PREFIX and parts[1] == fleet and parts[2] and parts[3]:
+        return parts[2], parts[3]
+    return None

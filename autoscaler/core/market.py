@@ -1,0 +1,81 @@
+"""What providers offer and list, in one vocabulary for all of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from autoscaler.core.spec import Buy
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Offer:
+    """One concrete thing a provider will rent now."""
+
+    provider: str
+    offer_id: str
+    gpu: str
+    region: str
+    host: str
+    """The physical machine, so that a bad one can be avoided."""
+    buy: Buy
+    usd_per_hour: float
+    """Price while running, disk included; for spot the bid that would be placed."""
+    disk_usd_per_hour: float
+    """Price while stopped."""
+    reliability: float = 1.0
+    """The provider's own figure, 0 to 1."""
+
+
+class Status(StrEnum):
+    """What a provider says of a machine, reduced to what changes our behaviour."""
+
+    STARTING = "starting"
+    """Being made or started: image pull, container start."""
+    RUNNING = "running"
+    STOPPED = "stopped"
+    QUEUED = "queued"
+    """Stopped, with a start ordered that waits for a GPU: it may bill at any time."""
+    FAILED = "failed"
+    """It will not run without a new machine: crash loop, bad image, broken host."""
+    OFFLINE = "offline"
+    """Its host is not answering."""
+    UNKNOWN = "unknown"
+    """A word of the provider that we do not know: wait, with a deadline."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Remote:
+    """A machine as its provider lists it."""
+
+    provider_id: str
+    label: str
+    """Our label, or anything at all for a machine that is not ours."""
+    status: Status
+    gpu: str = ""
+    gpu_count: int = 1
+    """0 after a start without a GPU."""
+    region: str = ""
+    host: str = ""
+    buy: Buy = "on_demand"
+    usd_per_hour: float = 0.0
+    """Price while running, disk included."""
+    disk_usd_per_hour: float = 0.0
+    """Price while stopped."""
+    burn_usd_per_hour: float = 0.0
+    """What it costs at this moment."""
+    address: str | None = None
+    """`host:port` or `host` where the machine's services answer."""
+    busy_slots: int | None = None
+    """Slots at work where the provider itself knows; the clouds do not."""
+    detail: str = ""
+    """The provider's own words, for people."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """All machines of an account. Complete, or it would have been an error."""
+
+    asked_at: float
+    """Epoch seconds when the request was sent: it says nothing about what was done later."""
+    machines: tuple[Remote, ...]

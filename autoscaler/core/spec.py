@@ -1,0 +1,141 @@
+"""What a user asks for: tiers, machine, placements, limits. Each field's docstring is its reference.
+
+Every settings type of the project is a frozen dataclass like these; ``autoscaler.config`` reads YAML into them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from autoscaler.core.units import Count, Name, Seconds, Span
+
+SETTINGS: dict[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True}
+"""How a settings dataclass is read: unknown keys are errors, attribute docstrings are its documentation."""
+
+Buy = Literal["on_demand", "spot"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Tier:
+    """A class of jobs with a wait target."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
+
+    name: Name
+    """What the tier is called in metrics and messages."""
+    wait_target: Seconds = 120.0
+    """The longest a job of this tier should wait before it starts."""
+    refuse_above: Seconds | None = None
+    """Publish `reject` for this tier's new jobs while the expected wait exceeds this; never when absent."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MachineSpec:
+    """The machine a pool needs."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
+
+    image: str
+    """Container image with the worker in it."""
+    gpus: tuple[str, ...]
+    """GPU types that will do, best first, as the providers name them, e.g. `RTX 4090`."""
+    disk_gb: float = 40.0
+    """Disk to rent; it is billed while the machine is stopped, too."""
+    slots: int = 1
+    """Jobs that one machine works on at the same time."""
+    ready: str = "running"
+    """When a machine counts as HOT: `running` (the provider says so), `heartbeat` (its worker beats),
+    `http :PORT/PATH` (answers 200) or `tcp :PORT` (accepts a connection)."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Environment of the container. AUTOSCALER_INSTANCE and AUTOSCALER_FLEET are added to it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Placement:
+    """Where a pool may rent. Placements are listed in order of preference."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
+
+    provider: Name
+    """One of the keys under `providers`."""
+    max_usd_per_hour: float
+    """The most to pay for one running machine, disk included."""
+    buy: Buy = "on_demand"
+    """`spot` is cheaper and may be interrupted at any time."""
+    regions: tuple[str, ...] = ()
+    """Regions that will do; any when empty."""
+    gpus: tuple[str, ...] = ()
+    """GPU types to rent here; those of the machine when empty."""
+    cloud: Literal["secure", "community"] | None = None
+    """RunPod's two clouds; either when absent."""
+    name: Name | None = None
+    """What the placement is called in messages; provider and way of buying when absent."""
+
+    @property
+    def label(self) -> str:
+        """The name by which records and metrics refer to this placement."""
+        return self.name or f"{self.provider}-{self.buy.replace('_', '-')}"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class DayBudget:
+    """What one day may cost."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
+
+    warn: float = 20.0
+    """USD a day (UTC) above which a warning is raised."""
+    stop: float = 30.0
+    """USD a day (UTC) that is never exceeded by machines above the floor of `hot`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What a pool may never leave."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
+
+    hot: Count = Span(1, 4)
+    """Running machines, fewest and most."""
+    warm: Count = Span(0, 2)
+    """Stopped machines kept for a quick resume, fewest and most."""
+    usd_per_day: DayBudget = DayBudget()
+    """What one day may cost."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Deadlines:
+    """How long a machine may stay in each phase that waits; then the phase's escalation follows."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
+
+    planned: Seconds = 120.0
+    """A provider's answer to `rent`; then the outcome counts as unclear and the token is looked for."""
+    renting: Seconds = 600.0
+    """A rented machine's appearance in the provider's listing; then it is released."""
+    booting: Seconds = 75 * 60.0
+    """Image pull and model load, up to readiness; then the machine is released."""
+    draining: Seconds = 30 * 60.0
+    """The end of the last job after the drain mark; then an alarm is raised. Work is never cut off."""
+    stopping: Seconds = 600.0
+    """A stop; then the machine is released instead."""
+    resuming: Seconds = 600.0
+    """A resume; then the order is cancelled and the machine goes back to WARM, or is dropped."""
+    releasing: Seconds = 600.0
+    """The proof that a machine is gone; then an alarm is raised, and releasing goes on."""
+    lost: Seconds = 600.0
+    """The return of a machine that the provider no longer lists; then it is released."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pool:
+    """One workload: tiers, machine, placements and limits, as the core sees it."""
+
+    name: str
+    tiers: tuple[Tier, ...]
+    machine: MachineSpec
+    placements: tuple[Placement, ...]
+    limits: Limits = Limits()
+    deadlines: Deadlines = Deadlines()

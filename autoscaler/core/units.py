@@ -1,0 +1,111 @@
+"""The units a settings file is written in: durations as ``30s``, counts as ``1..6``, names.
+
+Inside, a duration is a ``float`` of seconds and a price a ``float`` of USD per hour.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+_SECONDS_PER = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+_NAME = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,22}[a-z0-9])?")
+
+
+def parse_duration(text: object) -> float:
+    """Seconds of a duration such as ``90s``, ``2m``, ``1h30m`` or ``24h``.
+
+    Raises:
+        ValueError: the text is no duration; a bare number has no unit and is refused.
+    """
+    if isinstance(text, str):
+        parts = _PART.findall(text)
+        if parts and "".join(number + unit for number, unit in parts) == text.replace(" ", ""):
+            return sum(float(number) * _SECONDS_PER[unit] for number, unit in parts)
+    raise ValueError("expected a duration with its unit, such as 30s, 2m or 24h")
+
+
+def format_duration(seconds: float) -> str:
+    """A duration as a person would say it: ``45s``, ``2m 30s``, ``1h 05m``, ``3d 4h``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole}s"
+    if whole < 3600:
+        minutes, rest = divmod(whole, 60)
+        return f"{minutes}m {rest:02}s" if rest else f"{minutes}m"
+    if whole < 86400:
+        hours, rest = divmod(whole // 60, 60)
+        return f"{hours}h {rest:02}m" if rest else f"{hours}h"
+    days, rest = divmod(whole // 3600, 24)
+    return f"{days}d {rest}h" if rest else f"{days}d"
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A lower and an upper bound on a number of machines, both included; written ``1..6``."""
+
+    low: int
+    high: int
+
+    def clamp(self, value: int) -> int:
+        """The number nearest to ``value`` that lies within the bounds."""
+        return max(self.low, min(self.high, value))
+
+    def __str__(self) -> str:
+        return f"{self.low}..{self.high}"
+
+
+def parse_span(value: object) -> Span:
+    """A span written ``1..6``, or ``3`` for exactly three.
+
+    Raises:
+        ValueError: not of that form, negative, or the lower bound exceeds the upper.
+    """
+    if isinstance(value, Span):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = f"{value}..{value}"
+    match = re.fullmatch(r"(\d+)\.\.(\d+)", value.replace(" ", "")) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("expected a range such as 1..6, or one number for exactly that many")
+    low, high = int(match[1]), int(match[2])
+    if low > high:
+        raise ValueError(f"the lower bound {low} exceeds the upper bound {high}; expected LOW..HIGH such as 1..6")
+    return Span(low, high)
+
+
+def parse_name(value: object) -> str:
+    """A name fit for a machine's label: lower case letters, digits and dashes, at most 24 characters.
+
+    Raises:
+        ValueError: anything else.
+    """
+    if isinstance(value, str) and _NAME.fullmatch(value):
+        return value
+    raise ValueError("expected a name of lower case letters, digits and dashes, at most 24 characters")
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Says how a setting is written in a file.
+
+    The two dunder methods are what pydantic asks of an annotation; they build plain dictionaries, so that the core
+    needs no pydantic.
+    """
+
+    parse: Callable[[object], Any]
+    example: str
+
+    def __get_pydantic_core_schema__(self, _source: object, _handler: object) -> dict[str, Any]:
+        return {"type": "function-plain", "function": {"type": "no-info", "function": self.parse}}
+
+    def __get_pydantic_json_schema__(self, _schema: object, _handler: object) -> dict[str, Any]:
+        return {"type": ["string", "integer"], "examples": [self.example]}
+
+
+Seconds = Annotated[float, Written(parse_duration, "30s")]
+Count = Annotated[Span, Written(parse_span, "1..6")]
+Name = Annotated[str, Written(parse_name, "images")]

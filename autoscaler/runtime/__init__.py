@@ -1,0 +1,1 @@
+"""The shell: clock, loop, observation, execution, supervision. Knows no concrete adapter."""

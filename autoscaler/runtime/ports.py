@@ -1,0 +1,157 @@
+"""What the shell needs from outside, as protocols. Concrete adapters are named in ``autoscaler.app`` only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from autoscaler.core.demand import Demand, Unknown
+from autoscaler.core.instance import Instance
+from autoscaler.core.journal import Entry
+
+
+class Clock(Protocol):
+    """The only source of time."""
+
+    def now(self) -> float:
+        """Epoch seconds."""
+        ...
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait for that much of this clock's time."""
+        ...
+
+
+class Entropy(Protocol):
+    """The only source of randomness."""
+
+    def token(self) -> str:
+        """A name for a new machine: 10 lower case letters and digits, never given twice."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Heartbeat:
+    """What a worker last said of its machine."""
+
+    busy: int
+    """Slots at work."""
+    slots: int | None = None
+    stamp: str = ""
+    """Any value that changes with each beat; compared, never read as a time."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Control:
+    """What the store says each tick."""
+
+    leads: bool
+    """This daemon holds the lease."""
+    paused: bool = False
+    paused_by: str = ""
+    heartbeats: Mapping[str, Heartbeat] = field(default_factory=dict)
+    """By instance id."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Saved:
+    """All that the store knows when a daemon takes the lead."""
+
+    instances: tuple[Instance, ...] = ()
+    documents: Mapping[str, str] = field(default_factory=dict)
+    """JSON by name: learned times, policy states."""
+    ledger: Mapping[str, str] = field(default_factory=dict)
+    """JSON by UTC day, `2026-11-21`."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Changes:
+    """What one tick writes, in one fenced step: all of it or nothing."""
+
+    instances: tuple[Instance, ...] = ()
+    """New or changed records. Endpoints and drain marks follow from their phases."""
+    forgotten: tuple[str, ...] = ()
+    """Ids of tombstones whose time is over."""
+    journal: tuple[Entry, ...] = ()
+    documents: Mapping[str, str] = field(default_factory=dict)
+    ledger: Mapping[str, str] = field(default_factory=dict)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to write."""
+        return bool(self.instances or self.forgotten or self.journal or self.documents or self.ledger)
+
+    def then(self, later: Changes) -> Changes:
+        """These changes followed by later ones, as one."""
+        merged = {record.id: record for record in (*self.instances, *later.instances)}
+        return Changes(
+            instances=tuple(merged.values()),
+            forgotten=(*self.forgotten, *later.forgotten),
+            journal=(*self.journal, *later.journal),
+            documents={**self.documents, **later.documents},
+            ledger={**self.ledger, **later.ledger},
+        )
+
+
+class Store(Protocol):
+    """Fleet records, lease, journal and ledger of one fleet.
+
+    One daemon leads. `read` takes or renews the lease; `commit` writes only while this daemon holds it, checked in the
+    same step (the fencing number). Every method raises `StoreUnavailable` when the store does not answer.
+    """
+
+    def may_act(self) -> bool:
+        """Whether the lease is certainly still ours, by our own clock; asked before each provider call."""
+        ...
+
+    async def read(self) -> Control:
+        """One round trip: take or renew the lease, read settings and heartbeats."""
+        ...
+
+    async def load(self) -> Saved:
+        """All records, when the lead was taken.
+
+        Raises:
+            NewerRecords: a newer program wrote them.
+        """
+        ...
+
+    async def commit(self, changes: Changes) -> None:
+        """Write all of it or nothing.
+
+        Raises:
+            LeaseLost: another daemon leads; nothing was written.
+        """
+        ...
+
+    async def journal(self, count: int) -> Sequence[Entry]:
+        """The newest entries, newest first."""
+        ...
+
+    async def set_paused(self, paused: bool, *, by: str) -> None:
+        """An operator's word; it needs no lease."""
+        ...
+
+    async def resign(self) -> None:
+        """Give the lease back, if it is ours."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of connections."""
+        ...
+
+
+class DemandSource(Protocol):
+    """Reads the queues of all pools at once."""
+
+    async def read(self, now: float) -> Mapping[str, Demand | Unknown]:
+        """What each pool's queue holds. A queue that cannot be read is Unknown; the others are not affected."""
+        ...
+
+
+class ReadinessProbe(Protocol):
+    """Asks machines whether their service answers."""
+
+    async def ready(self, instance: Instance, check: str) -> bool:
+        """Whether `http :PORT/PATH` or `tcp :PORT` answers at the machine's address. Never raises."""
+        ...

@@ -1,0 +1,1 @@
+"""Simulated work for rehearsals and the demo."""

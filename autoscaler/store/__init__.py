@@ -1,0 +1,1 @@
+"""Fleet records, intents, lease and journal, in Redis and in memory."""

@@ -1,0 +1,1 @@
+"""Pure policies: what turns a snapshot into the number of machines wanted."""

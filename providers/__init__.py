@@ -1,0 +1,1 @@
+"""Provider adapters: what rents, resumes, stops and releases machines."""
