@@ -42,6 +42,7 @@ class RedisLink:
             retry=Retry(NoBackoff(), 1),
             client_name="autoscaler",
         )
+        self._redis.response_callbacks.clear()  # replies as they came: each reader parses its own
         self._waiting: list[tuple[Sequence[Command], asyncio.Future[list[Reply]]]] = []
         self._sending: set[asyncio.Task[None]] = set()
         self.round_trips = 0
