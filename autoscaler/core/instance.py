@@ -75,9 +75,7 @@ class Instance:
         """
         lifecycle.check(self.phase, phase)
         fresh: dict[str, Any] = {"attempts": 0, "retry_at": 0.0, "absences": 0, "alarmed": False}
-        return replace(
-            self.booked(now), **(fresh | {"phase": phase, "phase_since": now, "reason": reason} | changes)
-        )
+        return replace(self.booked(now), **(fresh | {"phase": phase, "phase_since": now, "reason": reason} | changes))
 
     def booked(self, now: float) -> Instance:
         """This record with its cost up to now."""
