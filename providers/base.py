@@ -3,10 +3,10 @@
 An adapter translates; it does not decide. It holds no sleep, no retry, no metrics, no dry run: those are wrappers and
 the loop. Raw JSON keys and status words of a cloud live in its ``wire.py`` and nowhere else.
 
-* **Errors** are those of :mod:`autoscaler.core.errors` and say what to do next. Whatever does not certainly mean "nothing
-  happened" is :class:`~autoscaler.core.errors.UnclearOutcome`: a time-out, a reset, a 5xx, an empty body.
-* **Nothing is idempotent.** No cloud has an idempotency key, so `rent` puts the label, which holds a token unique to the
-  call, into the create request itself. After an unclear outcome the caller looks for the label in the listing.
+* **Errors** are those of :mod:`autoscaler.core.errors` and say what to do next. Whatever does not certainly mean
+  "nothing happened" is :class:`~autoscaler.core.errors.UnclearOutcome`: a time-out, a reset, a 5xx, an empty body.
+* **Nothing is idempotent.** No cloud has an idempotency key, so `rent` puts the label, which holds a token unique to
+  the call, into the create request itself. After an unclear outcome the caller looks for the label in the listing.
 * **Listings are complete or an error.** A page that failed, a body that broke off, a row without an id: raise.
 * **A call returns when the provider has accepted or refused.** It does not wait for the effect; the listing shows it.
 * **Cancellation** may come at any await; an adapter leaves no session broken behind.

@@ -1,0 +1,41 @@
+"""The clocks: the only place that reads time or sleeps."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+
+class SystemClock:
+    """Wall time."""
+
+    def now(self) -> float:
+        """Epoch seconds."""
+        return time.time()  # noqa: TID251 - this is the clock
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that many seconds."""
+        await asyncio.sleep(seconds)  # noqa: TID251 - this is the clock
+
+
+class LoopClock:
+    """Time counted by the event loop: `speed` times as fast, or virtual when the loop's own time is.
+
+    It starts at `epoch` when it is first asked.
+    """
+
+    def __init__(self, *, epoch: float, speed: float = 1.0) -> None:
+        self._epoch = epoch
+        self._speed = speed
+        self._started: float | None = None
+
+    def now(self) -> float:
+        """Epoch seconds of this clock."""
+        loop_time = asyncio.get_running_loop().time()
+        if self._started is None:
+            self._started = loop_time
+        return self._epoch + (loop_time - self._started) * self._speed
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait that many seconds of this clock."""
+        await asyncio.sleep(seconds / self._speed)  # noqa: TID251 - this is the clock
