@@ -11,7 +11,7 @@ class Entropy:
     """Tokens for new machines: from the system, or the same ones again for the same seed."""
 
     def __init__(self, seed: int | None = None) -> None:
-        self._random = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311, TID251
+        self._random = random.SystemRandom() if seed is None else random.Random(seed)  # noqa: S311
 
     def token(self) -> str:
         """Ten letters and digits; 31^10 of them make a repetition as good as impossible."""
@@ -20,4 +20,4 @@ class Entropy:
 
 def seeded(seed: int) -> random.Random:
     """A generator whose draws are the same for the same seed."""
-    return random.Random(seed)  # noqa: S311, TID251 - simulation, not security
+    return random.Random(seed)  # noqa: S311 - simulation, not security
