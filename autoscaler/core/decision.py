@@ -26,6 +26,8 @@ class Decision:
     """Machines wanted running, those on their way included."""
     warm: int
     """Stopped machines to keep, at most."""
+    ceiling: int = 0
+    """Machines that may run at the same time for any reason; the guards set it."""
     why: tuple[Reason, ...] = ()
     """What led here, in order; each clamp and veto adds its own."""
     why_not: tuple[Reason, ...] = ()

@@ -44,16 +44,16 @@ class Instance:
     """Cost up to `booked_at`."""
     booked_at: float = 0.0
     address: str | None = None
+    ordered_at: float = 0.0
+    """When it was last rented or resumed, to learn how long that takes."""
     called_at: float = 0.0
     """When the last call about it ended; a listing asked for before says nothing of its effect."""
     attempts: int = 0
     """Calls made for the present phase."""
-    retry_at: float = 0.0
-    """Not before this may the present phase's call be repeated."""
-    seen_at: float = 0.0
-    """When a listing last showed it."""
-    absences: int = 0
-    """Complete listings in a row that did not show it."""
+    retry_at: float | None = 0.0
+    """Not before this may the present phase's call be made; None when it is not to be repeated."""
+    absent_since: float | None = None
+    """When the first of the complete listings was asked for that did not show it."""
     refusals: int = 0
     """Resumes refused in a row."""
     resumed: bool = False
@@ -74,7 +74,7 @@ class Instance:
             InvalidTransition: the table does not allow it.
         """
         lifecycle.check(self.phase, phase)
-        fresh: dict[str, Any] = {"attempts": 0, "retry_at": 0.0, "absences": 0, "alarmed": False}
+        fresh: dict[str, Any] = {"attempts": 0, "retry_at": 0.0, "absent_since": None, "alarmed": False}
         return replace(self.booked(now), **(fresh | {"phase": phase, "phase_since": now, "reason": reason} | changes))
 
     def booked(self, now: float) -> Instance:

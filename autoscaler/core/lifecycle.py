@@ -62,8 +62,7 @@ TRANSITIONS: Mapping[Phase, frozenset[Phase]] = MappingProxyType(
         P.RENTING: frozenset(
             {
                 P.BOOTING,  # the listing shows it
-                P.WARM,  # the listing shows it, stopped: it was made without a GPU
-                P.RELEASING,  # an id was given and never listed, or nobody wants it any more
+                P.RELEASING,  # never listed, made stopped, dearer than agreed, or failed
                 P.GONE,  # the outcome was unclear, and the token is proven absent
             }
         ),

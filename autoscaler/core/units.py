@@ -109,3 +109,86 @@ class Written:
 Seconds = Annotated[float, Written(parse_duration, "30s")]
 Count = Annotated[Span, Written(parse_span, "1..6")]
 Name = Annotated[str, Written(parse_name, "images")]
+
+
+@dataclass(frozen=True, slots=True)
+class DurationRange:
+    """A shortest and a longest duration in seconds, both included; written ``30m..60m``."""
+
+    low: float
+    high: float
+
+    def at(self, fraction: float) -> float:
+        """The duration that lies at this fraction of the way: 0 is the shortest, 1 the longest."""
+        return self.low + (self.high - self.low) * fraction
+
+    def __str__(self) -> str:
+        return f"{format_duration(self.low)}..{format_duration(self.high)}"
+
+
+def parse_duration_range(value: object) -> DurationRange:
+    """A range of durations written ``30m..60m``, or ``5m`` for exactly that long.
+
+    Raises:
+        ValueError: not of that form, or the shortest exceeds the longest.
+    """
+    if isinstance(value, DurationRange):
+        return value
+    low_text, _, high_text = value.partition("..") if isinstance(value, str) else ("", "", "")
+    try:
+        low, high = parse_duration(low_text.strip()), parse_duration((high_text or low_text).strip())
+    except ValueError:
+        raise ValueError("expected a range of durations such as 30m..60m, or one duration for exactly that") from None
+    if low > high:
+        raise ValueError(f"{low_text.strip()} exceeds {high_text.strip()}; expected SHORTEST..LONGEST such as 30m..60m")
+    return DurationRange(low, high)
+
+
+SecondsRange = Annotated[DurationRange, Written(parse_duration_range, "30m..60m")]
+
+
+class Secret:
+    """A key or a password. Printed, logged or written as JSON it is ``***``; only `reveal` gives it away."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        """The secret itself, for the one call that needs it."""
+        return self._value
+
+    def __repr__(self) -> str:
+        return "***"
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and other._value == self._value
+
+    def __hash__(self) -> int:
+        return hash(self._value)
+
+    @classmethod
+    def parse(cls, value: object) -> Secret:
+        """A secret of non-empty text.
+
+        Raises:
+            ValueError: anything else. The message does not repeat it.
+        """
+        if isinstance(value, Secret):
+            return value
+        if isinstance(value, str) and value.strip():
+            return cls(value)
+        raise ValueError("expected a secret that is not empty, such as ${API_KEY}")
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, _handler: object) -> dict[str, Any]:
+        return {
+            "type": "function-plain",
+            "function": {"type": "no-info", "function": cls.parse},
+            "serialization": {"type": "to-string"},
+        }
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, _schema: object, _handler: object) -> dict[str, Any]:
+        return {"type": "string", "format": "password", "examples": ["${API_KEY}"]}

@@ -17,6 +17,10 @@ class SystemClock:
         """Wait that many seconds."""
         await asyncio.sleep(seconds)  # noqa: TID251 - this is the clock
 
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        """A limit on what is awaited inside; it raises `TimeoutError`."""
+        return asyncio.timeout(seconds)
+
 
 class LoopClock:
     """Time counted by the event loop: `speed` times as fast, or virtual when the loop's own time is.
@@ -39,3 +43,7 @@ class LoopClock:
     async def sleep(self, seconds: float) -> None:
         """Wait that many seconds of this clock."""
         await asyncio.sleep(seconds / self._speed)  # noqa: TID251 - this is the clock
+
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        """A limit in this clock's seconds on what is awaited inside; it raises `TimeoutError`."""
+        return asyncio.timeout(seconds / self._speed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -22,6 +23,10 @@ class Clock(Protocol):
         """Wait for that much of this clock's time."""
         ...
 
+    def timeout(self, seconds: float) -> asyncio.Timeout:
+        """A limit in this clock's time on what is awaited inside; it raises `TimeoutError`."""
+        ...
+
 
 class Entropy(Protocol):
     """The only source of randomness."""
@@ -37,6 +42,8 @@ class Heartbeat:
 
     busy: int
     """Slots at work."""
+    drained: bool = False
+    """The worker has seen the drain mark, pulls no more jobs, and `busy` counts what is left."""
     slots: int | None = None
     stamp: str = ""
     """Any value that changes with each beat; compared, never read as a time."""

@@ -1,0 +1,58 @@
+"""Everything one tick knows, immutable."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from autoscaler.core.demand import Demand, Unknown
+from autoscaler.core.history import PlacementHistory
+from autoscaler.core.instance import Instance
+from autoscaler.core.lifecycle import ON_THE_WAY, Phase
+from autoscaler.core.market import Offer
+from autoscaler.core.spec import Pool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolSnapshot:
+    """One pool at one tick, after its records were brought in line with the listings."""
+
+    pool: Pool
+    demand: Demand | Unknown
+    instances: tuple[Instance, ...] = ()
+    """Its machines, tombstones left out."""
+    busy: Mapping[str, int] = field(default_factory=dict)
+    """Slots at work by instance id. A machine that is not in here may hold any number of jobs; one that drains is in
+    here with 0 only when its worker confirmed that it pulls no more."""
+    offers: Mapping[str, Sequence[Offer] | Unknown] = field(default_factory=dict)
+    """By placement label."""
+    history: Mapping[str, PlacementHistory] = field(default_factory=dict)
+    """By placement label."""
+    stoppable: frozenset[str] = frozenset()
+    """Providers whose machines can be stopped and kept."""
+    spent_today_usd: float = 0.0
+    day_left_s: float = 86400.0
+    """Seconds until the budget's day (UTC) ends."""
+    paused_by: str | None = None
+    """Who paused the fleet; None when it is not paused."""
+    running_for_s: float = float("inf")
+    """Seconds since this daemon took the lead."""
+
+    def in_phase(self, *phases: Phase) -> list[Instance]:
+        """The machines in one of these phases, oldest first."""
+        return sorted((i for i in self.instances if i.phase in phases), key=lambda i: (i.created_at, i.id))
+
+    @property
+    def up(self) -> int:
+        """Machines that are HOT or will be without further orders."""
+        return sum(1 for i in self.instances if i.phase is Phase.HOT or i.phase in ON_THE_WAY)
+
+    @property
+    def on_the_way(self) -> int:
+        """Machines that will be HOT without further orders."""
+        return sum(1 for i in self.instances if i.phase in ON_THE_WAY)
+
+    def primary(self) -> Instance | None:
+        """The machine that is stopped last: the oldest HOT one."""
+        hot = self.in_phase(Phase.HOT)
+        return hot[0] if hot else None

@@ -1,0 +1,339 @@
+"""Bring records in line with what providers list. Mirrors reality and touches nothing.
+
+What counts as evidence:
+
+* A listing says nothing about a machine whose last call ended after the listing was asked for.
+* Absence counts only when complete listings, some time apart, agree on it (`ABSENCE_S`).
+* A listing that failed is no evidence at all; then only alarms may follow from a deadline.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from autoscaler.core.demand import Unknown
+from autoscaler.core.instance import Instance, parse_label
+from autoscaler.core.lifecycle import ESCALATIONS, Escalation, Phase, deadline_s
+from autoscaler.core.market import Listing, Remote, Status
+from autoscaler.core.spec import Deadlines, Pool
+from autoscaler.core.units import format_duration
+
+ABSENCE_S = 20.0
+"""Complete listings that span this long prove that a machine is not there."""
+UNCLEAR_S = 120.0
+"""After a rent without a clear answer, they must span this long: a new machine may be listed late."""
+TOMBSTONE_S = 3600.0
+"""How long the record of a machine that is gone is kept, so that a late listing is not taken for a stranger."""
+_PRICE_SLACK = 1.001  # providers round
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """What is known of the machines from outside."""
+
+    now: float
+    fleet: str
+    pools: Mapping[str, Pool]
+    listings: Mapping[str, Listing | Unknown]
+    """By provider."""
+    calling: frozenset[str] = frozenset()
+    """Ids of records with a provider call under way."""
+    ready: frozenset[str] = frozenset()
+    """Ids whose worker beats or whose service answers, since they boot."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Synced:
+    """What mirroring changed."""
+
+    changed: tuple[Instance, ...] = ()
+    forgotten: tuple[str, ...] = ()
+    """Tombstones whose time is over."""
+
+
+def sync(instances: Mapping[str, Instance], evidence: Evidence) -> Synced:
+    """Records changed by the evidence; machines of our label without a record become records."""
+    by_id, by_token = _index(evidence)
+    changed: list[Instance] = []
+    forgotten: list[str] = []
+    claimed: set[tuple[str, str]] = set()
+    for old in instances.values():
+        if old.phase is Phase.GONE and evidence.now - old.phase_since > TOMBSTONE_S:
+            forgotten.append(old.id)
+            continue
+        if old.provider_id is not None:
+            remote = by_id.get((old.provider, old.provider_id))
+        else:
+            remote = by_token.get((old.provider, old.id))
+        if remote is not None:
+            claimed.add((old.provider, remote.provider_id))
+        new = _mirror(old, remote, evidence)
+        if new is not old:
+            changed.append(new)
+    strays = [(key, remote) for key, remote in by_id.items() if key not in claimed]
+    changed += _adopt(strays, instances, evidence)
+    return Synced(changed=tuple(changed), forgotten=tuple(forgotten))
+
+
+def _index(evidence: Evidence) -> tuple[dict[tuple[str, str], Remote], dict[tuple[str, str], Remote]]:
+    """The machines of our label, by provider and id, and by provider and token."""
+    by_id: dict[tuple[str, str], Remote] = {}
+    by_token: dict[tuple[str, str], Remote] = {}
+    for provider, listing in evidence.listings.items():
+        if isinstance(listing, Unknown):
+            continue
+        for remote in listing.machines:
+            ours = parse_label(remote.label, evidence.fleet)
+            if ours is not None:
+                by_id[provider, remote.provider_id] = remote
+                by_token.setdefault((provider, ours[1]), remote)
+    return by_id, by_token
+
+
+def _mirror(old: Instance, remote: Remote | None, evidence: Evidence) -> Instance:
+    if old.id in evidence.calling:
+        return old
+    new = old
+    if old.phase is Phase.PLANNED:
+        text = "the answer to the rent call was lost: looking for its token in the listing"
+        new = old.moved(Phase.RENTING, evidence.now, text, called_at=evidence.now, burn_usd_per_hour=old.usd_per_hour)
+    if new.phase is Phase.BOOTING and new.id in evidence.ready:
+        new = _hot(new, evidence.now)
+    listing = evidence.listings.get(old.provider)
+    if listing is None or isinstance(listing, Unknown) or listing.asked_at < new.called_at:
+        return _overdue(new, evidence, listed=False)
+    new = _absent(new, listing.asked_at, evidence.now) if remote is None else _present(new, remote, evidence)
+    return _overdue(new, evidence, listed=True)
+
+
+def _hot(instance: Instance, now: float) -> Instance:
+    took = format_duration(now - instance.phase_since)
+    return instance.moved(Phase.HOT, now, f"ready after {took} of booting", refusals=0)
+
+
+# --- what the listing shows -------------------------------------------------------------------------------------------
+
+
+def _present(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
+    """The record of a machine that is listed."""
+    new = _with_facts(old, remote, evidence.now)
+    if old.phase is Phase.GONE:
+        return new.moved(Phase.RELEASING, evidence.now, "listed again although it was gone: releasing it again")
+    step = _STEPS.get((new.phase, remote.status))
+    if remote.status is Status.RUNNING and remote.gpu_count == 0 and new.phase in (Phase.BOOTING, Phase.RESUMING):
+        step = _no_gpu
+    return step(new, remote, evidence) if step else new
+
+
+def _with_facts(old: Instance, remote: Remote, now: float) -> Instance:
+    """The record with the provider's own facts, its cost booked when the price changed."""
+    facts: dict[str, object] = {
+        "provider_id": remote.provider_id,
+        "gpu": remote.gpu or old.gpu,
+        "region": remote.region or old.region,
+        "host": remote.host or old.host,
+        "address": remote.address,
+        "burn_usd_per_hour": remote.burn_usd_per_hour,
+        "disk_usd_per_hour": remote.disk_usd_per_hour,
+        "absent_since": None,
+    }
+    if all(getattr(old, name) == value for name, value in facts.items()):
+        return old
+    return replace(old.booked(now), **facts)  # type: ignore[arg-type]
+
+
+Step = Callable[[Instance, Remote, Evidence], Instance]
+
+
+def _listed(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
+    agreed = old.usd_per_hour
+    if agreed and remote.usd_per_hour > agreed * _PRICE_SLACK:
+        text = f"it costs {remote.usd_per_hour:.3f} USD/h, {agreed:.3f} was agreed: releasing it"
+        return old.moved(Phase.RELEASING, evidence.now, text)
+    booting = old.moved(Phase.BOOTING, evidence.now, f"listed as {remote.status}", resumed=False)
+    return _running(booting, remote, evidence) if remote.status is Status.RUNNING else booting
+
+
+def _running(old: Instance, _remote: Remote, evidence: Evidence) -> Instance:
+    """A booting machine that runs is HOT at once only where the provider's word is enough."""
+    pool = evidence.pools.get(old.pool)
+    if pool is None or pool.machine.ready == "running":
+        return _hot(old, evidence.now)
+    return old
+
+
+def _restarted(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
+    return old.moved(Phase.BOOTING, evidence.now, f"the provider says {remote.status}: it restarts")
+
+
+def _started(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
+    text = "resumed: the provider has started it"
+    if old.phase is Phase.WARM:
+        text = "the provider started it unasked; it bills"
+    elif old.phase is Phase.LOST:
+        text = "listed again and running"
+    booting = old.moved(Phase.BOOTING, evidence.now, text, resumed=True)
+    return _running(booting, remote, evidence) if remote.status is Status.RUNNING else booting
+
+
+def _no_gpu(old: Instance, _remote: Remote, evidence: Evidence) -> Instance:
+    if old.resumed or old.phase is Phase.RESUMING:
+        text = "it came back without a GPU: stopping it"
+        return old.moved(Phase.STOPPING, evidence.now, text, refusals=old.refusals + 1)
+    return old.moved(Phase.RELEASING, evidence.now, "it came up without a GPU: releasing it")
+
+
+def _stopped_early(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
+    if old.phase is Phase.BOOTING and old.resumed:
+        return old.moved(Phase.WARM, evidence.now, "stopped again before it was ready", refusals=old.refusals + 1)
+    text = f"{remote.status} before it was ever ready: releasing it {remote.detail}".rstrip()
+    return old.moved(Phase.RELEASING, evidence.now, text)
+
+
+def _stopped(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
+    text = {
+        Phase.HOT: "interrupted: outbid, or stopped by its host",
+        Phase.DRAINING: "interrupted while draining",
+        Phase.STOPPING: "stopped",
+        Phase.LOST: "listed again, stopped",
+    }[old.phase]
+    return old.moved(Phase.WARM, evidence.now, f"{text} {remote.detail}".rstrip())
+
+
+def _queued(old: Instance, _remote: Remote, evidence: Evidence) -> Instance:
+    text = "its start is queued and would bill at any time: cancelling it"
+    return old.moved(Phase.STOPPING, evidence.now, text, refusals=old.refusals + (old.phase is Phase.RESUMING))
+
+
+def _failed(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
+    return old.moved(Phase.RELEASING, evidence.now, f"failed: {remote.detail or 'no reason given'}; releasing it")
+
+
+def _offline(old: Instance, _remote: Remote, evidence: Evidence) -> Instance:
+    return old.moved(Phase.LOST, evidence.now, "its host is offline")
+
+
+def _steps(phases: Iterable[Phase], statuses: Iterable[Status], step: Step) -> dict[tuple[Phase, Status], Step]:
+    return {(phase, status): step for phase in phases for status in statuses}
+
+
+_STEPS: Mapping[tuple[Phase, Status], Step] = {
+    **_steps([Phase.RENTING], [Status.STARTING, Status.RUNNING, Status.OFFLINE, Status.UNKNOWN], _listed),
+    **_steps([Phase.RENTING, Phase.BOOTING], [Status.STOPPED, Status.QUEUED], _stopped_early),
+    **_steps([Phase.BOOTING], [Status.RUNNING], _running),
+    **_steps([Phase.HOT], [Status.STARTING], _restarted),
+    **_steps([Phase.HOT, Phase.DRAINING, Phase.LOST], [Status.STOPPED, Status.QUEUED], _stopped),
+    **_steps([Phase.STOPPING], [Status.STOPPED], _stopped),
+    **_steps([Phase.WARM, Phase.RESUMING, Phase.LOST], [Status.STARTING, Status.RUNNING], _started),
+    **_steps([Phase.WARM, Phase.RESUMING], [Status.QUEUED], _queued),
+    **_steps(set(Phase) - {Phase.PLANNED, Phase.RELEASING, Phase.GONE}, [Status.FAILED], _failed),
+    **_steps(
+        [Phase.BOOTING, Phase.HOT, Phase.DRAINING, Phase.STOPPING, Phase.WARM, Phase.RESUMING],
+        [Status.OFFLINE],
+        _offline,
+    ),
+}
+"""What a status means in a phase. A pair that is not here changes nothing: wait, with the phase's deadline."""
+
+
+# --- what the listing does not show -----------------------------------------------------------------------------------
+
+
+def _absent(old: Instance, asked_at: float, now: float) -> Instance:
+    """The record of a machine that a complete listing does not show."""
+    if old.phase is Phase.GONE or (old.phase is Phase.RENTING and old.provider_id is not None):
+        return old
+    if old.absent_since is None:
+        return replace(old, absent_since=asked_at)
+    missing_s = asked_at - old.absent_since
+    if old.phase is Phase.RELEASING:
+        answered = old.called_at >= old.phase_since or old.provider_id is None
+        return _gone(old, now, "proven gone") if answered and missing_s >= ABSENCE_S else old
+    if old.phase is Phase.RENTING:
+        return _gone(old, now, "its token never showed: it was not made") if missing_s >= UNCLEAR_S else old
+    if old.phase is not Phase.LOST and missing_s >= ABSENCE_S:
+        return old.moved(Phase.LOST, now, "missing from the provider's complete listing")
+    return old
+
+
+def _gone(old: Instance, now: float, reason: str) -> Instance:
+    return old.moved(Phase.GONE, now, reason, burn_usd_per_hour=0.0)
+
+
+# --- deadlines --------------------------------------------------------------------------------------------------------
+
+
+def _overdue(old: Instance, evidence: Evidence, *, listed: bool) -> Instance:
+    """The record after its phase's escalation, if its deadline has passed and the evidence allows it."""
+    pool = evidence.pools.get(old.pool)
+    limit = deadline_s(old.phase, pool.deadlines if pool else Deadlines())
+    if limit is None or evidence.now - old.phase_since <= limit:
+        return old
+    escalation = ESCALATIONS[old.phase]
+    if not listed or (old.phase is Phase.RENTING and old.provider_id is None):
+        escalation = Escalation.ALARM
+    over = f"still {old.phase} after {format_duration(limit)}"
+    if escalation is Escalation.RELEASE:
+        return old.moved(Phase.RELEASING, evidence.now, f"{over}: releasing it")
+    if escalation is Escalation.CANCEL:
+        text = f"{over}: cancelling the order"
+        return old.moved(Phase.STOPPING, evidence.now, text, refusals=old.refusals + 1)
+    return old if old.alarmed else replace(old, alarmed=True, reason=over)
+
+
+# --- machines without a record ----------------------------------------------------------------------------------------
+
+_ADOPTED_AS: Mapping[Status, Phase] = {
+    Status.STARTING: Phase.BOOTING,
+    Status.RUNNING: Phase.BOOTING,
+    Status.UNKNOWN: Phase.BOOTING,
+    Status.STOPPED: Phase.WARM,
+    Status.QUEUED: Phase.WARM,
+    Status.FAILED: Phase.RELEASING,
+    Status.OFFLINE: Phase.LOST,
+}
+
+
+def _adopt(
+    strays: Iterable[tuple[tuple[str, str], Remote]], instances: Mapping[str, Instance], evidence: Evidence
+) -> list[Instance]:
+    """Records for machines that carry our label and have none."""
+    adopted: dict[str, Instance] = {}
+    for (provider, provider_id), remote in strays:
+        ours = parse_label(remote.label, evidence.fleet)
+        if ours is None:
+            continue
+        pool, token = ours
+        first = instances.get(token) or adopted.get(token)
+        if first is not None and first.id in evidence.calling:
+            continue  # its rent call is not answered yet: this is its machine, most likely
+        phase, reason = _ADOPTED_AS[remote.status], "found by its label, without a record"
+        if first is not None:
+            token = f"{token}-{provider_id}"
+            phase, reason = Phase.RELEASING, f"a second machine for the token of {first.id}: releasing it"
+        record = Instance(
+            id=token,
+            pool=pool,
+            placement=_placement(evidence.pools.get(pool), provider, remote),
+            provider=provider,
+            phase=phase,
+            phase_since=evidence.now,
+            created_at=evidence.now,
+            booked_at=evidence.now,
+            buy=remote.buy,
+            slots=evidence.pools[pool].machine.slots if pool in evidence.pools else 1,
+            usd_per_hour=remote.usd_per_hour,
+            resumed=True,
+            adopted=True,
+            reason=reason,
+        )
+        adopted[token] = _with_facts(record, remote, evidence.now)
+    return list(adopted.values())
+
+
+def _placement(pool: Pool | None, provider: str, remote: Remote) -> str:
+    """The placement of a pool that fits an adopted machine best, or a word for none."""
+    fitting = [p for p in pool.placements if p.provider == provider] if pool else []
+    fitting.sort(key=lambda p: p.buy != remote.buy)
+    return fitting[0].label if fitting else "adopted"

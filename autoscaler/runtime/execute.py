@@ -1,0 +1,138 @@
+"""Make provider calls and turn what comes back, or does not, into outcomes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from autoscaler.core.decision import Action, Command, Outcome, Result
+from autoscaler.core.errors import (
+    AuthFailed,
+    InsufficientFunds,
+    NoCapacity,
+    NotFound,
+    PartialLaunch,
+    ProviderError,
+    RateLimited,
+    Rejected,
+    Transient,
+)
+from autoscaler.core.instance import Instance, make_label
+from autoscaler.core.spec import MachineSpec, Pool
+from autoscaler.runtime.ports import Clock, Store
+from providers.base import Provider
+
+_RENT_TIMEOUT_S = 60.0
+_CALL_TIMEOUT_S = 30.0
+
+_RESULTS: Mapping[type[ProviderError], Result] = {
+    NoCapacity: Result.NO_CAPACITY,
+    RateLimited: Result.RATE_LIMITED,
+    AuthFailed: Result.AUTH_FAILED,
+    InsufficientFunds: Result.INSUFFICIENT_FUNDS,
+    NotFound: Result.NOT_FOUND,
+    Rejected: Result.REJECTED,
+    Transient: Result.TRANSIENT,
+    PartialLaunch: Result.PARTIAL,
+}
+
+
+class Executor:
+    """Provider calls under way, at most one for each machine."""
+
+    def __init__(
+        self,
+        *,
+        fleet: str,
+        pools: Mapping[str, Pool],
+        providers: Mapping[str, Provider],
+        store: Store,
+        clock: Clock,
+        settled: Callable[[Command, Outcome], None],
+    ) -> None:
+        self._fleet = fleet
+        self._pools = pools
+        self._providers = providers
+        self._store = store
+        self._clock = clock
+        self._settled = settled
+        self._calls: dict[str, asyncio.Task[None]] = {}
+
+    @property
+    def calling(self) -> frozenset[str]:
+        """Ids of the machines with a call under way."""
+        return frozenset(self._calls)
+
+    def start(self, command: Command, record: Instance) -> None:
+        """Make a command's call in the background. Its intent must be stored already."""
+        task = asyncio.get_running_loop().create_task(self._run(command, record), name=f"{command.action} {record.id}")
+        self._calls[record.id] = task
+
+    async def finish(self, patience_s: float) -> None:
+        """Wait for the calls under way; those that take longer are left for the next daemon to look after."""
+        if self._calls:
+            async with self._clock.timeout(patience_s):
+                await asyncio.gather(*self._calls.values())
+
+    async def _run(self, command: Command, record: Instance) -> None:
+        started_at = self._clock.now()
+        result, detail, extra = await self._call(command, record)
+        outcome = Outcome(
+            action=command.action,
+            instance=record.id,
+            result=result,
+            started_at=started_at,
+            ended_at=self._clock.now(),
+            detail=detail,
+            **extra,
+        )
+        del self._calls[record.id]
+        self._settled(command, outcome)
+
+    async def _call(self, command: Command, record: Instance) -> tuple[Result, str, dict[str, Any]]:
+        if not self._store.may_act():
+            return Result.NOT_SENT, "the lease is not certainly ours any more", {}
+        provider = self._providers.get(record.provider)
+        if provider is None:
+            return Result.AUTH_FAILED, f"no provider {record.provider!r} in the configuration", {}
+        limit_s = _RENT_TIMEOUT_S if command.action is Action.RENT else _CALL_TIMEOUT_S
+        try:
+            async with self._clock.timeout(limit_s):
+                provider_id = await self._send(provider, command, record)
+        except ProviderError as error:
+            return _classify(error)
+        except TimeoutError:
+            return Result.UNCLEAR, f"no answer within {limit_s:g}s", {}
+        except Exception as error:  # noqa: BLE001 - whatever an adapter lets through proves nothing about the effect
+            return Result.UNCLEAR, f"{type(error).__name__}: {error}", {}
+        return Result.OK, "", {"provider_id": provider_id}
+
+    async def _send(self, provider: Provider, command: Command, record: Instance) -> str | None:
+        if command.action is Action.RENT and command.offer is not None:
+            label = make_label(self._fleet, record.pool, record.id)
+            machine = self._with_identity(self._pools[record.pool].machine, record.id)
+            return await provider.rent(command.offer, machine, label=label)
+        if record.provider_id is None:
+            raise NotFound(f"{record.id} has no provider id")
+        if command.action is Action.RESUME:
+            await provider.resume(record.provider_id)
+        elif command.action is Action.STOP:
+            await provider.stop(record.provider_id)
+        else:
+            await provider.release(record.provider_id)
+        return record.provider_id
+
+    def _with_identity(self, machine: MachineSpec, instance_id: str) -> MachineSpec:
+        identity = {"AUTOSCALER_INSTANCE": instance_id, "AUTOSCALER_FLEET": self._fleet}
+        return replace(machine, env={**machine.env, **identity})
+
+
+def _classify(error: ProviderError) -> tuple[Result, str, dict[str, Any]]:
+    extra: dict[str, Any] = {}
+    if isinstance(error, RateLimited):
+        extra["retry_after_s"] = error.retry_after_s
+    if isinstance(error, PartialLaunch):
+        extra["stray_ids"] = error.provider_ids
+    return _RESULTS.get(type(error), Result.UNCLEAR), str(error), extra

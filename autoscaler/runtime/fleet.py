@@ -1,0 +1,187 @@
+"""What the leading daemon holds in memory: records, learned times, policy states, books. The store keeps a copy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from datetime import date, timedelta
+from typing import Any
+
+from autoscaler.core.decision import Action, Outcome, Result
+from autoscaler.core.history import Estimate, PlacementHistory
+from autoscaler.core.instance import Instance
+from autoscaler.core.journal import Entry, Kind
+from autoscaler.core.ledger import DayLedger, Spent, book
+from autoscaler.core.lifecycle import Phase
+from autoscaler.runtime.ports import Changes, Saved
+
+_BLOCKING = {
+    # result of a rent: how long its placement is left alone, in seconds; None: longer with each refusal
+    Result.NO_CAPACITY: None,
+    Result.REJECTED: None,
+    Result.PARTIAL: None,
+    Result.TRANSIENT: 30.0,
+    Result.RATE_LIMITED: 60.0,
+    Result.AUTH_FAILED: 600.0,
+    Result.INSUFFICIENT_FUNDS: 600.0,
+}
+
+_MOST_UNSAVED_ENTRIES = 1000  # while the store is away, the oldest journal entries are dropped first
+
+
+@dataclass
+class Fleet:
+    """Mutable state of one fleet and the changes that are not stored yet."""
+
+    instances: dict[str, Instance] = field(default_factory=dict)
+    history: dict[str, dict[str, PlacementHistory]] = field(default_factory=dict)
+    """By pool and placement label."""
+    policies: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
+    """Policy states by pool and policy."""
+    ledger: DayLedger | None = None
+    listen: Callable[[Entry], None] = lambda _entry: None
+    """Told of each journal entry as it is made."""
+    _unsaved: dict[str, Instance] = field(default_factory=dict)
+    _forgotten: list[str] = field(default_factory=list)
+    _entries: list[Entry] = field(default_factory=list)
+    _learned: set[str] = field(default_factory=set)
+
+    @classmethod
+    def restored(cls, saved: Saved, listen: Callable[[Entry], None]) -> Fleet:
+        """The fleet as the store remembers it."""
+        fleet = cls(instances={record.id: record for record in saved.instances}, listen=listen)
+        for name, text in saved.documents.items():
+            kind, _, pool = name.partition(":")
+            if kind == "history":
+                fleet.history[pool] = {label: _history(value) for label, value in json.loads(text).items()}
+            elif kind == "policies":
+                fleet.policies[pool] = json.loads(text)
+        if saved.ledger:
+            fleet.ledger = _ledger(json.loads(saved.ledger[max(saved.ledger)]))
+        return fleet
+
+    # --- records ------------------------------------------------------------------------------------------------------
+
+    def put(self, record: Instance, now: float) -> None:
+        """Take a new or changed record; its phase change goes into the journal and into what is learned."""
+        old = self.instances.get(record.id)
+        record = replace(record, version=record.version + 1)
+        self.instances[record.id] = self._unsaved[record.id] = record
+        if old is None or old.phase is not record.phase:
+            self.note(_phase_entry(old, record, now))
+            self._learn(old, record, now)
+        elif record.alarmed and not old.alarmed:
+            text = f"{record.id} {record.reason}; it has cost {record.cost_usd(now):.2f} USD so far"
+            self.note(Entry(at=now, kind=Kind.ALARM, pool=record.pool, instance=record.id, text=text))
+
+    def forget(self, ids: Iterable[str]) -> None:
+        """Drop tombstones."""
+        for instance_id in ids:
+            del self.instances[instance_id]
+            self._unsaved.pop(instance_id, None)
+            self._forgotten.append(instance_id)
+
+    def note(self, entry: Entry) -> None:
+        """Add a journal entry."""
+        self._entries.append(entry)
+        self.listen(entry)
+
+    # --- what is learned ----------------------------------------------------------------------------------------------
+
+    def history_of(self, pool: str, placement: str) -> PlacementHistory:
+        """What was learned of a placement so far."""
+        return self.history.get(pool, {}).get(placement, PlacementHistory())
+
+    def _remember(self, record: Instance, history: PlacementHistory) -> None:
+        self.history.setdefault(record.pool, {})[record.placement] = history
+        self._learned.add(record.pool)
+
+    def _learn(self, old: Instance | None, record: Instance, now: float) -> None:
+        history = self.history_of(record.pool, record.placement)
+        if record.phase is Phase.HOT and old is not None and old.phase is Phase.BOOTING and old.ordered_at:
+            self._remember(record, history.came_up(now - old.ordered_at, resumed=old.resumed))
+        elif old is not None and record.refusals > old.refusals:
+            self._remember(record, history.resume_refused())
+
+    def learn_outcome(self, record: Instance, outcome: Outcome) -> None:
+        """A refused rent blocks its placement for a while."""
+        if outcome.action is Action.RENT and outcome.result in _BLOCKING:
+            history = self.history_of(record.pool, record.placement)
+            seconds = _BLOCKING[outcome.result]
+            if outcome.retry_after_s is not None:
+                seconds = outcome.retry_after_s
+            why = f"{outcome.result} {outcome.detail}".rstrip()
+            self._remember(record, history.blocked(outcome.ended_at, why, seconds=seconds))
+
+    def remember_policies(self, pool: str, states: dict[str, Mapping[str, Any]]) -> None:
+        """Take the policies' new states."""
+        if self.policies.get(pool) != states:
+            self.policies[pool] = states
+            self._learned.add(pool)
+
+    # --- money --------------------------------------------------------------------------------------------------------
+
+    def book(self, now: float) -> list[DayLedger]:
+        """Bring the books up to now; gives the days they cover."""
+        days = book(self.ledger, self.instances.values(), now)
+        self.ledger = days[-1]
+        return days
+
+    def spent_today(self, pool: str) -> Spent:
+        """What a pool has cost on the present UTC day."""
+        return self.ledger.pools.get(pool, Spent()) if self.ledger else Spent()
+
+    # --- the store ----------------------------------------------------------------------------------------------------
+
+    @property
+    def urgent(self) -> bool:
+        """Whether records have changed that must not be lost."""
+        return bool(self._unsaved or self._forgotten)
+
+    def take_changes(self, days: Iterable[DayLedger] = ()) -> Changes:
+        """Everything not stored yet, which is then taken for stored; `restore_changes` gives it back."""
+        documents: dict[str, str] = {}
+        for pool in sorted(self._learned):
+            documents[f"history:{pool}"] = json.dumps({k: asdict(v) for k, v in self.history.get(pool, {}).items()})
+            documents[f"policies:{pool}"] = json.dumps(self.policies.get(pool, {}))
+        changes = Changes(
+            instances=tuple(self._unsaved.values()),
+            forgotten=tuple(self._forgotten),
+            journal=tuple(self._entries),
+            documents=documents,
+            ledger={day_name(day.day): json.dumps(asdict(day)) for day in days},
+        )
+        self._unsaved, self._forgotten, self._entries, self._learned = {}, [], [], set()
+        return changes
+
+    def restore_changes(self, changes: Changes) -> None:
+        """Take changes for not stored after all; records that changed since keep their newer state."""
+        for record in changes.instances:
+            if record.id in self.instances:
+                self._unsaved.setdefault(record.id, self.instances[record.id])
+        self._forgotten = [*changes.forgotten, *self._forgotten]
+        self._entries = [*changes.journal, *self._entries][-_MOST_UNSAVED_ENTRIES:]
+        self._learned.update(name.partition(":")[2] for name in changes.documents)
+
+
+def day_name(day: int) -> str:
+    """A UTC day, counted from the epoch, as `2026-11-21`."""
+    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
+
+
+def _phase_entry(old: Instance | None, record: Instance, now: float) -> Entry:
+    came_from = f"{old.phase} → " if old else ""
+    text = f"{record.id} {came_from}{record.phase}: {record.reason}"
+    if record.phase is Phase.GONE and record.usd_spent > 0:
+        text += f"; it has cost {record.usd_spent:.2f} USD"
+    return Entry(at=now, kind=Kind.PHASE, pool=record.pool, instance=record.id, result=record.phase, text=text)
+
+
+def _history(value: dict[str, Any]) -> PlacementHistory:
+    estimates = {name: Estimate(**value[name]) for name in ("setup", "resume")}
+    return PlacementHistory(**{**value, **estimates})
+
+
+def _ledger(value: dict[str, Any]) -> DayLedger:
+    return DayLedger(**{**value, "pools": {pool: Spent(**spent) for pool, spent in value["pools"].items()}})

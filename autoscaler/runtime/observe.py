@@ -1,0 +1,219 @@
+"""Gather what one tick knows: listings, offers, heartbeats, readiness.
+
+Providers are asked in the background and never hold up a tick for longer than a moment: what is slow is used when it
+arrives, and until then the last answer stands, or Unknown.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+from autoscaler.core.demand import Unknown
+from autoscaler.core.errors import ProviderError
+from autoscaler.core.instance import Instance
+from autoscaler.core.lifecycle import Phase
+from autoscaler.core.market import Listing, Offer
+from autoscaler.core.spec import Pool
+from autoscaler.runtime.ports import Clock, Heartbeat, ReadinessProbe
+from providers.base import Provider
+
+_ASK_TIMEOUT_S = 60.0
+_OFFERS_FRESH_S = 60.0  # an older offer is probably gone; renting waits for a new search
+_OFFERS_OLD_S = 900.0  # searched again all the same, so that prices are known before they are needed
+_BEAT_FRESH_S = 60.0
+
+T = TypeVar("T")
+
+
+class Polled(Generic[T]):
+    """The newest answer to a question that may take long to answer."""
+
+    def __init__(self, name: str, ask: Callable[[], Awaitable[T]], clock: Clock) -> None:
+        self._name = name
+        self._ask = ask
+        self._clock = clock
+        self._task: asyncio.Task[None] | None = None
+        self.value: T | Unknown = Unknown("not asked yet", clock.now())
+        self.answered_at = float("-inf")
+
+    def start(self) -> asyncio.Task[None] | None:
+        """Ask, unless the last question is still unanswered."""
+        if self._task is not None:
+            return None
+        self._task = asyncio.get_running_loop().create_task(self._update(), name=f"ask {self._name}")
+        return self._task
+
+    async def _update(self) -> None:
+        failure = ""
+        try:
+            async with self._clock.timeout(_ASK_TIMEOUT_S):
+                self.value = await self._ask()
+        except ProviderError as error:
+            failure = f"{type(error).__name__}: {error}"
+        except TimeoutError:
+            failure = f"no answer within {_ASK_TIMEOUT_S:g}s"
+        except Exception as error:  # noqa: BLE001 - a bug in one adapter must not blind us to the others
+            failure = f"{type(error).__name__}: {error}"
+        finally:
+            self._task = None
+            self.answered_at = self._clock.now()
+        if failure:
+            since = self.value.since if isinstance(self.value, Unknown) else self.answered_at
+            self.value = Unknown(failure, since)
+
+    async def cancel(self) -> None:
+        """Stop asking."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+
+class Observer:
+    """Everything that is seen of the world besides the queues and the store."""
+
+    def __init__(
+        self,
+        *,
+        pools: Mapping[str, Pool],
+        providers: Mapping[str, Provider],
+        probe: ReadinessProbe,
+        clock: Clock,
+        patience_s: float,
+    ) -> None:
+        self._clock = clock
+        self._pools = pools
+        self._probe = probe
+        self._patience_s = patience_s
+        self._listings = {name: Polled(name, p.list_machines, clock) for name, p in providers.items()}
+        self._offers = {
+            (pool.name, placement.label): _polled_offers(pool, number, providers, clock)
+            for pool in pools.values()
+            for number, placement in enumerate(pool.placements)
+            if placement.provider in providers
+        }
+        self._wanted: set[str] = set()
+        self._beats: dict[str, tuple[Heartbeat, float]] = {}
+        self._probing: dict[str, asyncio.Task[bool]] = {}
+        self._answered: set[str] = set()
+
+    async def look(self) -> None:
+        """Ask all providers; wait a moment for those that answer at once."""
+        now = self._clock.now()
+        asked = [polled.start() for polled in self._listings.values()]
+        for (pool, _), polled in self._offers.items():
+            if now - polled.answered_at > (_OFFERS_FRESH_S / 2 if pool in self._wanted else _OFFERS_OLD_S):
+                asked.append(polled.start())
+        self._wanted.clear()
+        tasks = [task for task in asked if task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._patience_s)
+
+    @property
+    def listings(self) -> dict[str, Listing | Unknown]:
+        """The newest listing of each provider."""
+        return {name: polled.value for name, polled in self._listings.items()}
+
+    def offers(self, pool: str) -> dict[str, Sequence[Offer] | Unknown]:
+        """Offers of a pool's placements, fresh enough to rent."""
+        now = self._clock.now()
+        found: dict[str, Sequence[Offer] | Unknown] = {}
+        for placement in self._pools[pool].placements:
+            polled = self._offers.get((pool, placement.label))
+            if polled is None:
+                found[placement.label] = Unknown(f"no provider {placement.provider!r}", now)
+            elif not isinstance(polled.value, Unknown) and now - polled.answered_at > _OFFERS_FRESH_S:
+                found[placement.label] = Unknown("being looked up", now)
+            else:
+                found[placement.label] = polled.value
+        return found
+
+    def want_offers(self, pool: str) -> bool:
+        """Say that fresh offers of a pool are needed; gives whether some are still to come."""
+        self._wanted.add(pool)
+        return any(isinstance(o, Unknown) and o.reason == "being looked up" for o in self.offers(pool).values())
+
+    # --- workers and services -----------------------------------------------------------------------------------------
+
+    def hear(self, heartbeats: Mapping[str, Heartbeat]) -> None:
+        """Take the workers' heartbeats. When one was made is when it was first seen to differ, by our own clock."""
+        now = self._clock.now()
+        for instance_id, beat in heartbeats.items():
+            known = self._beats.get(instance_id)
+            if known is None or known[0] != beat:
+                self._beats[instance_id] = (beat, now)
+        for instance_id in self._beats.keys() - heartbeats.keys():
+            del self._beats[instance_id]
+
+    def ready(self, booting: Iterable[Instance]) -> frozenset[str]:
+        """Which of the booting machines beat or answer by now; asks those that are to be asked."""
+        found = set()
+        current = {}
+        for instance in booting:
+            pool = self._pools.get(instance.pool)
+            check = pool.machine.ready if pool else "running"
+            if check == "heartbeat":
+                beat = self._beats.get(instance.id)
+                if beat and beat[1] > instance.phase_since:
+                    found.add(instance.id)
+            elif check != "running" and instance.address:
+                current[instance.id] = (instance, check)
+        found |= self._probe_services(current)
+        return frozenset(found)
+
+    def _probe_services(self, booting: Mapping[str, tuple[Instance, str]]) -> set[str]:
+        answered = {i for i, task in self._probing.items() if task.done() and not task.cancelled() and task.result()}
+        self._probing = {i: task for i, task in self._probing.items() if not task.done()}
+        for instance_id, (instance, check) in booting.items():
+            if instance_id not in self._probing and instance_id not in answered:
+                work = self._probe.ready(instance, check)
+                self._probing[instance_id] = asyncio.get_running_loop().create_task(_result(work), name="probe")
+        return answered & booting.keys()
+
+    def busy(self, instances: Iterable[Instance]) -> dict[str, int]:
+        """Slots at work where that is known: by a fresh heartbeat, or because the provider itself knows."""
+        now = self._clock.now()
+        told: dict[tuple[str, str | None], int] = {
+            (name, remote.provider_id): remote.busy_slots
+            for name, listing in self.listings.items()
+            if not isinstance(listing, Unknown)
+            for remote in listing.machines
+            if remote.busy_slots is not None
+        }
+        known: dict[str, int] = {}
+        for instance in instances:
+            beat = self._beats.get(instance.id)
+            if beat is None:
+                if (instance.provider, instance.provider_id) in told:
+                    known[instance.id] = told[instance.provider, instance.provider_id]
+                continue
+            heartbeat, heard_at = beat
+            confirmed = heartbeat.drained and heard_at > instance.phase_since
+            if now - heard_at <= _BEAT_FRESH_S and (confirmed or instance.phase is not Phase.DRAINING):
+                known[instance.id] = heartbeat.busy
+        return known
+
+    async def close(self) -> None:
+        """Stop asking."""
+        for listing in self._listings.values():
+            await listing.cancel()
+        for offers in self._offers.values():
+            await offers.cancel()
+        for task in self._probing.values():
+            task.cancel()
+        await asyncio.gather(*self._probing.values(), return_exceptions=True)
+
+
+async def _result(work: Awaitable[bool]) -> bool:
+    return await work
+
+
+def _polled_offers(pool: Pool, number: int, providers: Mapping[str, Provider], clock: Clock) -> Polled[Sequence[Offer]]:
+    placement = pool.placements[number]
+    provider = providers[placement.provider]
+
+    async def ask() -> Sequence[Offer]:
+        return await provider.list_offers(placement, pool.machine)
+
+    return Polled(f"offers of {pool.name} at {placement.label}", ask, clock)

@@ -1,0 +1,65 @@
+"""What one tick found and decided, for whoever looks: API, metrics, terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from autoscaler.core.decision import Command, Decision, Outcome
+from autoscaler.core.demand import Unknown
+from autoscaler.core.instance import Instance
+from autoscaler.core.journal import Entry
+from autoscaler.core.ledger import Spent
+from autoscaler.core.market import Listing
+from autoscaler.core.snapshot import PoolSnapshot
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolReport:
+    """One pool after one tick."""
+
+    snapshot: PoolSnapshot
+    decision: Decision
+    commands: tuple[Command, ...] = ()
+    spent_today: Spent = Spent()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TickReport:
+    """One tick."""
+
+    at: float
+    """Epoch seconds."""
+    duration_s: float
+    leads: bool
+    """This daemon holds the lease; otherwise it only watches."""
+    paused_by: str | None = None
+    pools: Mapping[str, PoolReport] = field(default_factory=dict)
+    instances: Mapping[str, Instance] = field(default_factory=dict)
+    """All records after the tick, tombstones included."""
+    listings: Mapping[str, Listing | Unknown] = field(default_factory=dict)
+
+
+class Listener(Protocol):
+    """Told of everything that happens; it must return at once."""
+
+    def ticked(self, report: TickReport) -> None:
+        """A tick ended well."""
+        ...
+
+    def failed(self, reason: str, now: float) -> None:
+        """A tick could not be made, and nothing was done."""
+        ...
+
+    def noted(self, entry: Entry) -> None:
+        """Something went into the journal."""
+        ...
+
+    def called(self, provider: str, outcome: Outcome) -> None:
+        """A provider answered a command, or did not."""
+        ...
+
+    def came_up(self, placement: str, seconds: float, *, resumed: bool) -> None:
+        """A machine got HOT that long after it was ordered."""
+        ...

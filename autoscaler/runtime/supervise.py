@@ -1,0 +1,63 @@
+"""Tasks that are watched until they end, and a signal that tasks can wait for."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from autoscaler.runtime.ports import Clock
+
+
+class Wake:
+    """Lets one task end another's waiting early."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        """End the waiting, or the next one."""
+        self._event.set()
+
+    async def wait(self, clock: Clock, seconds: float) -> None:
+        """Wait until woken, `seconds` of the clock at most."""
+        try:
+            async with clock.timeout(seconds):
+                await self._event.wait()
+        except TimeoutError:
+            pass
+        self._event.clear()
+
+
+class Supervisor:
+    """Runs named tasks that are not meant to end. The first that does ends the daemon."""
+
+    def __init__(self) -> None:
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+
+    def start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        """Run a task under watch."""
+        self._tasks[name] = asyncio.get_running_loop().create_task(work, name=name)
+
+    async def until(self, stop: asyncio.Event) -> None:
+        """Return when asked to stop; raise when a task ends or fails before.
+
+        Raises:
+            RuntimeError: a task ended although it should not.
+            BaseException: what a task failed with.
+        """
+        stopped = asyncio.get_running_loop().create_task(stop.wait(), name="stop")
+        try:
+            done, _ = await asyncio.wait({stopped, *self._tasks.values()}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+        for name, task in self._tasks.items():
+            if task in done and not stop.is_set():
+                task.result()
+                raise RuntimeError(f"the task {name!r} ended although it should run for ever")
+
+    async def cancel(self) -> None:
+        """End all tasks and wait for them."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)

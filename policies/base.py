@@ -1,0 +1,27 @@
+"""What a policy is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autoscaler.core.decision import Decision
+from autoscaler.core.snapshot import PoolSnapshot
+
+State = Mapping[str, Any]
+"""What a policy remembers from tick to tick, as JSON values; it is stored, and empty on the first tick."""
+
+Decide = Callable[[PoolSnapshot, State, float, Any], tuple[Decision, State]]
+"""From a snapshot, the policy's state, the time (epoch seconds) and its settings to a decision and the new state."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """One policy as the registry holds it."""
+
+    settings: type[Any]
+    """Its settings: a frozen dataclass; each field's docstring is the reference."""
+    decide: Decide
+    window_s: Callable[[Any], float]
+    """How much history it needs before it may ask for fewer machines, given its settings."""
