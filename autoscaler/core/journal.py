@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from autoscaler.core.decision import Reason
+from autoscaler.core.decision import Command, Decision, Outcome, Reason
+from autoscaler.core.instance import Instance
+from autoscaler.core.lifecycle import Phase
+from autoscaler.core.snapshot import PoolSnapshot
 
 
 class Kind(StrEnum):
@@ -41,3 +44,60 @@ class Entry:
     """Of decisions: stopped machines to keep."""
     why: tuple[Reason, ...] = ()
     why_not: tuple[Reason, ...] = ()
+
+
+def decision_entry(snapshot: PoolSnapshot, decision: Decision, now: float) -> Entry:
+    """The entry of a new decision."""
+    reasons = "; ".join(reason.text for reason in decision.why) or "nothing to change"
+    return Entry(
+        at=now,
+        kind=Kind.DECISION,
+        pool=snapshot.pool.name,
+        hot=decision.hot,
+        warm=decision.warm,
+        why=decision.why,
+        why_not=decision.why_not,
+        text=f"{snapshot.pool.name}: {decision.hot} HOT wanted, {snapshot.up} up: {reasons}",
+    )
+
+
+def command_entry(command: Command, now: float) -> Entry:
+    """The entry of a command, before it is carried out."""
+    about = command.instance or f"a machine at {command.placement}"
+    return Entry(
+        at=now,
+        kind=Kind.COMMAND,
+        pool=command.pool,
+        instance=command.instance or "",
+        action=command.action,
+        text=f"{command.action} {about}: {command.reason}",
+    )
+
+
+def outcome_entry(command: Command, record: Instance, outcome: Outcome) -> Entry:
+    """The entry of a provider's answer."""
+    detail = f" ({outcome.detail})" if outcome.detail else ""
+    return Entry(
+        at=outcome.ended_at,
+        kind=Kind.OUTCOME,
+        pool=command.pool,
+        instance=record.id,
+        action=command.action,
+        result=outcome.result,
+        text=f"{command.action} {record.id}: {outcome.result}{detail}",
+    )
+
+
+def phase_entry(old: Instance | None, record: Instance, now: float) -> Entry:
+    """The entry of a record's new phase."""
+    came_from = f"{old.phase} → " if old else ""
+    text = f"{record.id} {came_from}{record.phase}: {record.reason}"
+    if record.phase is Phase.GONE and record.usd_spent > 0:
+        text += f"; it has cost {record.usd_spent:.2f} USD"
+    return Entry(at=now, kind=Kind.PHASE, pool=record.pool, instance=record.id, result=record.phase, text=text)
+
+
+def alarm_entry(record: Instance, now: float) -> Entry:
+    """The entry of a record that has outlived its phase's deadline."""
+    text = f"{record.id} {record.reason}; it has cost {record.cost_usd(now):.2f} USD so far"
+    return Entry(at=now, kind=Kind.ALARM, pool=record.pool, instance=record.id, text=text)

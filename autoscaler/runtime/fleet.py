@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any
@@ -11,10 +11,11 @@ from typing import Any
 from autoscaler.core.decision import Action, Outcome, Result
 from autoscaler.core.history import Estimate, PlacementHistory
 from autoscaler.core.instance import Instance
-from autoscaler.core.journal import Entry, Kind
+from autoscaler.core.journal import Entry, alarm_entry, phase_entry
 from autoscaler.core.ledger import DayLedger, Spent, book
 from autoscaler.core.lifecycle import Phase
 from autoscaler.runtime.ports import Changes, Saved
+from autoscaler.runtime.report import Listener
 
 _BLOCKING = {
     # result of a rent: how long its placement is left alone, in seconds; None: longer with each refusal
@@ -34,23 +35,22 @@ _MOST_UNSAVED_ENTRIES = 1000  # while the store is away, the oldest journal entr
 class Fleet:
     """Mutable state of one fleet and the changes that are not stored yet."""
 
+    listener: Listener
     instances: dict[str, Instance] = field(default_factory=dict)
     history: dict[str, dict[str, PlacementHistory]] = field(default_factory=dict)
     """By pool and placement label."""
     policies: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
     """Policy states by pool and policy."""
     ledger: DayLedger | None = None
-    listen: Callable[[Entry], None] = lambda _entry: None
-    """Told of each journal entry as it is made."""
     _unsaved: dict[str, Instance] = field(default_factory=dict)
     _forgotten: list[str] = field(default_factory=list)
     _entries: list[Entry] = field(default_factory=list)
     _learned: set[str] = field(default_factory=set)
 
     @classmethod
-    def restored(cls, saved: Saved, listen: Callable[[Entry], None]) -> Fleet:
+    def restored(cls, saved: Saved, listener: Listener) -> Fleet:
         """The fleet as the store remembers it."""
-        fleet = cls(instances={record.id: record for record in saved.instances}, listen=listen)
+        fleet = cls(listener, instances={record.id: record for record in saved.instances})
         for name, text in saved.documents.items():
             kind, _, pool = name.partition(":")
             if kind == "history":
@@ -69,11 +69,10 @@ class Fleet:
         record = replace(record, version=record.version + 1)
         self.instances[record.id] = self._unsaved[record.id] = record
         if old is None or old.phase is not record.phase:
-            self.note(_phase_entry(old, record, now))
+            self.note(phase_entry(old, record, now))
             self._learn(old, record, now)
         elif record.alarmed and not old.alarmed:
-            text = f"{record.id} {record.reason}; it has cost {record.cost_usd(now):.2f} USD so far"
-            self.note(Entry(at=now, kind=Kind.ALARM, pool=record.pool, instance=record.id, text=text))
+            self.note(alarm_entry(record, now))
 
     def forget(self, ids: Iterable[str]) -> None:
         """Drop tombstones."""
@@ -85,7 +84,7 @@ class Fleet:
     def note(self, entry: Entry) -> None:
         """Add a journal entry."""
         self._entries.append(entry)
-        self.listen(entry)
+        self.listener.noted(entry)
 
     # --- what is learned ----------------------------------------------------------------------------------------------
 
@@ -100,7 +99,9 @@ class Fleet:
     def _learn(self, old: Instance | None, record: Instance, now: float) -> None:
         history = self.history_of(record.pool, record.placement)
         if record.phase is Phase.HOT and old is not None and old.phase is Phase.BOOTING and old.ordered_at:
-            self._remember(record, history.came_up(now - old.ordered_at, resumed=old.resumed))
+            seconds = now - old.ordered_at
+            self.listener.came_up(record.placement, seconds, resumed=old.resumed)
+            self._remember(record, history.came_up(seconds, resumed=old.resumed))
         elif old is not None and record.refusals > old.refusals:
             self._remember(record, history.resume_refused())
 
@@ -168,14 +169,6 @@ class Fleet:
 def day_name(day: int) -> str:
     """A UTC day, counted from the epoch, as `2026-11-21`."""
     return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
-
-
-def _phase_entry(old: Instance | None, record: Instance, now: float) -> Entry:
-    came_from = f"{old.phase} → " if old else ""
-    text = f"{record.id} {came_from}{record.phase}: {record.reason}"
-    if record.phase is Phase.GONE and record.usd_spent > 0:
-        text += f"; it has cost {record.usd_spent:.2f} USD"
-    return Entry(at=now, kind=Kind.PHASE, pool=record.pool, instance=record.id, result=record.phase, text=text)
 
 
 def _history(value: dict[str, Any]) -> PlacementHistory:

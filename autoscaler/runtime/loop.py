@@ -1,8 +1,8 @@
 """The loop: observe → sync → policies → guards → plan → execute → report.
 
-A steady tick costs one round trip to the store's Redis: the changes of the last tick that can wait (journal, books, what
-was learned) ride along with the reads of this one. Changed records cannot wait: they are written before any call they
-lead to is made.
+A steady tick costs one round trip to the store's Redis: the changes of the last tick that can wait (journal, books,
+what was learned) ride along with the reads of this one. Changed records cannot wait: they are written before any call
+they lead to is made.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import LeaseLost, StoreUnavailable
 from autoscaler.core.guards import guard
 from autoscaler.core.instance import Instance
-from autoscaler.core.journal import Entry, Kind
-from autoscaler.core.ledger import DAY_S, day_of
+from autoscaler.core.journal import command_entry, decision_entry, outcome_entry
+from autoscaler.core.ledger import DAY_S, DayLedger, day_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.plan import plan
-from autoscaler.core.settle import CALLS, begin, begin_rent, owed, settle
+from autoscaler.core.settle import begin, begin_rent, owed, settle
 from autoscaler.core.snapshot import PoolSnapshot
-from autoscaler.core.spec import Pool
+from autoscaler.core.spec import MachineSpec, Pool
 from autoscaler.core.sync import Evidence, sync
 from autoscaler.runtime.execute import Executor
-from autoscaler.runtime.fleet import Fleet, day_name
+from autoscaler.runtime.fleet import Fleet
 from autoscaler.runtime.observe import Observer
 from autoscaler.runtime.ports import Clock, Control, DemandSource, Entropy, ReadinessProbe, Store
 from autoscaler.runtime.report import Listener, PoolReport, TickReport
@@ -34,6 +34,7 @@ from policies import combine
 from providers.base import Provider
 
 _FINISH_S = 75.0  # at the end, calls under way may take their full time-out
+_STRAY_GRACE_S = 600.0  # machines of a pool that is not configured are left alone for this long after a start
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +43,17 @@ class PoolSetup:
 
     pool: Pool
     policies: tuple[combine.Entry, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Moment:
+    """What all pools have in common in one tick."""
+
+    now: float
+    demand: Mapping[str, Demand | Unknown]
+    grouped: Mapping[str, list[Instance]]
+    """Records by pool, tombstones left out."""
+    paused_by: str | None
 
 
 class Loop:
@@ -79,7 +91,8 @@ class Loop:
         )
         self._fleet: Fleet | None = None
         self._leads_since = 0.0
-        self._last: dict[str, Decision] = {}
+        self._days: list[DayLedger] = []
+        self._said: dict[str, object] = {}
         self.wake = Wake()
 
     async def run(self) -> None:
@@ -109,52 +122,193 @@ class Loop:
         """
         now = self._clock.now()
         control, demand = await self._read(now)
-        if not control.leads:
+        if control.leads:
+            report = await self._lead(control, demand, now)
+        else:
             self._fleet = None
             report = TickReport(at=now, duration_s=self._clock.now() - now, leads=False)
-        else:
-            report = await self._lead(control, demand, now)
         self._listener.ticked(report)
         return report
 
-    async def _read(self, now: float) -> tuple[Control, Mapping[str, Demand | Unknown]]:
-        waiting = self._fleet.take_changes() if self._fleet and not self._fleet.urgent else None
-        writes = [self._write(waiting)] if waiting else []
-        _, control, demand, *_ = await asyncio.gather(
-            self._observer.look(), self._store.read(), self._demand.read(now), *writes
-        )
-        return control, demand
-
-    async def _write(self, changes: Changes) -> None:
+    async def stop(self) -> None:
+        """Let the calls under way end, write what is known, give the lease back. Machines stay as they are."""
         try:
-            await self._store.commit(changes)
+            await self._executor.finish(_FINISH_S)
+            await self._observer.close()
+            if self._fleet is not None:
+                await self._save(self._fleet)
+            await self._store.resign()
+        except (StoreUnavailable, LeaseLost, TimeoutError) as error:
+            reason = str(error) or "a provider call did not end"
+            self._listener.failed(f"while stopping: {reason}", self._clock.now())
+
+    # --- reading and writing ------------------------------------------------------------------------------------------
+
+    async def _read(self, now: float) -> tuple[Control, Mapping[str, Demand | Unknown]]:
+        """Everything from outside at once; what the last tick left to write goes along."""
+        late = [self._save(self._fleet), self._observer.look()] if self._fleet else []
+        answers = await asyncio.gather(self._store.read(), self._demand.read(now), *late, return_exceptions=True)
+        for answer in answers:
+            if isinstance(answer, LeaseLost):
+                self._fleet = None
+            if isinstance(answer, BaseException):
+                raise answer
+        return answers[0], answers[1]
+
+    async def _save(self, fleet: Fleet) -> None:
+        changes = fleet.take_changes(self._days)
+        try:
+            if changes:
+                await self._store.commit(changes)
         except BaseException:
-            if self._fleet:
-                self._fleet.restore_changes(changes)
+            fleet.restore_changes(changes)
             raise
+
+    # --- deciding -----------------------------------------------------------------------------------------------------
 
     async def _lead(self, control: Control, demand: Mapping[str, Demand | Unknown], now: float) -> TickReport:
         fleet = self._fleet
         if fleet is None:
-            fleet = self._fleet = Fleet.restored(await self._store.load(), self._listener)
+            fleet = Fleet.restored(await self._store.load(), self._listener)
             self._leads_since = now
+            await self._observer.look()
+            self._fleet = fleet
         self._observer.hear(control.heartbeats)
-        days = fleet.book(now)
+        self._days = fleet.book(now)
         self._mirror(fleet, now)
-        paused_by = (control.paused_by or "an operator") if control.paused else None
-        reports = {name: self._decide(fleet, name, demand, paused_by, now) for name in self._setups}
-        rents = self._begin(fleet, [c for report in reports.values() for c in report.commands], now)
-        calls = [] if control.paused else self._due(fleet, rents, now)
-        if fleet.urgent:
-            await self._write(fleet.take_changes(days))
-        for command, record in calls:
-            self._executor.start(command, record)
+        moment = _Moment(
+            now=now,
+            demand=demand,
+            grouped=_by_pool(fleet),
+            paused_by=(control.paused_by or "an operator") if control.paused else None,
+        )
+        reports = {name: self._decide(fleet, setup, moment) for name, setup in self._setups.items()}
+        commands = [command for report in reports.values() for command in report.commands]
+        commands += self._give_up_strays(moment)
+        calls = self._begin(fleet, commands, now)
+        if moment.paused_by is None:
+            due = owed(fleet.instances.values(), self._executor.calling, now)
+            calls += [(command, fleet.instances[str(command.instance)]) for command in due]
+        await self._act(fleet, calls, now)
         return TickReport(
             at=now,
             duration_s=self._clock.now() - now,
             leads=True,
-            paused_by=paused_by,
+            paused_by=moment.paused_by,
             pools=reports,
             instances=dict(fleet.instances),
             listings=self._observer.listings,
         )
+
+    def _mirror(self, fleet: Fleet, now: float) -> None:
+        booting = [i for i in fleet.instances.values() if i.phase is Phase.BOOTING]
+        evidence = Evidence(
+            now=now,
+            fleet=self._fleet_name,
+            pools=self._pools,
+            listings=self._observer.listings,
+            calling=self._executor.calling,
+            ready=self._observer.ready(booting),
+        )
+        synced = sync(fleet.instances, evidence)
+        for record in synced.changed:
+            fleet.put(record, now)
+        fleet.forget(synced.forgotten)
+
+    def _snapshot(self, fleet: Fleet, pool: Pool, moment: _Moment) -> PoolSnapshot:
+        instances = tuple(moment.grouped.get(pool.name, ()))
+        return PoolSnapshot(
+            pool=pool,
+            demand=moment.demand.get(pool.name) or Unknown("nothing reads this pool's queue", moment.now),
+            instances=instances,
+            busy=self._observer.busy(instances),
+            offers=self._observer.offers(pool.name),
+            history=fleet.history.get(pool.name, {}),
+            stoppable=self._stoppable,
+            spent_today_usd=fleet.spent_today(pool.name).usd,
+            day_left_s=(day_of(moment.now) + 1) * DAY_S - moment.now,
+            paused_by=moment.paused_by,
+            running_for_s=moment.now - self._leads_since,
+        )
+
+    def _decide(self, fleet: Fleet, setup: PoolSetup, moment: _Moment) -> PoolReport:
+        name, now = setup.pool.name, moment.now
+        snapshot = self._snapshot(fleet, setup.pool, moment)
+        proposal, states = combine.decide(setup.policies, snapshot, fleet.policies.get(name, {}), now)
+        fleet.remember_policies(name, states)
+        decision = guard(proposal, snapshot, combine.window_s(setup.policies))
+        commands, decision = plan(snapshot, decision, now)
+        short = decision.hot - snapshot.up - len(commands)
+        if short > 0 and not decision.hold_up and self._observer.want_offers(name):
+            self.wake.set()
+        said = (decision.hot, decision.warm, tuple(reason.rule for reason in decision.why))
+        if self._said.get(name) != said:
+            self._said[name] = said
+            fleet.note(decision_entry(snapshot, decision, now))
+        return PoolReport(snapshot=snapshot, decision=decision, commands=commands, spent_today=fleet.spent_today(name))
+
+    def _give_up_strays(self, moment: _Moment) -> list[Command]:
+        """Commands for machines whose pool is no longer configured: drained, and released once known idle."""
+        if moment.paused_by is not None or moment.now - self._leads_since < _STRAY_GRACE_S:
+            return []
+        commands: list[Command] = []
+        for name in moment.grouped.keys() - self._pools.keys():
+            instances = tuple(moment.grouped[name])
+            pool = Pool(name=name, tiers=(), machine=MachineSpec(image="", gpus=()), placements=())
+            snapshot = PoolSnapshot(
+                pool=pool,
+                demand=Unknown("this pool is not configured", moment.now),
+                instances=instances,
+                busy=self._observer.busy(instances),
+            )
+            commands += plan(snapshot, Decision(hot=0, warm=0), moment.now)[0]
+        return commands
+
+    # --- acting -------------------------------------------------------------------------------------------------------
+
+    def _begin(self, fleet: Fleet, commands: Sequence[Command], now: float) -> list[tuple[Command, Instance]]:
+        """Move records into the phases that commands ask for; gives the rents, whose calls nothing else would owe."""
+        rents = []
+        for command in commands:
+            fleet.note(command_entry(command, now))
+            if command.action is Action.RENT:
+                record = begin_rent(command, self._pools[command.pool], self._entropy.token(), now)
+                rents.append((command, record))
+            else:
+                record = begin(command, fleet.instances[str(command.instance)], now)
+            fleet.put(record, now)
+        return rents
+
+    async def _act(self, fleet: Fleet, calls: Sequence[tuple[Command, Instance]], now: float) -> None:
+        """Store the intents, then make the calls. Without the one there is not the other."""
+        if fleet.urgent:
+            try:
+                await self._save(fleet)
+            except BaseException:
+                for command, record in calls:
+                    if command.action is Action.RENT:
+                        fleet.put(record.moved(Phase.GONE, now, "not rented: its intent could not be stored"), now)
+                raise
+        for command, record in calls:
+            self._executor.start(command, record)
+
+    def _settled(self, command: Command, outcome: Outcome) -> None:
+        """A call has ended."""
+        fleet = self._fleet
+        record = fleet.instances.get(outcome.instance) if fleet else None
+        if fleet is None or record is None:
+            return  # another daemon leads by now; it finds the machine by its record or its label
+        self._listener.called(record.provider, outcome)
+        fleet.note(outcome_entry(command, record, outcome))
+        fleet.learn_outcome(record, outcome)
+        for settled in settle(record, outcome):
+            fleet.put(settled, outcome.ended_at)
+        self.wake.set()
+
+
+def _by_pool(fleet: Fleet) -> dict[str, list[Instance]]:
+    grouped: dict[str, list[Instance]] = {}
+    for record in fleet.instances.values():
+        if record.phase is not Phase.GONE:
+            grouped.setdefault(record.pool, []).append(record)
+    return grouped
