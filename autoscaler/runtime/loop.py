@@ -53,6 +53,7 @@ class _Moment:
     demand: Mapping[str, Demand | Unknown]
     grouped: Mapping[str, list[Instance]]
     """Records by pool, tombstones left out."""
+    busy: Mapping[str, int]
     paused_by: str | None
 
 
@@ -146,14 +147,24 @@ class Loop:
 
     async def _read(self, now: float) -> tuple[Control, Mapping[str, Demand | Unknown]]:
         """Everything from outside at once; what the last tick left to write goes along."""
-        late = [self._save(self._fleet), self._observer.look()] if self._fleet else []
-        answers = await asyncio.gather(self._store.read(), self._demand.read(now), *late, return_exceptions=True)
-        for answer in answers:
-            if isinstance(answer, LeaseLost):
-                self._fleet = None
-            if isinstance(answer, BaseException):
-                raise answer
-        return answers[0], answers[1]
+        if self._fleet is None:
+            return await asyncio.gather(self._store.read(), self._demand.read(now))
+        saved, control, demand, _ = await asyncio.gather(
+            self._save(self._fleet),
+            self._store.read(),
+            self._demand.read(now),
+            self._observer.look(),
+            return_exceptions=True,
+        )
+        if isinstance(saved, LeaseLost):
+            self._fleet = None  # its records are another daemon's now
+        if isinstance(control, BaseException):
+            raise control
+        if isinstance(demand, BaseException):
+            raise demand
+        if isinstance(saved, BaseException):
+            raise saved
+        return control, demand
 
     async def _save(self, fleet: Fleet) -> None:
         changes = fleet.take_changes(self._days)
@@ -180,6 +191,7 @@ class Loop:
             now=now,
             demand=demand,
             grouped=_by_pool(fleet),
+            busy=self._observer.busy(fleet.instances.values()),
             paused_by=(control.paused_by or "an operator") if control.paused else None,
         )
         reports = {name: self._decide(fleet, setup, moment) for name, setup in self._setups.items()}
@@ -221,7 +233,7 @@ class Loop:
             pool=pool,
             demand=moment.demand.get(pool.name) or Unknown("nothing reads this pool's queue", moment.now),
             instances=instances,
-            busy=self._observer.busy(instances),
+            busy=moment.busy,
             offers=self._observer.offers(pool.name),
             history=fleet.history.get(pool.name, {}),
             stoppable=self._stoppable,
@@ -259,7 +271,7 @@ class Loop:
                 pool=pool,
                 demand=Unknown("this pool is not configured", moment.now),
                 instances=instances,
-                busy=self._observer.busy(instances),
+                busy=moment.busy,
             )
             commands += plan(snapshot, Decision(hot=0, warm=0), moment.now)[0]
         return commands
