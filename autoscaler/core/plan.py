@@ -132,13 +132,14 @@ def _usable(snapshot: PoolSnapshot, placement: Placement, now: float) -> tuple[S
 
 def _fewer(snapshot: PoolSnapshot, decision: Decision, taken: set[str | None]) -> tuple[list[Command], Decision]:
     commands: list[Command] = []
-    surplus = snapshot.up - decision.hot
-    for machine in _victims(snapshot)[: max(0, surplus)]:
-        text = f"{decision.hot} machines wanted, {snapshot.up} up: drain it, {machine.usd_per_hour:.3f} USD/h"
+    victims = _victims(snapshot)
+    surplus = len(victims) - decision.hot  # what is on its way does not serve yet, so it replaces nobody
+    for machine in victims[: max(0, surplus)]:
+        text = f"{decision.hot} machines wanted, {len(victims)} HOT: drain it, {machine.usd_per_hour:.3f} USD/h"
         commands.append(_about(Action.DRAIN, machine, text))
-    warm = snapshot.in_phase(Phase.WARM, Phase.STOPPING)
+    warm = [machine for machine in snapshot.in_phase(Phase.WARM, Phase.STOPPING) if machine.id not in taken]
     keeping = len(warm)
-    for machine in _least_worth([m for m in warm if m.phase is Phase.WARM and m.id not in taken]):
+    for machine in _least_worth([m for m in warm if m.phase is Phase.WARM]):
         if machine.refusals >= MOST_REFUSALS:
             text = f"refused {machine.refusals} times in a row: it will not come back; it has cost"
             commands.append(_about(Action.RELEASE, machine, f"{text} {machine.usd_spent:.2f} USD"))

@@ -187,18 +187,23 @@ def _no_gpu(old: Instance, _remote: Remote, evidence: Evidence) -> Instance:
 def _stopped_early(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
     if old.phase is Phase.BOOTING and old.resumed:
         return old.moved(Phase.WARM, evidence.now, "stopped again before it was ready", refusals=old.refusals + 1)
-    text = f"{remote.status} before it was ever ready: releasing it {remote.detail}".rstrip()
+    text = f"{remote.status} before it was ever ready{_said(remote)}: releasing it"
     return old.moved(Phase.RELEASING, evidence.now, text)
 
 
 def _stopped(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
     text = {
-        Phase.HOT: "interrupted: outbid, or stopped by its host",
+        Phase.HOT: "interrupted by the market or its host",
         Phase.DRAINING: "interrupted while draining",
-        Phase.STOPPING: "stopped",
+        Phase.STOPPING: "it has stopped",
         Phase.LOST: "listed again, stopped",
     }[old.phase]
-    return old.moved(Phase.WARM, evidence.now, f"{text} {remote.detail}".rstrip())
+    return old.moved(Phase.WARM, evidence.now, f"{text}{_said(remote)}")
+
+
+def _said(remote: Remote) -> str:
+    """The provider's own words, for people."""
+    return f" ({remote.detail})" if remote.detail else ""
 
 
 def _queued(old: Instance, _remote: Remote, evidence: Evidence) -> Instance:

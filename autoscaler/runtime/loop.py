@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from autoscaler.core.decision import Action, Command, Decision, Outcome
 from autoscaler.core.demand import Demand, Unknown
-from autoscaler.core.errors import LeaseLost, StoreUnavailable
+from autoscaler.core.errors import AutoscalerError, LeaseLost, StoreUnavailable
 from autoscaler.core.guards import guard
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import command_entry, decision_entry, outcome_entry
@@ -104,7 +104,11 @@ class Loop:
             await self.wake.wait(self._clock, max(0.0, started + self._tick_s - self._clock.now()))
 
     async def tick_safely(self) -> TickReport | None:
-        """One tick; what goes wrong is told to the listener."""
+        """One tick; what goes wrong is told to the listener.
+
+        Raises:
+            NewerRecords: the store was written by a newer program; there is no point in going on.
+        """
         try:
             async with self._clock.timeout(self._tick_s):
                 return await self.tick()
@@ -112,6 +116,10 @@ class Loop:
             self._listener.failed(str(error), self._clock.now())
         except TimeoutError:
             self._listener.failed(f"the tick did not end within {self._tick_s:g}s", self._clock.now())
+        except AutoscalerError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug must not end the watch over machines that bill
+            self._listener.failed(f"internal error, please report it: {error!r}", self._clock.now())
         return None
 
     async def tick(self) -> TickReport:
