@@ -134,13 +134,16 @@ def parse_duration_range(value: object) -> DurationRange:
     """
     if isinstance(value, DurationRange):
         return value
-    low_text, _, high_text = value.partition("..") if isinstance(value, str) else ("", "", "")
+    bounds = value.split("..") if isinstance(value, str) else []
     try:
-        low, high = parse_duration(low_text.strip()), parse_duration((high_text or low_text).strip())
+        durations = [parse_duration(bound.strip()) for bound in bounds]
     except ValueError:
-        raise ValueError("expected a range of durations such as 30m..60m, or one duration for exactly that") from None
+        durations = []
+    if len(durations) not in (1, 2):
+        raise ValueError("expected a range of durations such as 30m..60m, or one duration for exactly that")
+    low, high = durations[0], durations[-1]
     if low > high:
-        raise ValueError(f"{low_text.strip()} exceeds {high_text.strip()}; expected SHORTEST..LONGEST such as 30m..60m")
+        raise ValueError(f"{bounds[0]} exceeds {bounds[1]}; expected SHORTEST..LONGEST such as 30m..60m")
     return DurationRange(low, high)
 
 

@@ -1,0 +1,74 @@
+"""The physical machines of the market and the prices asked for them."""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass
+
+from autoscaler.core.spec import Buy
+from providers.mock.settings import MockSettings, Stock
+
+_DAY_S, _SHORT_WAVE_S = 86400.0, 5 * 3600.0
+_HOURS_PER_MONTH = 720.0
+_SPREAD = 0.06
+"""How far a host's mean price lies from that of its kind, at most, as a share of it."""
+
+
+@dataclass(kw_only=True, slots=True)
+class Host:
+    """One physical machine."""
+
+    id: str
+    stock: Stock
+    swing: float
+    price_factor: float
+    phase: float
+    reliability: float
+    lets: int = 0
+    """Machines rented on it so far; part of its offers' ids, so that each offer can be taken once."""
+    taken_until: float = 0.0
+    """Until then all GPUs that we do not hold are let to others."""
+
+    def has_free_gpu(self, held: int, now: float) -> bool:
+        """Whether a GPU is left beside the `held` ones that are ours."""
+        return held < self.stock.gpus_per_host and now >= self.taken_until
+
+    def usd_per_hour(self, buy: Buy, now: float) -> float:
+        """Price of one GPU, disk not included: it moves with the day and, half as much, with a wave of five hours."""
+        day = math.sin(2 * math.pi * now / _DAY_S + self.phase)
+        short = math.sin(2 * math.pi * now / _SHORT_WAVE_S + 2 * self.phase)
+        mean = (self.stock.spot if buy == "spot" else self.stock.on_demand) * self.price_factor
+        return round(mean * (1 + self.swing * (2 * day + short) / 3), 4)
+
+    def offer_id(self, buy: Buy) -> str:
+        """The id of what it offers at present."""
+        return f"{self.id}/{buy}/{self.lets}"
+
+
+def open_hosts(settings: MockSettings) -> dict[str, Host]:
+    """All hosts of the market; the same settings give the same hosts."""
+    hosts: dict[str, Host] = {}
+    for stock in settings.stock:
+        kind = f"{stock.gpu}-{stock.region}".replace(" ", "-").lower()
+        for _ in range(stock.hosts):
+            name = f"{kind}-{sum(1 for other in hosts if other.startswith(kind)) + 1}"
+            hosts[name] = Host(
+                id=name,
+                stock=stock,
+                swing=settings.price_swing,
+                price_factor=1 + _SPREAD * (2 * _share(settings.seed, name, "price") - 1),
+                phase=2 * math.pi * _share(settings.seed, name, "phase"),
+                reliability=round(0.95 + 0.049 * _share(settings.seed, name, "reliability"), 4),
+            )
+    return hosts
+
+
+def disk_usd_per_hour(settings: MockSettings, disk_gb: float) -> float:
+    """Price of a disk; a month of billing has 30 days."""
+    return round(settings.disk_usd_per_gb_month * disk_gb / _HOURS_PER_MONTH, 6)
+
+
+def _share(seed: int, *names: str) -> float:
+    """A fixed number from 0 to 1 for these names: the same on every computer and in every run."""
+    return zlib.crc32("/".join((str(seed), *names)).encode()) / 2**32

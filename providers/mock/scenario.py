@@ -1,0 +1,135 @@
+"""When things go wrong: steps written down in a scenario, and faults drawn by chance."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import yaml
+from pydantic import Field, TypeAdapter, ValidationError
+
+from autoscaler.core.errors import SettingsError
+from autoscaler.core.spec import SETTINGS
+from autoscaler.core.units import Seconds
+from providers.mock.faults import MARKET_ODDS, NOTHING, STRIKES, Fault, Operation, Struck
+
+AtLeastOne = Annotated[int, Field(ge=1)]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Step:
+    """One thing that goes wrong at a moment that was written down."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
+
+    fault: Fault
+    """What goes wrong."""
+    call: Operation | None = None
+    """The call it strikes; any that the fault can strike when absent."""
+    at: Seconds = 0.0
+    """Time since the market opened; calls before it are not counted."""
+    nth: AtLeastOne = 1
+    """Which of those calls is the first to be struck."""
+    times: AtLeastOne | None = None
+    """How many calls in a row are struck; when absent one, or all up to `until`."""
+    until: Seconds | None = None
+    """Time since the market opened when it is over; for `host_offline` and `balance_spent`, when all is well again."""
+    machine: AtLeastOne | None = None
+    """For faults struck by time: the machine, counted in the order of renting; the oldest it can strike when absent."""
+
+    def __post_init__(self) -> None:
+        calls = STRIKES[self.fault]
+        if self.call is not None and self.call not in calls:
+            expected = ", ".join(sorted(calls)) or "no call: it is struck by time, with `at`"
+            raise ValueError(f"{self.fault} cannot strike {self.call}; expected {expected}")
+        if calls and self.machine is not None:
+            raise ValueError(f"{self.fault} strikes calls; expected `call` and `nth` in place of `machine`")
+        if not calls and (self.nth, self.times) != (1, None):
+            raise ValueError(f"{self.fault} is struck by time; expected `at` in place of `nth` and `times`")
+        if self.until is not None and self.until <= self.at:
+            raise ValueError("`until` is not after `at`; expected a later time")
+
+    @property
+    def calls(self) -> frozenset[Operation]:
+        """The calls it may strike; none when it is struck by time."""
+        return STRIKES[self.fault] if self.call is None else frozenset({self.call})
+
+    def strikes(self, count: int, elapsed_s: float) -> bool:
+        """Whether it strikes the `count`-th call since `at`, made `elapsed_s` seconds after the opening."""
+        if self.until is not None and elapsed_s >= self.until:
+            return False
+        times = 1 if self.times is None and self.until is None else self.times
+        return self.nth <= count and (times is None or count < self.nth + times)
+
+
+class FaultPlan:
+    """Which faults strike which call: first those of the scenario, then those drawn by chance."""
+
+    def __init__(self, odds: Mapping[Fault, float], scenario: Sequence[Step], rng: random.Random) -> None:
+        self.odds = {**MARKET_ODDS, **odds}
+        self.scenario = tuple(scenario)
+        self.seen = [0] * len(self.scenario)
+        """Per step, the calls it has looked at, or 1 once a step by time has struck."""
+        self._rng = rng
+        self._drawn = {
+            call: [(fault, self.odds[fault]) for fault in Fault if call in STRIKES[fault] and self.odds.get(fault)]
+            for call in Operation
+        }
+        self._scripted = {
+            call: [index for index, step in enumerate(self.scenario) if call in step.calls] for call in Operation
+        }
+
+    def strike(self, call: Operation, elapsed_s: float) -> Struck:
+        """The faults of this call, `elapsed_s` seconds after the market opened. Each call is asked about once."""
+        drawn, scripted = self._drawn[call], self._scripted[call]
+        if not drawn and not scripted:
+            return NOTHING
+        struck = {fault for fault, chance in drawn if self._rng.random() < chance}
+        for index in scripted:
+            step = self.scenario[index]
+            if step.at <= elapsed_s:
+                self.seen[index] += 1
+                if step.strikes(self.seen[index], elapsed_s):
+                    struck.add(step.fault)
+        return frozenset(struck)
+
+    def by_time(self) -> list[int]:
+        """The steps struck by time that have not struck yet."""
+        return [index for index, step in enumerate(self.scenario) if not step.calls and not self.seen[index]]
+
+
+def read_scenario(path: Path) -> tuple[Step, ...]:
+    """The steps of a scenario file.
+
+    Raises:
+        SettingsError: it cannot be read, or a step is wrong; every problem with its key, value and what was expected.
+    """
+    try:
+        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"scenario_file: {path} cannot be read: {error}") from error
+    except yaml.YAMLError as error:
+        raise SettingsError(f"{path}: expected YAML: {' '.join(str(error).split())}") from error
+    try:
+        return TypeAdapter(tuple[Step, ...]).validate_python([] if rows is None else rows)
+    except ValidationError as error:
+        raise SettingsError(*(_problem(path, details) for details in error.errors())) from error
+
+
+def _problem(path: Path, details: Any) -> str:
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in details["loc"]).lstrip(".")
+    expected = details["msg"].removeprefix("Value error, ")
+    if details["type"] == "unexpected_keyword_argument":
+        expected = "unknown key" + _did_you_mean(details["loc"][-1], Step.__dataclass_fields__)
+    elif details["type"] == "enum":
+        expected += _did_you_mean(details["input"], Operation if details["loc"][-1] == "call" else Fault)
+    return f"{path}: {where or 'scenario'}: {details['input']!r}: {expected}"
+
+
+def _did_you_mean(word: object, known: Any) -> str:
+    near = get_close_matches(str(word), [str(name) for name in known], n=1)
+    return f"; did you mean {near[0]}?" if near else ""
