@@ -1,1 +1,12 @@
 """Pure policies: what turns a snapshot into the number of machines wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from policies import thresholds
+from policies.base import Policy
+
+POLICIES: Mapping[str, Policy] = MappingProxyType({"thresholds": thresholds.POLICY})
+"""Every policy by the name under which a configuration asks for it."""

@@ -1,0 +1,55 @@
+"""The command line: one module a command, imported when it is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+
+import click
+
+from autoscaler.core.errors import AutoscalerError
+
+COMMANDS: Mapping[str, str] = MappingProxyType(
+    {
+        "check": "autoscaler.cli.check:check",
+        "schema": "autoscaler.cli.schema:schema",
+    }
+)
+"""Where each command is, in the order a newcomer needs them."""
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+
+class _Commands(click.Group):
+    """Imports a command when it is needed, and ends every failure that has a name with a line and an exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
+        """All commands, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
+        """One command, or None where there is none of that name."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, attribute = COMMANDS[cmd_name].split(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def invoke(self, ctx: click.Context) -> None:
+        """Run a command."""
+        try:
+            super().invoke(ctx)
+        except AutoscalerError as error:
+            for line in str(error).splitlines():
+                click.echo(f"error: {line}", err=True)
+            ctx.exit(BAD_INPUT)
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="gpu-autoscaler", prog_name="autoscaler", message="%(prog)s %(version)s")
+def main() -> None:
+    """Keep the right number of rented GPU machines behind a Redis job queue."""

@@ -1,0 +1,198 @@
+"""What a setting must be beyond its type: single values, and values that must agree with each other.
+
+Each check yields what it finds as a place below its value and a message. The checks hang on the types in
+``autoscaler.config.schema``, so that one faulty part of a file does not hide the faults of another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import ValidationError, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic_core import ErrorDetails, PydanticCustomError
+
+from autoscaler.config.words import suggest
+from autoscaler.core.spec import Deadlines, Limits, MachineSpec, Placement
+from providers.base import Capabilities
+
+Finding = tuple[tuple[str | int, ...], str]
+"""Where, below the value that was checked, and what is wrong."""
+
+_READY = re.compile(r"running|heartbeat|http :(?P<http>\d{1,5})/\S*|tcp :(?P<tcp>\d{1,5})", re.ASCII)
+_LISTEN = re.compile(r"(?P<host>[^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})", re.ASCII)
+_EMBEDDED = re.compile(r"embedded(?::(?P<port>\d{1,5}))?", re.ASCII)
+_MAX_PORT = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a check must know of the rest of the file."""
+
+    providers: Mapping[str, Capabilities] | None = None
+    """By name; None while the file names none."""
+
+
+FINDINGS = "findings"
+"""The type of a validation error that carries findings."""
+
+
+_STAND_INS: Mapping[str, object] = {"image": "x", "gpus": ["x"], "provider": "x", "max_usd_per_hour": 1}
+"""Values for required fields that are missing or have no sense, so that the others can be checked all the same."""
+
+
+def checked(check: Callable[[Any, Context], Iterable[Finding]]) -> WrapValidator:
+    """An annotation that checks a value once it has its type; a mapping with faulty fields, as far as it goes."""
+
+    def validate(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
+        context = info.context or Context()
+        try:
+            typed = handler(value)
+        except ValidationError as error:
+            if not isinstance(value, Mapping):
+                raise
+            errors = error.errors(include_url=False)
+            faulty = {details["loc"][0] for details in errors if details["loc"]}
+            sound = {key: item for key, item in value.items() if key not in faulty}
+            stand_ins = {key: item for key, item in _STAND_INS.items() if key in faulty}
+            found = [each for each in check(handler(sound | stand_ins), context) if each[0][0] not in faulty]
+            raise _failed(found, errors) from error
+        found = list(check(typed, context))
+        if found:
+            raise _failed(found)
+        return typed
+
+    return WrapValidator(validate)
+
+
+def _failed(findings: Sequence[Finding], errors: Sequence[ErrorDetails] = ()) -> PydanticCustomError:
+    return PydanticCustomError(FINDINGS, "checks failed", {FINDINGS: findings, "errors": errors})
+
+
+def machine(spec: MachineSpec, _context: Context) -> Iterator[Finding]:
+    """A machine that can be rented and watched."""
+    if not spec.image.strip():
+        yield ("image",), "expected a container image, such as ghcr.io/acme/worker:1.4"
+    if not spec.gpus:
+        yield ("gpus",), "expected at least one GPU type, such as RTX 4090"
+    if spec.slots < 1:
+        yield ("slots",), "expected at least 1"
+    if spec.disk_gb <= 0:
+        yield ("disk_gb",), "expected more than 0"
+    ready = _READY.fullmatch(spec.ready)
+    if ready is None or not _is_port(ready["http"] or ready["tcp"] or "1"):
+        yield ("ready",), "expected running, heartbeat, http :PORT/PATH or tcp :PORT"
+
+
+def placement(place: Placement, context: Context) -> Iterator[Finding]:
+    """A placement at a known provider, which sells what is wanted, for a price."""
+    if place.max_usd_per_hour <= 0:
+        yield ("max_usd_per_hour",), "expected more than 0 USD per hour"
+    if context.providers is None:
+        return
+    provider = context.providers.get(place.provider)
+    if provider is None:
+        yield (
+            ("provider",),
+            f"no such key under `providers`; {suggest(place.provider, context.providers)}",
+        )
+    elif place.buy == "spot" and not provider.can_spot:
+        yield ("buy",), f"{place.provider} rents no spot machines; expected on_demand"
+
+
+def placements(places: Sequence[Placement], _context: Context) -> Iterator[Finding]:
+    """Placements that can be told apart."""
+    for index, label in _repeated([place.label for place in places]):
+        yield (index,), f"another placement of this pool is already called {label}; give this one a `name`"
+
+
+def limits(bounds: Limits, _context: Context) -> Iterator[Finding]:
+    """Limits that leave room, and a budget whose warning comes before its end."""
+    if bounds.hot.high == 0:
+        yield ("hot",), "expected an upper bound of at least 1; with 0 no job is ever served"
+    budget = bounds.usd_per_day
+    for name, usd in (("warn", budget.warn), ("stop", budget.stop)):
+        if usd < 0:
+            yield ("usd_per_day", name), "expected 0 USD or more"
+    if 0 <= budget.stop < budget.warn:
+        yield ("usd_per_day",), f"stop ({budget.stop:g}) is below warn ({budget.warn:g}); expected warn up to stop"
+
+
+def deadlines(times: Deadlines, _context: Context) -> Iterator[Finding]:
+    """Deadlines that give some time."""
+    for each in fields(times):
+        if getattr(times, each.name) <= 0:
+            yield (each.name,), "expected more than 0s"
+
+
+def policies(choices: Sequence[Any], _context: Context) -> Iterator[Finding]:
+    """Policies that are named once."""
+    for index, name in _repeated([choice.name for choice in choices]):
+        yield (index,), f"the policy {name} is already named"
+
+
+def tick(seconds: float, _context: Context) -> Iterator[Finding]:
+    """A tick that ends."""
+    if seconds <= 0:
+        yield (), "expected more than 0s"
+
+
+def whole_numbers(written: object) -> object:
+    """Limits whose bounds are one number, as text, turned into that number."""
+    if not isinstance(written, Mapping):
+        return written
+    return {
+        key: int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value, re.ASCII) else value
+        for key, value in written.items()
+    }
+
+
+def parse_redis_url(value: object) -> str:
+    """Where a Redis is.
+
+    Raises:
+        ValueError: neither a URL that Redis clients know nor `embedded`.
+    """
+    if isinstance(value, str):
+        embedded = _EMBEDDED.fullmatch(value)
+        if _is_port(embedded["port"] or "1") if embedded else _is_redis_url(value):
+            return value
+    raise ValueError("expected embedded, embedded:PORT, or a redis://, rediss:// or unix:// URL")
+
+
+def _is_redis_url(text: str) -> bool:
+    try:
+        url = urlsplit(text)
+        if url.scheme == "unix":
+            return url.path.startswith("/")
+        return url.scheme in {"redis", "rediss"} and bool(url.hostname) and url.port != 0 and text.isprintable()
+    except ValueError:  # a port that is no number, a broken IPv6 address
+        return False
+
+
+def parse_listen(value: object) -> str:
+    """An address and port to serve on.
+
+    Raises:
+        ValueError: not of the form HOST:PORT.
+    """
+    match = _LISTEN.fullmatch(value) if isinstance(value, str) else None
+    if match is None or int(match["port"]) > _MAX_PORT:
+        raise ValueError("expected HOST:PORT, such as 127.0.0.1:8080")
+    return match[0]
+
+
+def _is_port(digits: str) -> bool:
+    return 1 <= int(digits) <= _MAX_PORT
+
+
+def _repeated(names: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """Each name, with its position, that was there before."""
+    seen: set[str] = set()
+    for index, name in enumerate(names):
+        if name in seen:
+            yield index, name
+        seen.add(name)

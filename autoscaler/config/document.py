@@ -1,0 +1,178 @@
+"""A settings file as plain data that still knows what was written where.
+
+Every scalar is kept as the text it was written with, or None where nothing was: the type of a setting decides how its
+text is read, never YAML's guess. So a region ``NO`` stays a region, a tag ``1.10`` keeps its zero, and a value that
+comes from the environment is read like one written in the file. Variables are put in after parsing, so that no value
+can change the structure of the file.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+import yaml
+
+from autoscaler.core.errors import SettingsError
+
+Path = tuple[str | int, ...]
+"""Where a setting lies: keys and list positions from the top."""
+
+_MAX_NODES = 100_000
+"""Far beyond any real file; an alias of an alias of an alias grows without bound."""
+_NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_DOLLAR = re.compile(r"\$(?:\$|\{([^}]*)\}|(?=\{))")
+_VARIABLE = re.compile(r"([A-Za-z_]\w*)(?::-(.*))?", re.ASCII | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong with a file."""
+
+    path: Path
+    message: str
+    shown: str | None = None
+    """What to show instead of what was written there."""
+
+
+@dataclass(slots=True)
+class Document:
+    """A file's data, and the line and text of each of its places."""
+
+    data: object = None
+    lines: dict[Path, int] = field(default_factory=dict)
+    texts: dict[Path, str] = field(default_factory=dict)
+    """Scalars as written, before variables were put in."""
+    problems: list[Problem] = field(default_factory=list)
+
+    def line(self, path: Path) -> int:
+        """The line of a place, or of the nearest place around it that was written."""
+        while path and path not in self.lines:
+            path = path[:-1]
+        return self.lines.get(path, 1)
+
+    def at(self, path: Path) -> object:
+        """The data at a place; None where there is nothing."""
+        value = self.data
+        for part in path:
+            if isinstance(value, dict):
+                value = value.get(part)
+            elif isinstance(value, list) and isinstance(part, int) and part < len(value):
+                value = value[part]
+            else:
+                return None
+        return value
+
+
+def read_document(text: str, env: Mapping[str, str]) -> Document:
+    """Parse YAML and put the variables in.
+
+    Raises:
+        SettingsError: it is not one YAML document, or is empty.
+    """
+    loader = yaml.SafeLoader(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            raise SettingsError("the file is empty; deploy/config.example.yaml shows what belongs there")
+        return _Reader(loader, env).read(node)
+    except yaml.MarkedYAMLError as error:
+        raise SettingsError(_syntax_problem(error, text)) from error
+    except yaml.reader.ReaderError as error:
+        line = text.count("\n", 0, error.position) + 1
+        raise SettingsError(f"not valid YAML: a character that may not stand in a file (line {line})") from error
+    except RecursionError as error:
+        raise SettingsError("not a settings file: it is nested too deeply") from error
+    finally:
+        loader.dispose()
+
+
+def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> str:
+    problem, mark = f"not valid YAML: {error.problem or error.context}", error.problem_mark or error.context_mark
+    if mark is None:
+        return problem
+    lines = text.splitlines()
+    if mark.line < len(lines) and "${" in lines[mark.line]:
+        problem += '; within { } a variable needs quotes: "${NAME}"'
+    return f"{problem} (line {mark.line + 1}, column {mark.column + 1})"
+
+
+class _Reader:
+    """Turns YAML nodes into a document."""
+
+    def __init__(self, loader: yaml.SafeLoader, env: Mapping[str, str]) -> None:
+        self._loader = loader
+        self._env = env
+        self._document = Document()
+        self._nodes = 0
+        self._own_keys: dict[yaml.MappingNode, list[yaml.Node]] = {}
+
+    def read(self, root: yaml.Node) -> Document:
+        self._document.data = self._value(root, ())
+        return self._document
+
+    def _value(self, node: yaml.Node, path: Path) -> object:
+        self._nodes += 1
+        if self._nodes > _MAX_NODES:
+            raise SettingsError(f"not a settings file: it has more than {_MAX_NODES} values")
+        self._document.lines.setdefault(path, node.start_mark.line + 1)
+        if node.tag.startswith("!"):
+            self._problem(path, f"the tag {node.tag} is not known; a variable is written ${{NAME}}")
+        if isinstance(node, yaml.MappingNode):
+            return {key: self._value(value, (*path, key)) for key, value in self._items(node, path)}
+        if isinstance(node, yaml.SequenceNode):
+            return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
+        return self._scalar(node, path) if isinstance(node, yaml.ScalarNode) else None
+
+    def _scalar(self, node: yaml.ScalarNode, path: Path) -> str | None:
+        if node.style is None and node.value in _NULLS:
+            return None
+        self._document.texts[path] = node.value
+        return self._fill_in(node.value, path)
+
+    def _items(self, node: yaml.MappingNode, path: Path) -> Iterator[tuple[str, yaml.Node]]:
+        self._check_keys(node, path)
+        self._loader.flatten_mapping(node)
+        for key, value in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                self._document.lines[(*path, key.value)] = key.start_mark.line + 1
+                yield key.value, value
+
+    def _check_keys(self, node: yaml.MappingNode, path: Path) -> None:
+        """Refuse keys given twice; before `<<` is merged in, whose keys may rightly be given again."""
+        own = self._own_keys.setdefault(node, [key for key, _ in node.value])
+        first: dict[str, int] = {}
+        for key in own:
+            line = key.start_mark.line + 1
+            if not isinstance(key, yaml.ScalarNode):
+                self._problem(path, f"a key must be plain text, not a list or a mapping, as in line {line}")
+            elif key.value in first:
+                self._problem((*path, key.value), f"first given in line {first[key.value]}", "given twice")
+            else:
+                first[key.value] = line
+
+    def _fill_in(self, text: str, path: Path) -> str:
+        """The text with ``${NAME}`` and ``${NAME:-default}`` replaced, and ``$$`` as ``$``."""
+
+        def replacement(match: re.Match[str]) -> str:
+            if match[0] == "$$":
+                return "$"
+            variable = _VARIABLE.fullmatch(match[1] or "")
+            if variable is None:
+                self._problem(path, "a variable is written ${NAME} or ${NAME:-default}; write $$ for a plain $")
+                return match[0]
+            name, default = variable.groups()
+            value = self._env.get(name)
+            if default is not None:
+                return value or default
+            if value is None:
+                hint = f"set it, or write ${{{name}:-default}}"
+                self._problem(path, f"the environment variable {name} is not set; {hint}")
+                return match[0]
+            return value
+
+        return _DOLLAR.sub(replacement, text)
+
+    def _problem(self, path: Path, message: str, shown: str | None = None) -> None:
+        self._document.problems.append(Problem(path, message, shown))

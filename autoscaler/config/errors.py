@@ -1,0 +1,191 @@
+"""Validation errors in the words of whoever wrote the file."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, is_dataclass, replace
+from typing import Any, get_args, get_origin
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from autoscaler.config import checks
+from autoscaler.config.document import Document, Path, Problem
+from autoscaler.config.hints import bare, field_docs, field_hints, is_tagged, kinds, members
+from autoscaler.config.schema import Config, PolicyChoice
+from autoscaler.config.words import either, one_line, suggest
+from autoscaler.core.units import Secret
+from policies import POLICIES
+
+_MAPPING = "expected a mapping of keys and values"
+_LIST = "expected a list"
+_NUMBER = "expected a number"
+_WHOLE = "expected a whole number"
+_WORDS: Mapping[str, str] = {
+    "string_type": "expected text",
+    "string_unicode": "expected text in UTF-8",
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_parsing_size": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_type": _NUMBER,
+    "float_parsing": _NUMBER,
+    "finite_number": "expected a finite number",
+    "bool_type": "expected true or false",
+    "bool_parsing": "expected true or false",
+    "tuple_type": _LIST,
+    "list_type": _LIST,
+    "too_short": "expected at least one entry",
+    "dict_type": _MAPPING,
+    "mapping_type": _MAPPING,
+    "dataclass_type": _MAPPING,
+    "model_attributes_type": _MAPPING,
+    "greater_than": "expected more than {gt:g}",
+    "greater_than_equal": "expected {ge:g} or more",
+    "less_than": "expected less than {lt:g}",
+    "less_than_equal": "expected {le:g} or less",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a validation error lies."""
+
+    path: Path = ()
+    hint: Any = Config
+    """The type wanted there; None where it is not known."""
+    owner: Any = None
+    """The type that has the last part of the path as its field."""
+    of_key: bool = False
+    """The error is about the key, not about its value."""
+
+
+def problems_of(error: ValidationError, document: Document) -> Iterator[Problem]:
+    """What a validation found, each place once."""
+    by_path: dict[Path, Problem] = {}
+    for details in error.errors(include_url=False):
+        for problem in _translate(details, document):
+            earlier = by_path.get(problem.path)
+            if earlier is not None and problem.message not in earlier.message:
+                problem = replace(earlier, message=f"{earlier.message}; {problem.message}")  # noqa: PLW2901
+            by_path[problem.path] = problem
+    yield from by_path.values()
+
+
+def line_of(problem: Problem, document: Document) -> str:
+    """A problem as one line: where, what was written there, what was expected, in which line."""
+    where = _path_text(problem.path)
+    shown = _written(problem.path, document) if problem.shown is None else problem.shown
+    return f"{where}: {shown}{' - ' if shown else ''}{problem.message} (line {document.line(problem.path)})"
+
+
+def _translate(details: ErrorDetails, document: Document, above: Path = ()) -> Iterator[Problem]:
+    loc = (*above, *details["loc"])
+    place = _locate(loc)
+    path, context = place.path, details.get("ctx", {})
+    match details["type"]:
+        case checks.FINDINGS:
+            for inner in context["errors"]:
+                yield from _translate(inner, document, loc)
+            for below, message in context[checks.FINDINGS]:
+                found = (*path, *below)
+                yield Problem(found, message, _unless_container(found, document))
+        case "value_error" if not place.of_key:
+            yield Problem(path, " ".join(str(context["error"]).split()), _unless_container(path, document))
+        case "missing":
+            yield _missing(place)
+        case "too_short" if details["input"]:
+            return  # there were entries; each has its own problem
+        case "unexpected_keyword_argument" | "extra_forbidden":
+            yield Problem(path, suggest(str(path[-1]), field_hints(place.owner)), "unknown key")
+        case "union_tag_not_found":
+            yield Problem((*path, "kind"), f"expected {either(kinds(place.hint))}", "missing")
+        case "union_tag_invalid":
+            yield Problem((*path, "kind"), suggest(str(context["tag"]), kinds(place.hint)))
+        case kind:
+            shown = one_line(str(path[-1])) if place.of_key else None
+            if _is_secret(place.hint) and document.at(path) is not None:
+                shown = str(Secret(""))
+            yield Problem(path, _expectation(kind, details, place), shown)
+
+
+def _missing(place: _Place) -> Problem:
+    name = str(place.path[-1])
+    options = [str(option) for option in get_args(bare(place.hint))] if name == "kind" else []
+    wanted = f"expected {either(options)}" if options else field_docs(place.owner).get(name, "it is required")
+    return Problem(place.path, wanted.removesuffix("."), "missing")
+
+
+def _expectation(kind: str, details: ErrorDetails, place: _Place) -> str:
+    context = details.get("ctx", {})
+    if kind == "value_error":
+        return " ".join(str(context["error"]).split())
+    if kind in {"literal_error", "enum"}:
+        options = re.findall(r"'([^']*)'", context["expected"])
+        return suggest(str(place.path[-1] if place.of_key else details["input"]), options)
+    if kind in _WORDS:
+        return _WORDS[kind].format_map(context)
+    return details["msg"][0].lower() + details["msg"][1:]
+
+
+def _locate(loc: Path) -> _Place:
+    """The place that a validator's location means: it also names the members of unions that were tried."""
+    place = _Place()
+    for part in loc:
+        if part == "[key]":
+            place = replace(place, of_key=True)
+        elif is_tagged(place.hint):
+            place = replace(place, hint=kinds(place.hint)[str(part)])
+        elif len(members(place.hint)) > 1:
+            place = replace(place, hint=None)
+        else:
+            (owner,) = members(place.hint)
+            place = _Place(path=(*place.path, part), hint=_child(owner, part), owner=owner)
+    return place
+
+
+def _child(hint: Any, part: str | int) -> Any:
+    if hint is PolicyChoice:
+        return POLICIES[str(part)].settings
+    if is_dataclass(hint):
+        return field_hints(hint).get(str(part)) if isinstance(hint, type) else None
+    arguments = get_args(hint)
+    if get_origin(hint) is tuple:
+        return arguments[0]
+    return arguments[1] if len(arguments) == 2 else None
+
+
+def _is_secret(hint: Any) -> bool:
+    return Secret in members(hint)
+
+
+def _written(path: Path, document: Document) -> str:
+    if path in document.texts:
+        return one_line(document.texts[path])
+    match document.at(path):
+        case dict():
+            return "a mapping"
+        case []:
+            return "[]"
+        case list():
+            return "a list"
+        case _:
+            return "nothing"
+
+
+def _path_text(path: Path) -> str:
+    text = ""
+    for part in path:
+        if isinstance(part, int):
+            text += f"[{part}]"
+        elif re.fullmatch(r"[\w-]+", part):
+            text += f".{part}" if text else part
+        else:
+            text += f"[{one_line(repr(part))}]"
+    return text or "the file"
+
+
+def _unless_container(path: Path, document: Document) -> str | None:
+    """Show what was written, but nothing for what is too large to be shown."""
+    return "" if isinstance(document.at(path), (dict, list)) else None

@@ -1,0 +1,87 @@
+"""Reading a settings file: every problem at once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from functools import cache
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from autoscaler.config import document as documents
+from autoscaler.config.checks import Context
+from autoscaler.config.document import Document, Problem, read_document
+from autoscaler.config.errors import line_of, problems_of
+from autoscaler.config.schema import CAPABILITIES, Config
+from autoscaler.core.errors import SettingsError
+from providers.base import Capabilities
+
+
+def load_config(source: Path | str, env: Mapping[str, str]) -> Config:
+    """The settings in a file, or in YAML text, with variables taken from `env`.
+
+    Raises:
+        SettingsError: the file cannot be read, or something in it is wrong: one line for each problem.
+    """
+    text = _read(source) if isinstance(source, Path) else source
+    document = read_document(text, env)
+    try:
+        config = settings_adapter().validate_python(document.data, context=_context(document.data))
+    except ValidationError as error:
+        raise _settings_error(problems_of(error, document), document) from error
+    infinite = tuple(_not_finite(config, ()))
+    if document.problems or infinite:
+        raise _settings_error(infinite, document)
+    return config
+
+
+def _settings_error(problems: Iterable[Problem], document: Document) -> SettingsError:
+    """All problems in the order of the file; what follows from a problem of the document itself is left out."""
+    known = {problem.path for problem in document.problems}
+    every = [*document.problems, *(problem for problem in problems if problem.path not in known)]
+    every.sort(key=lambda problem: document.line(problem.path))
+    return SettingsError(*(line_of(problem, document) for problem in every))
+
+
+@cache
+def settings_adapter() -> TypeAdapter[Config]:
+    """The reader of settings; it takes some milliseconds to build."""
+    return TypeAdapter(Config)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise SettingsError(f"{path}: not a text file in UTF-8 (line {line})") from error
+
+
+def _context(data: object) -> Context:
+    """The providers a file names, by what is written there, for they may be faulty."""
+    providers = data.get("providers") if isinstance(data, dict) else None
+    if not isinstance(providers, dict) or not providers:
+        return Context()
+    kinds = {
+        name: settings.get("kind", name) if isinstance(settings, dict) else name for name, settings in providers.items()
+    }
+    return Context({name: CAPABILITIES.get(str(kind), Capabilities()) for name, kind in kinds.items()})
+
+
+def _not_finite(value: object, path: documents.Path) -> Iterator[Problem]:
+    """Numbers that YAML can write and nobody can pay or wait for."""
+    if isinstance(value, float) and not math.isfinite(value):
+        yield Problem(path, "expected a finite number")
+    elif is_dataclass(value) and hasattr(value, "__pydantic_config__"):
+        for each in fields(value):
+            yield from _not_finite(getattr(value, each.name), (*path, each.name))
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _not_finite(item, (*path, str(key)))
+    elif isinstance(value, tuple):
+        for index, item in enumerate(value):
+            yield from _not_finite(item, (*path, index))

@@ -1,0 +1,164 @@
+"""The settings of the whole daemon. Each field's docstring is its reference."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
+
+from autoscaler.config import checks
+from autoscaler.config.checks import checked
+from autoscaler.config.words import suggest
+from autoscaler.core.spec import SETTINGS, Deadlines, Limits, MachineSpec, Placement, Pool
+from autoscaler.core.units import Name, Seconds, Written
+from autoscaler.queues import QueueSettings
+from policies import POLICIES
+from providers.base import Capabilities
+from providers.mock import MockProvider, MockSettings
+
+ProviderSettings = Annotated[MockSettings, Field(discriminator="kind")]
+"""The settings of any provider; `kind` tells which."""
+
+CAPABILITIES: Mapping[str, Capabilities] = {"mock": MockProvider.capabilities}
+"""What the providers of each kind can do."""
+
+RedisUrl = Annotated[str, Written(checks.parse_redis_url, "redis://localhost:6379/0")]
+Listen = Annotated[str, Written(checks.parse_listen, "127.0.0.1:8080")]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class HttpSettings:
+    """The HTTP API, the metrics and the dashboard."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
+
+    listen: Listen = "127.0.0.1:8080"
+    """Address and port to serve on. Whoever reaches it reads everything: keep it on loopback or behind a proxy."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LogSettings:
+    """What the daemon writes to standard error."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
+
+    format: Literal["auto", "json", "console"] = "auto"
+    """`json` is one object a line, `console` is for people; `auto` is `console` on a terminal, else `json`."""
+    level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important events to write."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PolicyChoice:
+    """One policy of a pool: its name alone, or its name with settings, as in `{thresholds: {resume_depth: 12}}`."""
+
+    name: str
+    settings: Any
+    """Of the type that the policy names in `policies.POLICIES`."""
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: object, handler: GetCoreSchemaHandler) -> CoreSchema:
+        by_name = {
+            name: core_schema.typed_dict_field(handler.generate_schema(policy.settings), required=False)
+            for name, policy in POLICIES.items()
+        }
+        written = core_schema.no_info_before_validator_function(_spread, core_schema.typed_dict_schema(by_name))
+        return core_schema.no_info_after_validator_function(_choose, written)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        with_settings = handler(schema) | {"additionalProperties": False, "minProperties": 1, "maxProperties": 1}
+        return {"anyOf": [{"enum": sorted(POLICIES)}, with_settings]}
+
+
+def _spread(entry: object) -> dict[str, object]:
+    """An entry as a mapping from the policy's name to its settings."""
+    if isinstance(entry, str):
+        entry = {entry: None}
+    if not isinstance(entry, Mapping) or len(entry) != 1:
+        raise ValueError("expected the name of a policy, such as thresholds, or {thresholds: {resume_depth: 12}}")
+    ((name, settings),) = entry.items()
+    if name not in POLICIES:
+        raise ValueError(f'there is no policy "{name}"; {suggest(str(name), POLICIES)}')
+    return {name: {} if settings is None else settings}
+
+
+def _choose(by_name: Mapping[str, Any]) -> PolicyChoice:
+    ((name, settings),) = by_name.items()
+    return PolicyChoice(name=name, settings=settings)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolSettings:
+    """One workload."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
+
+    queue: QueueSettings
+    """Where its jobs wait."""
+    machine: Annotated[MachineSpec, checked(checks.machine)]
+    """What its jobs run on."""
+    placements: Annotated[
+        tuple[Annotated[Placement, checked(checks.placement)], ...], Field(min_length=1), checked(checks.placements)
+    ]
+    """Where its machines may be rented, in order of preference."""
+    limits: Annotated[Limits, BeforeValidator(checks.whole_numbers), checked(checks.limits)] = Limits()
+    """What it may never leave."""
+    deadlines: Annotated[Deadlines, checked(checks.deadlines)] = Deadlines()
+    """How long its machines may stay in each phase that waits."""
+    policies: Annotated[tuple[PolicyChoice, ...], Field(min_length=1), checked(checks.policies)] = (
+        PolicyChoice(name="thresholds", settings=POLICIES["thresholds"].settings()),
+    )
+    """What decides how many machines it has. Several combine: the most machines that any of them wants."""
+
+    def pool(self, name: str) -> Pool:
+        """This pool as the core sees it."""
+        return Pool(
+            name=name,
+            tiers=self.queue.tiers,
+            machine=self.machine,
+            placements=self.placements,
+            limits=self.limits,
+            deadlines=self.deadlines,
+        )
+
+
+def _name_kinds(providers: object) -> object:
+    """Give each provider whose key is itself a kind that kind."""
+    if not isinstance(providers, Mapping):
+        return providers
+    return {
+        name: {"kind": name, **(settings or {})}
+        if name in CAPABILITIES and (settings is None or isinstance(settings, Mapping))
+        else settings
+        for name, settings in providers.items()
+    }
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Config:
+    """Everything the daemon is told."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
+
+    fleet: Name
+    """Every machine rented carries this name, and no machine without it is ever touched. One daemon a fleet."""
+    redis: RedisUrl = "embedded"
+    """The queue: a redis://, rediss:// or unix:// URL; `embedded` or `embedded:PORT` for one inside the daemon, which
+    needs no installation and forgets everything when the daemon ends."""
+    store: RedisUrl | None = None
+    """Another Redis for the daemon's own state; the queue's when absent."""
+    tick: Annotated[Seconds, checked(checks.tick)] = 10.0
+    """How often the queues are read and decisions made."""
+    http: HttpSettings = HttpSettings()
+    """The HTTP API, the metrics and the dashboard."""
+    log: LogSettings = LogSettings()
+    """What the daemon writes to standard error."""
+    pools: Annotated[Mapping[Name, PoolSettings], Field(min_length=1)]
+    """The workloads, by name."""
+    providers: Annotated[Mapping[Name, ProviderSettings], BeforeValidator(_name_kinds), Field(min_length=1)]
+    """The accounts to rent from, by name. `kind` may be left out where the name is itself a kind."""
