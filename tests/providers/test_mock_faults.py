@@ -399,6 +399,23 @@ async def test_a_machine_stopped_while_its_host_is_offline_comes_back_stopped() 
     assert (await bench.seen(machine)).status is Status.STOPPED
 
 
+async def test_a_machine_that_was_stopped_before_its_host_went_offline_comes_back_stopped() -> None:
+    bench = once(Fault.HOST_OFFLINE, at=2 * HOUR)
+    machine = await bench.rent_stopped()
+    await bench.advance(10 * HOUR)
+    assert (await bench.seen(machine)).status is Status.STOPPED
+
+
+async def test_a_machine_on_an_offline_host_keeps_its_gpu() -> None:
+    bench = once(Fault.HOST_OFFLINE, at=HOUR)
+    host = (await bench.offer()).host
+    for _ in range(2):
+        offers = await bench.provider.list_offers(ON_DEMAND, MACHINE)
+        await bench.provider.rent(next(o for o in offers if o.host == host), MACHINE, label="ours")
+    await bench.advance(HOUR)
+    assert host not in {offer.host for offer in await bench.provider.list_offers(ON_DEMAND, MACHINE)}
+
+
 async def test_vanishes_takes_the_named_machine_out_of_the_listing_and_off_the_bill() -> None:
     bench = once(Fault.VANISHES, at=HOUR, machine=2)
     first, second = await bench.rent(), await bench.rent()
@@ -420,6 +437,15 @@ async def test_balance_spent_stops_all_and_refuses_what_costs_until_it_is_over()
     await bench.advance(2 * HOUR)
     await bench.provider.resume(running)
     await bench.rent()
+
+
+@pytest.mark.parametrize("first", [Fault.OUTBID, Fault.HOST_OFFLINE])
+async def test_nothing_starts_by_itself_while_the_account_is_empty(first: Fault) -> None:
+    steps = (Step(fault=first, at=HOUR), Step(fault=Fault.BALANCE_SPENT, at=HOUR + 300.0))
+    bench = Bench(replace(CALM, outbid_returns=1.0, scenario=steps))
+    machine = await bench.rent_running(SPOT)
+    await bench.advance(100 * HOUR)
+    assert (await bench.seen(machine)).status is Status.STOPPED
 
 
 async def test_an_account_that_runs_dry_stops_all_at_that_moment_and_disks_bill_on() -> None:

@@ -27,7 +27,7 @@ FAULTS = st.dictionaries(st.sampled_from(RANDOM_FAULTS), st.sampled_from([0.0, 0
 
 
 class Books:
-    """An account of its own: it looks at the truth each second in which anything may change."""
+    """Books of its own: the price of each machine's state, from each moment at which a state may change to the next."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench

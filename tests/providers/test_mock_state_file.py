@@ -14,6 +14,7 @@ import pytest
 from autoscaler.core.errors import NoCapacity, SettingsError, UnclearOutcome
 from autoscaler.core.market import Status
 from providers.mock import Fault, Operation, Step
+from providers.mock.state import StateFile
 from tests.support.market import CALM, HOUR, MACHINE, SPOT, Bench
 
 CHILD = """
@@ -96,6 +97,13 @@ async def test_many_calls_at_once_leave_the_last_state(tmp_path: Path) -> None:
     offers = await bench.provider.list_offers(SPOT, MACHINE)
     await asyncio.gather(*(bench.provider.rent(o, MACHINE, label=o.host) for o in offers[:8]))
     assert await Bench(settings).listed() == await bench.listed()
+
+
+def test_a_slow_writer_does_not_replace_a_later_state(tmp_path: Path) -> None:
+    file = StateFile(tmp_path / "market.json")
+    file.write(2, '{"version": 1, "later": true}')
+    file.write(1, '{"version": 1, "later": false}')
+    assert file.read() == {"version": 1, "later": True}
 
 
 async def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
