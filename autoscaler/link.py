@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import (
     AuthenticationError,
     AuthorizationError,
+    BusyLoadingError,
     ConnectionError,  # noqa: A004 - redis-py's own name
     RedisError,
     ResponseError,
@@ -39,7 +40,7 @@ class RedisLink:
             protocol=2,
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 1),
+            retry=Retry(NoBackoff(), 0),  # a batch that broke off may have been done: never send it twice
             client_name="autoscaler",
         )
         self._redis.response_callbacks.clear()  # replies as they came: each reader parses its own
@@ -77,7 +78,7 @@ class RedisLink:
                 for command in commands:
                     pipeline.execute_command(*command)
             replies = await pipeline.execute(raise_on_error=False)
-        except (RedisError, OSError) as error:
+        except (RedisError, OSError, ValueError) as error:  # ValueError: text that UTF-8 cannot write
             for _, answer in batch:
                 if not answer.done():
                     answer.set_exception(StoreUnavailable(explain(error)))
@@ -97,6 +98,8 @@ def explain(error: BaseException) -> str:
     """A connection error in one line that names the fix and no secret."""
     if isinstance(error, (AuthenticationError, AuthorizationError)) or "WRONGPASS" in str(error):
         return "Redis refused the user name or password; check those in the redis:// URL"
+    if isinstance(error, BusyLoadingError):
+        return "Redis is still loading its data"
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
         return "Redis did not answer in time"
     if isinstance(error, (ConnectionError, OSError)):

@@ -1,0 +1,51 @@
+"""All pools' queues, read at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import replace
+
+from autoscaler.core.demand import Demand, Unknown
+from autoscaler.core.errors import StoreUnavailable
+from autoscaler.link import Command, RedisLink
+from autoscaler.queues.base import READ_ONLY, Answers, Reader
+
+
+class QueueDemand:
+    """Reads the queue of each pool, over its own link or over one that it shares.
+
+    All pools ask in the same turn of the event loop, and once more in a later one; a link sends what it is asked in one
+    turn as one pipeline. So each link costs one round trip a tick, or two, however many pools there are.
+    """
+
+    def __init__(self, queues: Mapping[str, tuple[RedisLink, Reader[Demand]]]) -> None:
+        self._queues = dict(queues)
+        self._unknown_since: dict[str, float] = {}
+
+    async def read(self, now: float) -> Mapping[str, Demand | Unknown]:
+        """What each pool's queue holds. A queue that cannot be read is Unknown since its first failure in a row."""
+        readings = await asyncio.gather(*(_read(link, reader, now) for link, reader in self._queues.values()))
+        return {pool: self._dated(pool, reading) for pool, reading in zip(self._queues, readings, strict=True)}
+
+    def _dated(self, pool: str, reading: Demand | Unknown) -> Demand | Unknown:
+        if isinstance(reading, Unknown):
+            return replace(reading, since=self._unknown_since.setdefault(pool, reading.since))
+        self._unknown_since.pop(pool, None)
+        return reading
+
+
+async def _read(link: RedisLink, reader: Reader[Demand], now: float) -> Demand | Unknown:
+    try:
+        answers = await _ask(link, reader.first(now))
+        more = await _ask(link, reader.second(answers, now))
+    except StoreUnavailable as error:
+        return Unknown(str(error), now)
+    return reader.parse({**answers, **more}, now)
+
+
+async def _ask(link: RedisLink, commands: list[Command]) -> Answers:
+    writing = next((command for command in commands if command[0] not in READ_ONLY), None)
+    if writing is not None:
+        raise ValueError(f"{writing[0]!r} is not among the commands that only read")
+    return dict(zip(commands, await link.execute(commands), strict=True))

@@ -1,0 +1,89 @@
+"""What Redis replies about streams, made into values."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from autoscaler.link import Reply
+from autoscaler.queues.base import count
+
+_ID = re.compile(rb"(\d{1,20})-(\d{1,20})")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EntryId:
+    """Id of a stream entry: milliseconds of Redis' clock since 1970, and a number within them."""
+
+    ms: int = 0
+    number: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.ms}-{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A stream entry, without its payload."""
+
+    id: EntryId
+    size: int
+    """Bytes of its fields."""
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A consumer group. One that does not exist yet has all entries before it."""
+
+    delivered: EntryId = EntryId()
+    """The last entry that was delivered to a worker."""
+    lag: int | None = None
+    """Entries after that one; None where Redis cannot tell, which before version 7 it never can."""
+    absent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """Entries delivered and not acknowledged."""
+
+    count: int
+    oldest: EntryId | None
+
+
+def parse_id(reply: Reply) -> EntryId | None:
+    """An entry's id, or None where it is none."""
+    match = _ID.fullmatch(reply) if isinstance(reply, bytes) else None
+    return None if match is None else EntryId(int(match[1]), int(match[2]))
+
+
+def parse_entries(reply: Reply) -> tuple[Entry, ...] | None:
+    """The entries of an XRANGE, or None where the reply makes no sense."""
+    if not isinstance(reply, list):
+        return None
+    entries = []
+    for item in reply:
+        entry_id = parse_id(item[0]) if isinstance(item, list) and len(item) == 2 else None
+        if entry_id is None or not isinstance(item[1], list):
+            return None
+        entries.append(Entry(entry_id, sum(len(part) for part in item[1] if isinstance(part, bytes))))
+    return tuple(entries)
+
+
+def parse_group(reply: Reply, name: str) -> Group | None:
+    """One group of an XINFO GROUPS, or None where the reply makes no sense."""
+    if not isinstance(reply, list):
+        return None
+    for item in reply:
+        if not isinstance(item, list) or not all(isinstance(part, bytes) for part in item[::2]):
+            return None
+        fields = dict(zip(item[::2], item[1::2], strict=False))
+        if fields.get(b"name") == name.encode():
+            delivered = parse_id(fields.get(b"last-delivered-id"))
+            return None if delivered is None else Group(delivered, count(fields.get(b"lag")))
+    return Group(absent=True)
+
+
+def parse_pending(reply: Reply) -> Pending | None:
+    """The summary of an XPENDING, or None where the reply makes no sense."""
+    number = count(reply[0]) if isinstance(reply, list) and len(reply) == 4 else None
+    return None if number is None else Pending(number, parse_id(reply[1]))
