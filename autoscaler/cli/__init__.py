@@ -22,7 +22,7 @@ BAD_INPUT = 2
 INTERRUPTED = 130
 
 
-class _Commands(click.Group):
+class CommandGroup(click.Group):
     """Imports a command when it is needed, and ends every failure that has a name with a line and an exit code."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
@@ -49,7 +49,7 @@ class _Commands(click.Group):
             ctx.exit(INTERRUPTED)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="gpu-autoscaler", prog_name="autoscaler", message="%(prog)s %(version)s")
 def main() -> None:
     """Keep the right number of rented GPU machines behind a Redis job queue."""

@@ -10,10 +10,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import ErrorDetails, PydanticCustomError
+from redis.asyncio.connection import parse_url
 
 from autoscaler.config.words import suggest
 from autoscaler.core.spec import Deadlines, Limits, MachineSpec, Placement
@@ -25,6 +25,8 @@ Finding = tuple[tuple[str | int, ...], str]
 _READY = re.compile(r"running|heartbeat|http :(?P<http>\d{1,5})/\S*|tcp :(?P<tcp>\d{1,5})", re.ASCII)
 _LISTEN = re.compile(r"(?P<host>[^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})", re.ASCII)
 _EMBEDDED = re.compile(r"embedded(?::(?P<port>\d{1,5}))?", re.ASCII)
+_REDIS = re.compile(r"rediss?://[^/?#\s]+(?:/\d*)?(?:\?\S*)?|unix://[^?#\s]*/\S+", re.ASCII)
+"""Stricter than redis-py, which takes `/name` for database 0."""
 _MAX_PORT = 65535
 
 
@@ -165,12 +167,10 @@ def parse_redis_url(value: object) -> str:
 
 def _is_redis_url(text: str) -> bool:
     try:
-        url = urlsplit(text)
-        if url.scheme == "unix":
-            return url.path.startswith("/")
-        return url.scheme in {"redis", "rediss"} and bool(url.hostname) and url.port != 0 and text.isprintable()
-    except ValueError:  # a port that is no number, a broken IPv6 address
+        options = parse_url(text)
+    except ValueError:  # another scheme, a port that is no number, a broken IPv6 address, a bad option
         return False
+    return _REDIS.fullmatch(text) is not None and options.get("port") != 0
 
 
 def parse_listen(value: object) -> str:

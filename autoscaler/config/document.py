@@ -16,7 +16,7 @@ import yaml
 
 from autoscaler.core.errors import SettingsError
 
-Path = tuple[str | int, ...]
+Where = tuple[str | int, ...]
 """Where a setting lies: keys and list positions from the top."""
 
 _MAX_NODES = 100_000
@@ -30,7 +30,7 @@ _VARIABLE = re.compile(r"([A-Za-z_]\w*)(?::-(.*))?", re.ASCII | re.DOTALL)
 class Problem:
     """One thing wrong with a file."""
 
-    path: Path
+    path: Where
     message: str
     shown: str | None = None
     """What to show instead of what was written there."""
@@ -41,18 +41,18 @@ class Document:
     """A file's data, and the line and text of each of its places."""
 
     data: object = None
-    lines: dict[Path, int] = field(default_factory=dict)
-    texts: dict[Path, str] = field(default_factory=dict)
+    lines: dict[Where, int] = field(default_factory=dict)
+    texts: dict[Where, str] = field(default_factory=dict)
     """Scalars as written, before variables were put in."""
     problems: list[Problem] = field(default_factory=list)
 
-    def line(self, path: Path) -> int:
+    def line(self, path: Where) -> int:
         """The line of a place, or of the nearest place around it that was written."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
-    def at(self, path: Path) -> object:
+    def at(self, path: Where) -> object:
         """The data at a place; None where there is nothing."""
         value = self.data
         for part in path:
@@ -71,8 +71,8 @@ def read_document(text: str, env: Mapping[str, str]) -> Document:
     Raises:
         SettingsError: it is not one YAML document, or is empty.
     """
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
             raise SettingsError("the file is empty; deploy/config.example.yaml shows what belongs there")
@@ -84,8 +84,6 @@ def read_document(text: str, env: Mapping[str, str]) -> Document:
         raise SettingsError(f"not valid YAML: a character that may not stand in a file (line {line})") from error
     except RecursionError as error:
         raise SettingsError("not a settings file: it is nested too deeply") from error
-    finally:
-        loader.dispose()
 
 
 def _syntax_problem(error: yaml.MarkedYAMLError, text: str) -> str:
@@ -112,7 +110,7 @@ class _Reader:
         self._document.data = self._value(root, ())
         return self._document
 
-    def _value(self, node: yaml.Node, path: Path) -> object:
+    def _value(self, node: yaml.Node, path: Where) -> object:
         self._nodes += 1
         if self._nodes > _MAX_NODES:
             raise SettingsError(f"not a settings file: it has more than {_MAX_NODES} values")
@@ -125,13 +123,13 @@ class _Reader:
             return [self._value(item, (*path, index)) for index, item in enumerate(node.value)]
         return self._scalar(node, path) if isinstance(node, yaml.ScalarNode) else None
 
-    def _scalar(self, node: yaml.ScalarNode, path: Path) -> str | None:
+    def _scalar(self, node: yaml.ScalarNode, path: Where) -> str | None:
         if node.style is None and node.value in _NULLS:
             return None
         self._document.texts[path] = node.value
         return self._fill_in(node.value, path)
 
-    def _items(self, node: yaml.MappingNode, path: Path) -> Iterator[tuple[str, yaml.Node]]:
+    def _items(self, node: yaml.MappingNode, path: Where) -> Iterator[tuple[str, yaml.Node]]:
         self._check_keys(node, path)
         self._loader.flatten_mapping(node)
         for key, value in node.value:
@@ -139,20 +137,21 @@ class _Reader:
                 self._document.lines[(*path, key.value)] = key.start_mark.line + 1
                 yield key.value, value
 
-    def _check_keys(self, node: yaml.MappingNode, path: Path) -> None:
+    def _check_keys(self, node: yaml.MappingNode, path: Where) -> None:
         """Refuse keys given twice; before `<<` is merged in, whose keys may rightly be given again."""
+        # An alias brings the same node again, by then with the keys merged in.
         own = self._own_keys.setdefault(node, [key for key, _ in node.value])
         first: dict[str, int] = {}
         for key in own:
             line = key.start_mark.line + 1
             if not isinstance(key, yaml.ScalarNode):
-                self._problem(path, f"a key must be plain text, not a list or a mapping, as in line {line}")
+                self._problem(path, f"the key in line {line} must be plain text, not a list or a mapping", "")
             elif key.value in first:
                 self._problem((*path, key.value), f"first given in line {first[key.value]}", "given twice")
             else:
                 first[key.value] = line
 
-    def _fill_in(self, text: str, path: Path) -> str:
+    def _fill_in(self, text: str, path: Where) -> str:
         """The text with ``${NAME}`` and ``${NAME:-default}`` replaced, and ``$$`` as ``$``."""
 
         def replacement(match: re.Match[str]) -> str:
@@ -174,5 +173,5 @@ class _Reader:
 
         return _DOLLAR.sub(replacement, text)
 
-    def _problem(self, path: Path, message: str, shown: str | None = None) -> None:
+    def _problem(self, path: Where, message: str, shown: str | None = None) -> None:
         self._document.problems.append(Problem(path, message, shown))

@@ -11,11 +11,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from autoscaler.config import checks
-from autoscaler.config.document import Document, Path, Problem
+from autoscaler.config.document import Document, Problem, Where
 from autoscaler.config.hints import bare, field_docs, field_hints, is_tagged, kinds, members
 from autoscaler.config.schema import Config, PolicyChoice
 from autoscaler.config.words import either, one_line, suggest
-from autoscaler.core.units import Secret
 from policies import POLICIES
 
 _MAPPING = "expected a mapping of keys and values"
@@ -52,7 +51,7 @@ _WORDS: Mapping[str, str] = {
 class _Place:
     """Where a validation error lies."""
 
-    path: Path = ()
+    path: Where = ()
     hint: Any = Config
     """The type wanted there; None where it is not known."""
     owner: Any = None
@@ -60,10 +59,17 @@ class _Place:
     of_key: bool = False
     """The error is about the key, not about its value."""
 
+    @property
+    def fields(self) -> Mapping[str, str]:
+        """The owner's fields and what they are, as far as both are known."""
+        if not (isinstance(self.owner, type) and is_dataclass(self.owner)):
+            return {}
+        return {**dict.fromkeys(field_hints(self.owner), "it is required"), **field_docs(self.owner)}
+
 
 def problems_of(error: ValidationError, document: Document) -> Iterator[Problem]:
     """What a validation found, each place once."""
-    by_path: dict[Path, Problem] = {}
+    by_path: dict[Where, Problem] = {}
     for details in error.errors(include_url=False):
         for problem in _translate(details, document):
             earlier = by_path.get(problem.path)
@@ -80,7 +86,7 @@ def line_of(problem: Problem, document: Document) -> str:
     return f"{where}: {shown}{' - ' if shown else ''}{problem.message} (line {document.line(problem.path)})"
 
 
-def _translate(details: ErrorDetails, document: Document, above: Path = ()) -> Iterator[Problem]:
+def _translate(details: ErrorDetails, document: Document, above: Where = ()) -> Iterator[Problem]:
     loc = (*above, *details["loc"])
     place = _locate(loc)
     path, context = place.path, details.get("ctx", {})
@@ -98,22 +104,20 @@ def _translate(details: ErrorDetails, document: Document, above: Path = ()) -> I
         case "too_short" if details["input"]:
             return  # there were entries; each has its own problem
         case "unexpected_keyword_argument" | "extra_forbidden":
-            yield Problem(path, suggest(str(path[-1]), field_hints(place.owner)), "unknown key")
+            yield Problem(path, suggest(str(path[-1]), place.fields), "unknown key")
         case "union_tag_not_found":
             yield Problem((*path, "kind"), f"expected {either(kinds(place.hint))}", "missing")
         case "union_tag_invalid":
             yield Problem((*path, "kind"), suggest(str(context["tag"]), kinds(place.hint)))
         case kind:
             shown = one_line(str(path[-1])) if place.of_key else None
-            if _is_secret(place.hint) and document.at(path) is not None:
-                shown = str(Secret(""))
             yield Problem(path, _expectation(kind, details, place), shown)
 
 
 def _missing(place: _Place) -> Problem:
     name = str(place.path[-1])
     options = [str(option) for option in get_args(bare(place.hint))] if name == "kind" else []
-    wanted = f"expected {either(options)}" if options else field_docs(place.owner).get(name, "it is required")
+    wanted = f"expected {either(options)}" if options else place.fields.get(name, "it is required")
     return Problem(place.path, wanted.removesuffix("."), "missing")
 
 
@@ -123,13 +127,14 @@ def _expectation(kind: str, details: ErrorDetails, place: _Place) -> str:
         return " ".join(str(context["error"]).split())
     if kind in {"literal_error", "enum"}:
         options = re.findall(r"'([^']*)'", context["expected"])
-        return suggest(str(place.path[-1] if place.of_key else details["input"]), options)
+        written = str(place.path[-1] if place.of_key else details["input"])
+        return suggest(written, options) if options else f"expected {context['expected']}"
     if kind in _WORDS:
         return _WORDS[kind].format_map(context)
     return details["msg"][0].lower() + details["msg"][1:]
 
 
-def _locate(loc: Path) -> _Place:
+def _locate(loc: Where) -> _Place:
     """The place that a validator's location means: it also names the members of unions that were tried."""
     place = _Place()
     for part in loc:
@@ -148,33 +153,27 @@ def _locate(loc: Path) -> _Place:
 def _child(hint: Any, part: str | int) -> Any:
     if hint is PolicyChoice:
         return POLICIES[str(part)].settings
-    if is_dataclass(hint):
-        return field_hints(hint).get(str(part)) if isinstance(hint, type) else None
+    if isinstance(hint, type) and is_dataclass(hint):
+        return field_hints(hint).get(str(part))
     arguments = get_args(hint)
     if get_origin(hint) is tuple:
         return arguments[0]
     return arguments[1] if len(arguments) == 2 else None
 
 
-def _is_secret(hint: Any) -> bool:
-    return Secret in members(hint)
-
-
-def _written(path: Path, document: Document) -> str:
+def _written(path: Where, document: Document) -> str:
     if path in document.texts:
         return one_line(document.texts[path])
     match document.at(path):
-        case dict():
-            return "a mapping"
-        case []:
-            return "[]"
-        case list():
-            return "a list"
+        case dict(found):
+            return "a mapping" if found else "{}"
+        case list(found):
+            return "a list" if found else "[]"
         case _:
             return "nothing"
 
 
-def _path_text(path: Path) -> str:
+def _path_text(path: Where) -> str:
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -186,6 +185,6 @@ def _path_text(path: Path) -> str:
     return text or "the file"
 
 
-def _unless_container(path: Path, document: Document) -> str | None:
+def _unless_container(path: Where, document: Document) -> str | None:
     """Show what was written, but nothing for what is too large to be shown."""
     return "" if isinstance(document.at(path), (dict, list)) else None

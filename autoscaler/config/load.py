@@ -10,9 +10,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from autoscaler.config import document as documents
 from autoscaler.config.checks import Context
-from autoscaler.config.document import Document, Problem, read_document
+from autoscaler.config.document import Document, Problem, Where, read_document
 from autoscaler.config.errors import line_of, problems_of
 from autoscaler.config.schema import CAPABILITIES, Config
 from autoscaler.core.errors import SettingsError
@@ -72,7 +71,7 @@ def _context(data: object) -> Context:
     return Context({name: CAPABILITIES.get(str(kind), Capabilities()) for name, kind in kinds.items()})
 
 
-def _not_finite(value: object, path: documents.Path) -> Iterator[Problem]:
+def _not_finite(value: object, path: Where) -> Iterator[Problem]:
     """Numbers that YAML can write and nobody can pay or wait for."""
     if isinstance(value, float) and not math.isfinite(value):
         yield Problem(path, "expected a finite number")

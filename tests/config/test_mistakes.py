@@ -1,0 +1,106 @@
+# ruff: noqa: E501 - a table is read line by line, a case each
+"""The table of mistakes: each is one line with its place, what was written, what was expected, and its line."""
+
+from __future__ import annotations
+
+import pytest
+
+from autoscaler.config import load_config
+from autoscaler.core.errors import SettingsError
+
+GOOD = """\
+fleet: f
+tick: 10s
+pools:
+  images:
+    queue: {kind: list, tiers: [{name: pro, key: jobs:pro}]}
+    machine: {image: i, gpus: [g]}
+    placements:
+      - {provider: mock, max_usd_per_hour: 0.5}
+    limits: {hot: 1..6}
+providers: {mock: {}}
+"""
+QUEUE = "queue: {kind: list, tiers: [{name: pro, key: jobs:pro}]}"
+MACHINE = "machine: {image: i, gpus: [g]}"
+PLACEMENT = "{provider: mock, max_usd_per_hour: 0.5}"
+
+
+def problems(text: str) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as refusal:
+        load_config(text, {"HOME": "/root"})
+    return refusal.value.problems
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "problem"),
+    [
+        ("fleet: f", "fleet: My Fleet", "fleet: My Fleet - expected a name of lower case letters, digits and dashes, at most 24 characters (line 1)"),
+        ("fleet: f", "fleet:", "fleet: nothing - expected a name of lower case letters, digits and dashes, at most 24 characters (line 1)"),
+        ("fleet: f\n", "", "fleet: missing - Every machine rented carries this name, and no machine without it is ever touched. One daemon a fleet (line 1)"),
+        ("tick: 10s", "tick: 10", "tick: 10 - expected a duration with its unit, such as 30s, 2m or 24h (line 2)"),
+        ("tick: 10s", "tick: 0s", "tick: 0s - expected more than 0s (line 2)"),
+        ("tick: 10s", "tikc: 10s", 'tikc: unknown key - did you mean "tick"? (line 2)'),
+        ("tick: 10s", "colour: red", "colour: unknown key - expected fleet, redis, store, tick, http, log, pools or providers (line 2)"),
+        ("tick: 10s", '"a.b\\n": 1', "['a.b\\n']: unknown key - expected fleet, redis, store, tick, http, log, pools or providers (line 2)"),
+        ("tick: 10s", "tick: !env X", "tick: X - the tag !env is not known; a variable is written ${NAME} (line 2)"),
+        ("tick: 10s", "fleet: g", "fleet: given twice - first given in line 1 (line 2)"),
+        ("tick: 10s", "? [a]\n: b", "the file: the key in line 2 must be plain text, not a list or a mapping (line 1)"),
+        ("tick: 10s", "tick: ${TICK}", "tick: ${TICK} - the environment variable TICK is not set; set it, or write ${TICK:-default} (line 2)"),
+        ("tick: 10s", "tick: ${TI CK}", "tick: ${TI CK} - a variable is written ${NAME} or ${NAME:-default}; write $$ for a plain $ (line 2)"),
+        ("tick: 10s", "tick: ${TICK", "tick: ${TICK - a variable is written ${NAME} or ${NAME:-default}; write $$ for a plain $ (line 2)"),
+        ("tick: 10s", "tick: ${HOME}", "tick: ${HOME} - expected a duration with its unit, such as 30s, 2m or 24h (line 2)"),
+        ("tick: 10s", "redis: localhost", "redis: localhost - expected embedded, embedded:PORT, or a redis://, rediss:// or unix:// URL (line 2)"),
+        ("tick: 10s", "redis: redis://u:pw@h:x", "redis: redis://u:***@h:x - expected embedded, embedded:PORT, or a redis://, rediss:// or unix:// URL (line 2)"),
+        ("tick: 10s", "store: embedded:70000", "store: embedded:70000 - expected embedded, embedded:PORT, or a redis://, rediss:// or unix:// URL (line 2)"),
+        ("tick: 10s", "http: {listen: 8080}", "http.listen: 8080 - expected HOST:PORT, such as 127.0.0.1:8080 (line 2)"),
+        ("tick: 10s", "log: {level: warn}", 'log.level: warn - did you mean "warning"? (line 2)'),
+        ("tick: 10s", "log: {format: xml}", "log.format: xml - expected auto, json or console (line 2)"),
+        ("tick: 10s", "log: [json]", "log: a list - expected a mapping of keys and values (line 2)"),
+        ("  images:", "  My Images:", "pools['My Images']: My Images - expected a name of lower case letters, digits and dashes, at most 24 characters (line 4)"),
+        (QUEUE, "queue: {tiers: []}", "pools.images.queue.kind: missing - expected list, stream or zset (line 5)"),
+        (QUEUE, "queue: {kind: lists}", 'pools.images.queue.kind: lists - did you mean "list"? (line 5)'),
+        (QUEUE, "queue: jobs", "pools.images.queue: jobs - expected a mapping of keys and values (line 5)"),
+        ("key: jobs:pro", "key: k, wait_targt: 3s", 'pools.images.queue.tiers[0].wait_targt: unknown key - did you mean "wait_target"? (line 5)'),
+        ("key: jobs:pro", "key: [k]", "pools.images.queue.tiers[0].key: a list - expected text (line 5)"),
+        (", key: jobs:pro", "", "pools.images.queue.tiers[0].key: missing - Key of the list (line 5)"),
+        ("key: jobs:pro}", "key: a}, {name: pro, key: b}", "pools.images.queue: two tiers have the name 'pro'; each needs its own (line 5)"),
+        (MACHINE, "", "pools.images.machine: missing - What its jobs run on (line 4)"),
+        ("gpus: [g]", "gpus: g", "pools.images.machine.gpus: g - expected a list (line 6)"),
+        ("gpus: [g]", "gpus: []", "pools.images.machine.gpus: expected at least one GPU type, such as RTX 4090 (line 6)"),
+        ("image: i", "image: ''", "pools.images.machine.image: '' - expected a container image, such as ghcr.io/acme/worker:1.4 (line 6)"),
+        ("image: i", "image: i, slots: two", "pools.images.machine.slots: two - expected a whole number (line 6)"),
+        ("image: i", "image: i, slots: 0", "pools.images.machine.slots: 0 - expected at least 1 (line 6)"),
+        ("image: i", "image: i, disk_gb: -1", "pools.images.machine.disk_gb: -1 - expected more than 0 (line 6)"),
+        ("image: i", "image: i, disk_gb: inf", "pools.images.machine.disk_gb: inf - expected a finite number (line 6)"),
+        ("image: i", "image: i, ready: 'http 80'", "pools.images.machine.ready: http 80 - expected running, heartbeat, http :PORT/PATH or tcp :PORT (line 6)"),
+        ("image: i", "image: i, ready: 'tcp :0'", "pools.images.machine.ready: tcp :0 - expected running, heartbeat, http :PORT/PATH or tcp :PORT (line 6)"),
+        ("- " + PLACEMENT, "[]", "pools.images.placements: [] - expected at least one entry (line 7)"),
+        ("provider: mock", "provider: mick", 'pools.images.placements[0].provider: mick - no such key under `providers`; did you mean "mock"? (line 8)'),
+        ("hour: 0.5", "hour: -1", "pools.images.placements[0].max_usd_per_hour: -1 - expected more than 0 USD per hour (line 8)"),
+        ("hour: 0.5", "hour: nan", "pools.images.placements[0].max_usd_per_hour: nan - expected a finite number (line 8)"),
+        ("hour: 0.5", "hour: $5", "pools.images.placements[0].max_usd_per_hour: $5 - expected a number (line 8)"),
+        ("hour: 0.5", "hour: 1, buy: sport", 'pools.images.placements[0].buy: sport - did you mean "spot"? (line 8)'),
+        (PLACEMENT, PLACEMENT + "\n      - " + PLACEMENT, "pools.images.placements[1]: another placement of this pool is already called mock-on-demand; give this one a `name` (line 9)"),
+        ("hot: 1..6", "hot: 6..1", "pools.images.limits.hot: 6..1 - the lower bound 6 exceeds the upper bound 1; expected LOW..HIGH such as 1..6 (line 9)"),
+        ("hot: 1..6", "hot: many", "pools.images.limits.hot: many - expected a range such as 1..6, or one number for exactly that many (line 9)"),
+        ("hot: 1..6", "hot: 0", "pools.images.limits.hot: 0 - expected an upper bound of at least 1; with 0 no job is ever served (line 9)"),
+        ("hot: 1..6", "usd_per_day: {warn: 9, stop: 3}", "pools.images.limits.usd_per_day: stop (3) is below warn (9); expected warn up to stop (line 9)"),
+        ("hot: 1..6", "usd_per_day: {warn: -1}", "pools.images.limits.usd_per_day.warn: -1 - expected 0 USD or more (line 9)"),
+        ("limits: {hot: 1..6}", "deadlines: {booting: 0s}", "pools.images.deadlines.booting: 0s - expected more than 0s (line 9)"),
+        ("limits: {hot: 1..6}", "policies: []", "pools.images.policies: [] - expected at least one entry (line 9)"),
+        ("limits: {hot: 1..6}", "policies: [treshold]", 'pools.images.policies[0]: treshold - there is no policy "treshold"; did you mean "thresholds"? (line 9)'),
+        ("limits: {hot: 1..6}", "policies: [thresholds, thresholds]", "pools.images.policies[1]: thresholds - the policy thresholds is already named (line 9)"),
+        ("limits: {hot: 1..6}", "policies: [[]]", "pools.images.policies[0]: expected the name of a policy, such as thresholds, or {thresholds: {resume_depth: 12}} (line 9)"),
+        ("limits: {hot: 1..6}", "policies: [{thresholds: {idle: 3m}}]", 'pools.images.policies[0].thresholds.idle: unknown key - did you mean "idle_for"? (line 9)'),
+        ("limits: {hot: 1..6}", "policies: [{thresholds: {rent_depth: 3.5}}]", "pools.images.policies[0].thresholds.rent_depth: 3.5 - expected a whole number (line 9)"),
+        ("{mock: {}}", "{mock: {seed: x}}", "providers.mock.seed: x - expected a whole number (line 10)"),
+        ("{mock: {}}", "{mock: {faults: {outbit: 0.1}}}", 'providers.mock.faults.outbit: outbit - did you mean "outbid"? (line 10)'),
+        ("{mock: {}}", "{mock: {faults: {outbid: 3}}}", "providers.mock.faults.outbid: 3 - expected 1 or less (line 10)"),
+        ("{mock: {}}", "{mock: {}, vastai: {api_key: x}}", "providers.vastai.kind: missing - expected mock (line 10)"),
+        ("{mock: {}}", "{mock: {kind: mok}}", 'providers.mock.kind: mok - did you mean "mock"? (line 10)'),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_one_line_with_place_value_and_expectation(right: str, wrong: str, problem: str) -> None:
+    assert right in GOOD
+
+    assert problems(GOOD.replace(right, wrong)) == (problem,)
