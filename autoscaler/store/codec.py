@@ -1,0 +1,100 @@
+"""The stored forms: JSON, with the version of the form in ``v``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeVar
+
+from pydantic import NonNegativeInt, TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from autoscaler.core.errors import NewerRecords, StoreUnavailable
+from autoscaler.core.instance import RECORD_VERSION, Instance
+from autoscaler.core.journal import Entry
+from autoscaler.runtime.ports import Heartbeat
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Beat:
+    """The fields of a heartbeat that we read; a worker may add others."""
+
+    busy: NonNegativeInt
+    drained: bool = False
+    slots: NonNegativeInt | None = None
+
+
+_INSTANCE = TypeAdapter(Instance)
+_ENTRY = TypeAdapter(Entry)
+_BEAT: TypeAdapter[_Beat | int] = TypeAdapter(_Beat | NonNegativeInt)
+
+
+def encode_instance(record: Instance) -> bytes:
+    """The stored form of a record."""
+    return _with_version(_INSTANCE.dump_json(record))
+
+
+def decode_instance(name: str, stored: bytes) -> Instance:
+    """The record stored under a name.
+
+    Raises:
+        NewerRecords: a newer program wrote it.
+        StoreUnavailable: it cannot be read. To go on without it could lose a machine that bills.
+    """
+    return _decode(_INSTANCE, f"the record of instance {name}", stored)
+
+
+def encode_entry(entry: Entry) -> bytes:
+    """The stored form of a journal entry."""
+    return _with_version(_ENTRY.dump_json(entry))
+
+
+def decode_entry(name: str, stored: bytes) -> Entry:
+    """The journal entry stored under a name.
+
+    Raises:
+        NewerRecords: a newer program wrote it.
+        StoreUnavailable: it cannot be read.
+    """
+    return _decode(_ENTRY, f"journal entry {name}", stored)
+
+
+def decode_heartbeat(stored: bytes) -> Heartbeat | None:
+    """A heartbeat: ``{"busy": 1, "slots": 2, …}``, or a bare number of busy slots; None for anything else.
+
+    Its stamp is the whole text, so that a change in any field counts as a beat.
+    """
+    try:
+        beat = _BEAT.validate_json(stored)
+    except ValidationError:
+        return None
+    stamp = stored.decode()
+    if isinstance(beat, int):
+        return Heartbeat(busy=beat, stamp=stamp)
+    return Heartbeat(busy=beat.busy, drained=beat.drained, slots=beat.slots, stamp=stamp)
+
+
+def _with_version(json: bytes) -> bytes:
+    return b'{"v":%d,%b' % (RECORD_VERSION, json[1:])
+
+
+def _decode(adapter: TypeAdapter[T], what: str, stored: bytes) -> T:
+    try:
+        fields = from_json(stored)
+        version = fields.pop("v")
+        if version > RECORD_VERSION:
+            raise NewerRecords(
+                f"{what} has version {version}, and this program reads versions up to {RECORD_VERSION}: "
+                "run the newer program that wrote it"
+            )
+        return adapter.validate_python(fields)
+    except (ValueError, AttributeError, KeyError, TypeError) as error:
+        raise StoreUnavailable(f"{what} cannot be read ({_first_line(error)}): repair or delete it") from error
+
+
+def _first_line(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        problem = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+    return f"{type(error).__name__}: {error}".splitlines()[0]

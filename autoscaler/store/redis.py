@@ -1,0 +1,179 @@
+"""The store in Redis. A tick costs two round trips: `read`, which shares its pipeline with the queues, and `commit`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from redis.exceptions import NoPermissionError, NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
+
+from autoscaler.core.errors import LeaseLost, NewerRecords, StoreUnavailable
+from autoscaler.core.journal import Entry, Kind
+from autoscaler.link import Command, RedisLink, Reply
+from autoscaler.runtime.ports import Changes, Control, Heartbeat, Saved
+from autoscaler.store.codec import decode_entry, decode_heartbeat, decode_instance
+from autoscaler.store.keys import Keys
+from autoscaler.store.lease import Lead
+from autoscaler.store.rules import old_days, pause_entry
+from autoscaler.store.scripts import COMMIT, RESIGN, TAKE, Script
+from autoscaler.store.writes import commands_for, journal_command
+
+
+class RedisStore:
+    """One daemon's view of a fleet's records, lease and journal in Redis.
+
+    `owner` names this run of the daemon and no other: a restarted daemon that gave the same name would pass for the
+    one that may still be acting.
+    """
+
+    def __init__(self, link: RedisLink, fleet: str, owner: str, ttl_s: float = 30) -> None:
+        self._link = link
+        self._keys = Keys(fleet)
+        self._owner = owner
+        self._ttl_s = ttl_s
+        self._lead = Lead(ttl_s)
+        self._days: set[str] = set()
+
+    def may_act(self) -> bool:
+        """Whether the lease is certainly still ours, by the event loop's clock."""
+        return self._lead.certain(asyncio.get_running_loop().time())
+
+    async def read(self) -> Control:
+        """Take or renew the lease; read settings and heartbeats."""
+        asked_at = asyncio.get_running_loop().time()
+        (fence, taken), settings, beats = await self._call(
+            TAKE,
+            [self._keys.lease, self._keys.fence],
+            [self._owner, int(self._ttl_s * 1000)],
+            ("HGETALL", self._keys.settings),
+            ("HGETALL", self._keys.workers),
+        )
+        leads = self._lead.answered(fence or None, taken=bool(taken), asked_at=asked_at)
+        return _control(settings, beats, leads=leads)
+
+    async def peek(self) -> Control:
+        """What the leader would read; it takes no lease and leaves no trace."""
+        settings, beats = await self._ask(("HGETALL", self._keys.settings), ("HGETALL", self._keys.workers))
+        return _control(settings, beats, leads=True)
+
+    async def load(self) -> Saved:
+        """All records, when the lead was taken.
+
+        Raises:
+            NewerRecords: a newer program wrote them.
+            StoreUnavailable: no answer, or a record that cannot be read.
+        """
+        keys = self._keys
+        records, documents, ledger = await self._ask(
+            ("HGETALL", keys.instances), ("HGETALL", keys.documents), ("HGETALL", keys.ledger)
+        )
+        days = {day: value.decode() for day, value in _pairs(ledger).items()}
+        self._days = set(days)
+        return Saved(
+            instances=tuple(decode_instance(name, stored) for name, stored in sorted(_pairs(records).items())),
+            documents={name: value.decode() for name, value in _pairs(documents).items()},
+            ledger=days,
+        )
+
+    async def commit(self, changes: Changes) -> None:
+        """Write all of it or nothing, in one script.
+
+        Raises:
+            LeaseLost: another daemon leads; nothing was written.
+        """
+        if not changes:
+            return
+        if self._lead.fence is None:
+            raise LeaseLost("this daemon does not hold the lease; nothing was written")
+        days = self._days | changes.ledger.keys()
+        dropped = old_days(days)
+        commands = list(commands_for(changes, self._keys, dropped_days=dropped))
+        written = list(dict.fromkeys(str(command[1]) for command in commands))
+        words = [word for command in commands for word in (len(command), *command)]
+        [done] = await self._call(COMMIT, [self._keys.lease, *written], [f"{self._owner}:{self._lead.fence}", *words])
+        if not done:
+            self._lead.lost()
+            raise LeaseLost("another daemon has taken the lease; nothing was written")
+        self._days = days.difference(dropped)
+
+    async def journal(self, count: int) -> Sequence[Entry]:
+        """The newest entries, newest first. One that cannot be read is shown as such."""
+        [rows] = await self._ask(("XREVRANGE", self._keys.journal, "+", "-", "COUNT", count))
+        return [_entry(row_id.decode(), fields) for row_id, fields in rows or ()]
+
+    async def set_paused(self, paused: bool, *, by: str) -> None:
+        """An operator's word; it needs no lease."""
+        [(seconds, microseconds)] = await self._ask(("TIME",))
+        entry = pause_entry(int(seconds) + int(microseconds) / 1e6, paused=paused, by=by)
+        await self._ask(
+            ("HSET", self._keys.settings, "paused", int(paused), "paused_by", by if paused else ""),
+            journal_command(entry, self._keys),
+        )
+
+    async def resign(self) -> None:
+        """Give the lease back, if it is ours."""
+        self._lead.lost()
+        await self._call(RESIGN, [self._keys.lease], [self._owner])
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._link.close()
+
+    async def _call(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int | float], *others: Command
+    ) -> list[Reply]:
+        """Replies of a script and of what is asked along with it."""
+        replies = await self._link.execute([script.by_digest(keys, arguments), *others])
+        if isinstance(replies[0], NoScriptError):
+            replies = await self._link.execute([script.in_full(keys, arguments), *others])
+        return self._checked(replies)
+
+    async def _ask(self, *commands: Command) -> list[Reply]:
+        return self._checked(await self._link.execute(commands))
+
+    def _checked(self, replies: list[Reply]) -> list[Reply]:
+        for reply in replies:
+            if isinstance(reply, RedisError):
+                raise StoreUnavailable(_explain(reply, self._keys)) from reply
+        return replies
+
+
+def _explain(refusal: RedisError, keys: Keys) -> str:
+    """A refusal in one line that says what to do."""
+    said = str(refusal)
+    if isinstance(refusal, NoPermissionError) or "NOPERM" in said:
+        rights = f"~{keys.prefix}* +@read +@write +@scripting +time +client|setname"
+        return f"Redis denies its user the fleet's keys ({said}); allow it: ACL SETUSER … {rights}"
+    if isinstance(refusal, ReadOnlyError) or "READONLY" in said:
+        return "Redis is a read-only replica here; give the address of the primary"
+    if isinstance(refusal, OutOfMemoryError) or "OOM" in said:
+        return "Redis is out of memory and takes no writes; free some, or raise its maxmemory"
+    return f"Redis refused: {said}"
+
+
+def _pairs(flat: Sequence[bytes]) -> dict[str, bytes]:
+    """A hash as RESP2 gives it: field, value, field, value."""
+    return {flat[i].decode(errors="replace"): flat[i + 1] for i in range(0, len(flat), 2)}
+
+
+def _control(settings: Sequence[bytes], beats: Sequence[bytes], *, leads: bool) -> Control:
+    words = _pairs(settings)
+    return Control(
+        leads=leads,
+        paused=words.get("paused") == b"1",
+        paused_by=words.get("paused_by", b"").decode(errors="replace"),
+        heartbeats=_heartbeats(beats),
+    )
+
+
+def _heartbeats(flat: Sequence[bytes]) -> dict[str, Heartbeat]:
+    """Heartbeats by instance. A worker whose value cannot be read is absent: unknown, and so counted as busy."""
+    beats = {name: decode_heartbeat(value) for name, value in _pairs(flat).items()}
+    return {name: beat for name, beat in beats.items() if beat is not None}
+
+
+def _entry(row_id: str, fields: Sequence[bytes]) -> Entry:
+    try:
+        return decode_entry(row_id, dict(zip(fields[::2], fields[1::2], strict=False)).get(b"entry", b""))
+    except (NewerRecords, StoreUnavailable) as error:
+        return Entry(at=int(row_id.partition("-")[0]) / 1000, kind=Kind.ALARM, text=str(error))

@@ -1,0 +1,23 @@
+"""What both stores hold to."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from autoscaler.core.journal import Entry, Kind
+
+JOURNAL_LENGTH = 10_000
+"""Journal entries kept, about."""
+LEDGER_DAYS = 400
+"""Days of ledger kept, at most."""
+
+
+def old_days(days: Collection[str]) -> list[str]:
+    """The days that a ledger has no more room for, oldest first."""
+    return sorted(days)[: len(days) - LEDGER_DAYS] if len(days) > LEDGER_DAYS else []
+
+
+def pause_entry(now: float, *, paused: bool, by: str) -> Entry:
+    """What the journal says of an operator's word."""
+    action = "pause" if paused else "unpause"
+    return Entry(at=now, kind=Kind.OPERATOR, action=action, text=f"{action}d by {by}")

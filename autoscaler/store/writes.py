@@ -1,0 +1,84 @@
+"""What one commit means in Redis, as plain commands. Each names one key, in its second place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
+
+from pydantic_core import to_json
+
+from autoscaler.core.instance import Instance
+from autoscaler.core.journal import Entry
+from autoscaler.core.lifecycle import Phase
+from autoscaler.link import Command
+from autoscaler.runtime.ports import Changes
+from autoscaler.store.codec import encode_entry, encode_instance
+from autoscaler.store.keys import Keys
+from autoscaler.store.rules import JOURNAL_LENGTH
+
+_FIELDS_PER_COMMAND = 1000
+"""Lua can hand over some 8,000 arguments at once."""
+_ENDPOINT = frozenset({Phase.HOT, Phase.DRAINING})
+_DRAIN_MARK = frozenset({Phase.DRAINING, Phase.STOPPING, Phase.RELEASING})
+"""RELEASING too: until it is proven gone its workers may still run, and must not pull a job that would be cut off."""
+
+
+def commands_for(changes: Changes, keys: Keys, *, dropped_days: Iterable[str]) -> Iterator[Command]:
+    """All that a commit writes; ledger days past their time go with it."""
+    forgotten = set(changes.forgotten)
+    records = [record for record in changes.instances if record.id not in forgotten]
+    yield from _hset(keys.instances, {record.id: encode_instance(record) for record in records})
+    yield from _hdel(keys.instances, forgotten)
+    yield from _published(records, forgotten, keys)
+    yield from _hset(keys.documents, changes.documents)
+    yield from _hset(keys.ledger, changes.ledger)
+    yield from _hdel(keys.ledger, dropped_days)
+    for entry in changes.journal:
+        yield journal_command(entry, keys)
+
+
+def journal_command(entry: Entry, keys: Keys) -> Command:
+    """One more line in the journal, which forgets its oldest."""
+    return ("XADD", keys.journal, "MAXLEN", "~", JOURNAL_LENGTH, "*", "entry", encode_entry(entry))
+
+
+def _published(records: list[Instance], forgotten: set[str], keys: Keys) -> Iterator[Command]:
+    """What others read of the fleet; it follows from each record's phase alone."""
+    endpoints = {record.id: _endpoint(record) for record in records if record.phase in _ENDPOINT}
+    marks = {record.id: record.reason or record.phase.value for record in records if record.phase in _DRAIN_MARK}
+    gone = {record.id for record in records if record.phase is Phase.GONE} | forgotten
+    touched = [*(record.id for record in records), *forgotten]
+    yield from _hset(keys.endpoints, endpoints)
+    yield from _hdel(keys.endpoints, (name for name in touched if name not in endpoints))
+    yield from _hdel(keys.workers, gone)
+    for name in touched:
+        if name in marks:
+            yield ("SET", keys.drain(name), marks[name])
+        else:
+            yield ("DEL", keys.drain(name))
+
+
+def _endpoint(record: Instance) -> bytes:
+    return to_json(
+        {
+            "address": record.address,
+            "phase": record.phase,
+            "slots": record.slots,
+            "pool": record.pool,
+            "gpu": record.gpu,
+            "region": record.region,
+            "provider": record.provider,
+        }
+    )
+
+
+def _hset(key: str, values: Mapping[str, str | bytes]) -> Iterator[Command]:
+    fields = iter(values.items())
+    while batch := list(islice(fields, _FIELDS_PER_COMMAND)):
+        yield ("HSET", key, *(part for field in batch for part in field))
+
+
+def _hdel(key: str, names: Iterable[str]) -> Iterator[Command]:
+    rest = iter(names)
+    while batch := list(islice(rest, _FIELDS_PER_COMMAND)):
+        yield ("HDEL", key, *batch)

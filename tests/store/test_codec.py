@@ -1,0 +1,75 @@
+"""The stored forms."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+
+from autoscaler.core.errors import NewerRecords, StoreUnavailable
+from autoscaler.core.instance import RECORD_VERSION, Instance
+from autoscaler.runtime.ports import Heartbeat
+from autoscaler.store.codec import decode_heartbeat, decode_instance, encode_instance
+from tests.support.stores import INSTANCES, an_instance
+
+
+@given(INSTANCES)
+def test_a_record_survives_its_stored_form(record: Instance) -> None:
+    assert decode_instance(record.id, encode_instance(record)) == record
+
+
+def test_a_stored_record_is_json_that_names_its_version() -> None:
+    stored = json.loads(encode_instance(an_instance("i1")))
+    assert stored["v"] == RECORD_VERSION
+    assert stored["id"] == "i1"
+
+
+def test_a_newer_record_is_refused_with_both_versions() -> None:
+    newer = {**json.loads(encode_instance(an_instance())), "v": RECORD_VERSION + 1, "phase": "hibernating"}
+    with pytest.raises(NewerRecords, match=f"version {RECORD_VERSION + 1}.*up to {RECORD_VERSION}"):
+        decode_instance("i1", json.dumps(newer).encode())
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"7",
+        b"\xff\xfe",
+        b"{}",
+        b'{"v": "one"}',
+        b'{"v": null}',
+        b'{"v": 1}',
+        encode_instance(an_instance()).replace(b'"hot"', b'"lukewarm"'),
+    ],
+)
+def test_an_unreadable_record_is_reported_by_name(stored: bytes) -> None:
+    with pytest.raises(StoreUnavailable, match="the record of instance i1 cannot be read") as caught:
+        decode_instance("i1", stored)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("stored", "beat"),
+    [
+        (b"0", Heartbeat(busy=0, stamp="0")),
+        (b" 2 ", Heartbeat(busy=2, stamp=" 2 ")),
+        (b'{"busy": 1}', Heartbeat(busy=1, stamp='{"busy": 1}')),
+        (
+            b'{"busy":1,"slots":4,"drained":true,"job":"x","at":17}',
+            Heartbeat(busy=1, slots=4, drained=True, stamp='{"busy":1,"slots":4,"drained":true,"job":"x","at":17}'),
+        ),
+    ],
+)
+def test_a_heartbeat_is_a_number_or_an_object_and_its_stamp_is_the_whole_of_it(stored: bytes, beat: Heartbeat) -> None:
+    assert decode_heartbeat(stored) == beat
+
+
+@pytest.mark.parametrize(
+    "stored", [b"", b"-1", b"1.5", b"idle", b"null", b"[]", b"{}", b'{"busy": -1}', b'{"busy": "?"}', b"\xff", b"{"]
+)
+def test_an_unreadable_heartbeat_is_none(stored: bytes) -> None:
+    assert decode_heartbeat(stored) is None

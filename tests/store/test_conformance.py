@@ -1,0 +1,246 @@
+"""What every store does alike."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from autoscaler.core.decision import Reason
+from autoscaler.core.errors import LeaseLost
+from autoscaler.core.instance import Instance
+from autoscaler.core.journal import Entry, Kind
+from autoscaler.core.lifecycle import Phase
+from autoscaler.runtime.ports import Changes, Saved, Store
+from autoscaler.store.rules import JOURNAL_LENGTH, LEDGER_DAYS
+from tests.support.stores import INSTANCES, Backend, an_instance
+
+
+async def leading(backend: Backend, owner: str = "a") -> Store:
+    store = backend.open(owner)
+    assert (await store.read()).leads
+    return store
+
+
+async def test_the_first_to_ask_leads_and_the_second_does_not(backend: Backend) -> None:
+    await leading(backend, "a")
+    assert not (await backend.open("b").read()).leads
+
+
+async def test_each_read_renews_the_lease(backend: Backend) -> None:
+    first, second = await leading(backend, "a"), backend.open("b")
+    for _ in range(3):
+        assert (await first.read()).leads
+        assert not (await second.read()).leads
+
+
+async def test_an_expired_lease_is_taken_over(backend: Backend) -> None:
+    first, second = await leading(backend, "a"), backend.open("b")
+    await backend.expire_lease()
+    assert (await second.read()).leads
+    assert not (await first.read()).leads
+
+
+async def test_a_stale_writer_changes_nothing(backend: Backend) -> None:
+    stale, fresh = await leading(backend, "a"), backend.open("b")
+    await stale.commit(Changes(instances=(an_instance(),), documents={"d": "1"}, ledger={"2026-11-21": "{}"}))
+    before = await stale.load()
+    await backend.expire_lease()
+    await fresh.read()
+    with pytest.raises(LeaseLost):
+        await stale.commit(
+            Changes(
+                instances=(an_instance("i2"), an_instance(phase=Phase.WARM)),
+                forgotten=("i1",),
+                journal=(Entry(at=1.0, kind=Kind.ALARM, text="stale"),),
+                documents={"d": "2"},
+                ledger={"2026-11-21": '{"a": 1}'},
+            )
+        )
+    assert await fresh.load() == before
+    assert list(await fresh.journal(10)) == []
+
+
+async def test_a_writer_whose_lease_expired_changes_nothing_even_when_nobody_took_it(backend: Backend) -> None:
+    store = await leading(backend)
+    await backend.expire_lease()
+    with pytest.raises(LeaseLost):
+        await store.commit(Changes(instances=(an_instance(),)))
+    assert await store.load() == Saved()
+
+
+async def test_a_daemon_whose_lease_expired_leads_on_when_nobody_took_it(backend: Backend) -> None:
+    store = await leading(backend)
+    await backend.expire_lease()
+    assert (await store.read()).leads
+    await store.commit(Changes(instances=(an_instance(),)))
+
+
+async def test_a_daemon_learns_that_another_led_in_between(backend: Backend) -> None:
+    slept, other = await leading(backend, "a"), backend.open("b")
+    await backend.expire_lease()
+    await other.read()
+    await other.resign()
+    assert not (await slept.read()).leads
+    assert not slept.may_act()
+    assert (await slept.read()).leads
+
+
+async def test_a_resigned_lease_is_free_at_once(backend: Backend) -> None:
+    first = await leading(backend, "a")
+    await first.resign()
+    assert not first.may_act()
+    await leading(backend, "b")
+    with pytest.raises(LeaseLost):
+        await first.commit(Changes(documents={"d": "1"}))
+
+
+async def test_resigning_leaves_the_lease_of_another_alone(backend: Backend) -> None:
+    first, second = await leading(backend, "a"), backend.open("b")
+    await second.resign()
+    assert not (await second.read()).leads
+    await first.commit(Changes(documents={"d": "1"}))
+
+
+async def test_nothing_is_written_before_the_lease_is_held(backend: Backend) -> None:
+    store = backend.open("a")
+    with pytest.raises(LeaseLost):
+        await store.commit(Changes(documents={"d": "1"}))
+    assert await store.load() == Saved()
+
+
+async def test_only_the_leader_may_act(backend: Backend) -> None:
+    first, second = backend.open("a"), backend.open("b")
+    assert not first.may_act()
+    await first.read()
+    await second.read()
+    assert first.may_act()
+    assert not second.may_act()
+
+
+async def test_a_refused_commit_ends_the_right_to_act(backend: Backend) -> None:
+    stale, fresh = await leading(backend, "a"), backend.open("b")
+    await backend.expire_lease()
+    await fresh.read()
+    with pytest.raises(LeaseLost):
+        await stale.commit(Changes(documents={"d": "1"}))
+    assert not stale.may_act()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(records=st.lists(INSTANCES, max_size=5, unique_by=lambda record: record.id))
+async def test_every_field_of_a_record_comes_back(backend: Backend, records: list[Instance]) -> None:
+    store = backend.open("a")
+    await store.read()
+    await store.commit(Changes(instances=tuple(records)))
+    loaded = {record.id: record for record in (await store.load()).instances}
+    assert [loaded[record.id] for record in records] == records
+
+
+async def test_records_load_in_the_same_order_every_time(backend: Backend) -> None:
+    store = await leading(backend)
+    await store.commit(Changes(instances=tuple(an_instance(name) for name in ("c", "a", "b"))))
+    assert [record.id for record in (await store.load()).instances] == ["a", "b", "c"]
+
+
+async def test_documents_and_ledger_come_back(backend: Backend) -> None:
+    store = await leading(backend)
+    documents, ledger = {"times": '{"é": [1.5]}', "policy": ""}, {"2026-11-20": "{}", "2026-11-21": '{"usd": 0.1}'}
+    await store.commit(Changes(documents=documents, ledger=ledger))
+    await store.commit(Changes(documents={"policy": "null"}))
+    assert await store.load() == Saved(documents=documents | {"policy": "null"}, ledger=ledger)
+
+
+async def test_the_ledger_drops_its_oldest_days(backend: Backend) -> None:
+    store = await leading(backend)
+    days = [str(date(2026, 1, 1) + timedelta(days=n)) for n in range(LEDGER_DAYS + 3)]
+    await store.commit(Changes(ledger=dict.fromkeys(days[:LEDGER_DAYS], "{}")))
+    await store.commit(Changes(ledger=dict.fromkeys(days[LEDGER_DAYS:], "{}")))
+    assert sorted((await store.load()).ledger) == days[3:]
+
+
+async def test_forgotten_records_vanish(backend: Backend) -> None:
+    store = await leading(backend)
+    await store.commit(Changes(instances=(an_instance("i1"), an_instance("i2"))))
+    await store.commit(Changes(instances=(an_instance("i2", Phase.WARM),), forgotten=("i1", "i2", "never")))
+    assert (await store.load()).instances == ()
+
+
+async def test_merged_changes_do_what_they_did_one_by_one(backend: Backend) -> None:
+    store = await leading(backend)
+    earlier = Changes(
+        instances=(an_instance("i1"), an_instance("i2")),
+        journal=(Entry(at=1.0, kind=Kind.ALARM, text="one"),),
+        documents={"a": "1", "b": "1"},
+    )
+    later = Changes(
+        instances=(an_instance("i1", Phase.DRAINING),),
+        forgotten=("i2",),
+        journal=(Entry(at=2.0, kind=Kind.ALARM, text="two"),),
+        documents={"b": "2"},
+        ledger={"2026-11-21": "{}"},
+    )
+    await store.commit(earlier.then(later))
+    assert await store.load() == Saved(
+        instances=(an_instance("i1", Phase.DRAINING),), documents={"a": "1", "b": "2"}, ledger={"2026-11-21": "{}"}
+    )
+    assert [entry.text for entry in await store.journal(10)] == ["two", "one"]
+
+
+async def test_a_journal_entry_comes_back_whole(backend: Backend) -> None:
+    store = await leading(backend)
+    entry = Entry(
+        at=1.25,
+        kind=Kind.DECISION,
+        text="rent 1: 31 jobs wait",
+        pool="images",
+        instance="i1",
+        action="rent",
+        result="ok",
+        hot=2,
+        warm=0,
+        why=(Reason("thresholds.rent", "31 > 30"),),
+        why_not=(Reason("budget", "$29.90 of $30"), Reason("limits", "…")),
+    )
+    await store.commit(Changes(journal=(entry,)))
+    assert list(await store.journal(1)) == [entry]
+
+
+async def test_the_journal_is_capped_and_newest_first(backend: Backend) -> None:
+    store = await leading(backend)
+    entries = [Entry(at=float(n), kind=Kind.ALARM, text="") for n in range(JOURNAL_LENGTH + 250)]
+    total = len(entries)
+    for start in range(0, total, 1000):
+        await store.commit(Changes(journal=tuple(entries[start : start + 1000])))
+    assert [entry.at for entry in await store.journal(3)] == [total - 1, total - 2, total - 3]
+    kept = len(await store.journal(total))
+    assert JOURNAL_LENGTH <= kept <= JOURNAL_LENGTH + 100
+
+
+async def test_an_operator_pauses_whoever_leads(backend: Backend) -> None:
+    store, operator = await leading(backend), backend.open("operator")
+    await operator.set_paused(True, by="ada")
+    control = await store.read()
+    assert (control.paused, control.paused_by) == (True, "ada")
+    await operator.set_paused(False, by="bob")
+    control = await store.read()
+    assert (control.paused, control.paused_by) == (False, "")
+    newest, oldest = await store.journal(10)
+    assert (newest.kind, newest.action, newest.text) == (Kind.OPERATOR, "unpause", "unpaused by bob")
+    assert (oldest.kind, oldest.action, oldest.text) == (Kind.OPERATOR, "pause", "paused by ada")
+    assert newest.at >= oldest.at > 1_700_000_000
+
+
+@pytest.mark.parametrize(
+    "last", [Changes(instances=(an_instance(phase=Phase.GONE),)), Changes(forgotten=("i1",))], ids=["gone", "forgotten"]
+)
+async def test_heartbeats_are_read_until_their_machine_is_gone(backend: Backend, last: Changes) -> None:
+    store = await leading(backend)
+    await backend.beat("i1", busy=2)
+    await backend.beat("i2", busy=0)
+    beats = (await store.read()).heartbeats
+    assert {name: beat.busy for name, beat in beats.items()} == {"i1": 2, "i2": 0}
+    await store.commit(last)
+    assert (await store.read()).heartbeats.keys() == {"i2"}

@@ -1,0 +1,76 @@
+"""What a daemon may conclude of its lease."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from autoscaler.store.lease import SAFE_SHARE, Lead
+from tests.support.stores import TTL_S, MemoryBackend, RedisBackend
+
+
+def test_the_lease_is_certain_from_its_asking_until_the_margin() -> None:
+    lead = Lead(30.0)
+    lead.answered(1, taken=True, asked_at=100.0)
+    assert lead.certain(100.0 + 30.0 * SAFE_SHARE - 0.001)
+    assert not lead.certain(100.0 + 30.0 * SAFE_SHARE)
+
+
+@pytest.mark.parametrize(
+    ("held", "fence", "taken", "leads"),
+    [
+        (None, 1, True, True),
+        (None, None, False, False),
+        (4, 4, False, True),
+        (4, 5, True, True),  # it had expired, and nobody took it
+        (4, 6, True, False),  # another led in between
+        (4, 5, False, False),  # the answer to a renewal was lost; perhaps another led before it
+        (4, None, False, False),
+        (1, 1, True, False),  # the store was emptied and counts anew
+    ],
+)
+def test_who_leads_follows_from_the_fence_numbers(
+    held: int | None, fence: int | None, taken: bool, leads: bool
+) -> None:
+    lead = Lead(30.0)
+    if held is not None:
+        lead.answered(held, taken=True, asked_at=0.0)
+    assert lead.answered(fence, taken=taken, asked_at=1.0) is leads
+    assert lead.certain(2.0) is leads
+    assert lead.fence == (fence if leads else None)
+
+
+async def test_a_daemon_in_memory_that_slept_may_not_act() -> None:
+    backend = MemoryBackend()
+    store = backend.open("a")
+    await store.read()
+    backend.clock.time += TTL_S * SAFE_SHARE
+    assert not store.may_act()
+
+
+class _JumpingLoop(asyncio.SelectorEventLoop):
+    """An event loop whose clock goes on while its process is stopped."""
+
+    jumped_s = 0.0
+
+    def time(self) -> float:
+        return super().time() + self.jumped_s
+
+
+def test_a_process_that_was_stopped_may_not_act_when_it_wakes(redis_url: str) -> None:
+    loop = _JumpingLoop()
+
+    async def sleep_through_the_lease() -> None:
+        backend = RedisBackend(redis_url)
+        store = backend.open("a")
+        await store.read()
+        assert store.may_act()
+        loop.jumped_s += TTL_S * SAFE_SHARE
+        assert not store.may_act()
+        await store.read()
+        assert store.may_act()
+        await backend.close()
+
+    with asyncio.Runner(loop_factory=lambda: loop) as runner:
+        runner.run(sleep_through_the_lease())
