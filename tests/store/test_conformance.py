@@ -154,11 +154,15 @@ async def test_documents_and_ledger_come_back(backend: Backend) -> None:
 
 
 async def test_the_ledger_drops_its_oldest_days(backend: Backend) -> None:
-    store = await leading(backend)
+    first = await leading(backend, "a")
     days = [str(date(2026, 1, 1) + timedelta(days=n)) for n in range(LEDGER_DAYS + 3)]
-    await store.commit(Changes(ledger=dict.fromkeys(days[:LEDGER_DAYS], "{}")))
-    await store.commit(Changes(ledger=dict.fromkeys(days[LEDGER_DAYS:], "{}")))
-    assert sorted((await store.load()).ledger) == days[3:]
+    await first.commit(Changes(ledger=dict.fromkeys(days[:-2], "{}")))
+    assert sorted((await first.load()).ledger) == days[1:-2]
+    await first.resign()
+    second = await leading(backend, "b")
+    await second.load()
+    await second.commit(Changes(ledger=dict.fromkeys(days[-2:], "{}")))
+    assert sorted((await second.load()).ledger) == days[3:]
 
 
 async def test_forgotten_records_vanish(backend: Backend) -> None:

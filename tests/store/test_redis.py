@@ -62,7 +62,7 @@ async def test_a_forgotten_machine_leaves_nothing_behind(redis_backend: RedisBac
     store, keys = await leading(redis_backend), redis_backend.keys
     await redis_backend.beat("i1", busy=0)
     await store.commit(Changes(instances=(an_instance("i1", Phase.DRAINING),)))
-    await store.commit(Changes(forgotten=("i1",)))
+    await store.commit(Changes(instances=(an_instance("i1", Phase.HOT),), forgotten=("i1",)))
     assert set(await redis_backend.client.keys("*")) == {keys.lease, keys.fence}
 
 
@@ -102,7 +102,7 @@ async def test_the_fence_rises_with_each_taking_and_only_then(redis_backend: Red
     assert await redis_backend.client.get(redis_backend.keys.lease) == "b:2"
 
 
-async def test_a_lease_that_is_not_renewed_runs_out(redis_backend: RedisBackend) -> None:
+async def test_each_read_gives_the_lease_its_full_time(redis_backend: RedisBackend) -> None:
     store = await leading(redis_backend)
     await redis_backend.client.pexpire(redis_backend.keys.lease, 1)
     await store.read()
