@@ -19,11 +19,10 @@ from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,  # noqa: A004 - redis-py's own name
     RedisError,
-    ResponseError,
     TimeoutError,  # noqa: A004 - redis-py's own name
 )
 
-from autoscaler.core.errors import StoreUnavailable
+from autoscaler.core.errors import StoreRefused, StoreUnavailable
 
 Command = tuple[str | bytes | int | float, ...]
 """One Redis command and its arguments, e.g. ``("LLEN", "jobs:pro")``."""
@@ -41,7 +40,6 @@ class RedisLink:
             socket_timeout=timeout_s,
             socket_connect_timeout=timeout_s,
             retry=Retry(NoBackoff(), 0),  # a batch that broke off may have been done: never send it twice
-            client_name="autoscaler",
         )
         self._redis.response_callbacks.clear()  # replies as they came: each reader parses its own
         self._waiting: list[tuple[Sequence[Command], asyncio.Future[list[Reply]]]] = []
@@ -81,7 +79,7 @@ class RedisLink:
         except (RedisError, OSError, ValueError) as error:  # ValueError: text that UTF-8 cannot write
             for _, answer in batch:
                 if not answer.done():
-                    answer.set_exception(StoreUnavailable(explain(error)))
+                    answer.set_exception(unavailable(error))
             return
         start = 0
         for commands, answer in batch:
@@ -94,16 +92,14 @@ class RedisLink:
         await self._redis.aclose()
 
 
-def explain(error: BaseException) -> str:
+def unavailable(error: BaseException) -> StoreUnavailable:
     """A connection error in one line that names the fix and no secret."""
     if isinstance(error, (AuthenticationError, AuthorizationError)) or "WRONGPASS" in str(error):
-        return "Redis refused the user name or password; check those in the redis:// URL"
+        return StoreRefused("Redis refused the user name or password; expected those in the redis:// URL to be right")
     if isinstance(error, BusyLoadingError):
-        return "Redis is still loading its data"
+        return StoreUnavailable("Redis is still loading its data")
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
-        return "Redis did not answer in time"
+        return StoreUnavailable("Redis did not answer in time")
     if isinstance(error, (ConnectionError, OSError)):
-        return f"Redis cannot be reached: {error}"
-    if isinstance(error, ResponseError):
-        return f"Redis refused: {error}"
-    return f"Redis failed: {error}"
+        return StoreUnavailable(f"Redis cannot be reached: {error}")
+    return StoreUnavailable(f"Redis refused: {error}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ import pytest
 import redis
 
 from tests.support.redis_server import RedisServer
+
+asyncio.set_event_loop(None)  # looptime asks for the present loop; one made for it would never be closed
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,7 @@
     AutoscalerError
     ├── SettingsError         a bad file or option: exit code 2, before anything is touched
     ├── StoreUnavailable      Redis does not answer: hold, keep trying
+    │   └── StoreRefused      it refuses our user name or password: at the start, bad input
     ├── LeaseLost             another daemon leads: make no call
     ├── NewerRecords          records of a newer version: refuse to touch them
     └── ProviderError
@@ -36,6 +37,10 @@ class SettingsError(AutoscalerError):
 
 class StoreUnavailable(AutoscalerError):
     """The store did not answer, or refused."""
+
+
+class StoreRefused(StoreUnavailable):
+    """The store refuses the user name or password."""
 
 
 class LeaseLost(AutoscalerError):

@@ -108,8 +108,8 @@ def _mirror(old: Instance, remote: Remote | None, evidence: Evidence) -> Instanc
 
 
 def _hot(instance: Instance, now: float) -> Instance:
-    took = format_duration(now - instance.phase_since)
-    return instance.moved(Phase.HOT, now, f"ready after {took} of booting", refusals=0)
+    since = f", {format_duration(now - instance.ordered_at)} after it was ordered" if instance.ordered_at else ""
+    return instance.moved(Phase.HOT, now, f"ready{since}", refusals=0)
 
 
 # --- what the listing shows -------------------------------------------------------------------------------------------

@@ -1,0 +1,45 @@
+"""A store that only looks: for `autoscaler plan`, which must leave no trace."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from autoscaler.core.journal import Entry
+from autoscaler.runtime.ports import Changes, Control, Saved
+from autoscaler.store.redis import RedisStore
+
+
+class PreviewStore:
+    """Reads as the leader would; takes no lease, writes nothing, and lets no call be made."""
+
+    def __init__(self, store: RedisStore) -> None:
+        self._store = store
+
+    def may_act(self) -> bool:
+        """Never."""
+        return False
+
+    async def read(self) -> Control:
+        """Settings and heartbeats, as if this daemon led."""
+        return await self._store.peek()
+
+    async def load(self) -> Saved:
+        """All records."""
+        return await self._store.load()
+
+    async def commit(self, changes: Changes) -> None:
+        """Write nothing."""
+
+    async def journal(self, count: int) -> Sequence[Entry]:
+        """The newest entries, newest first."""
+        return await self._store.journal(count)
+
+    async def set_paused(self, paused: bool, *, by: str) -> None:
+        """Write nothing."""
+
+    async def resign(self) -> None:
+        """There is no lease to give back."""
+
+    async def close(self) -> None:
+        """Let go of the connection."""
+        await self._store.close()

@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoscaler.core.decision import Action, Command
+from autoscaler.core.demand import Unknown
+from autoscaler.core.history import PlacementHistory
+from autoscaler.core.instance import Instance
+from autoscaler.core.lifecycle import Phase
+from autoscaler.core.plan import MOST_REFUSALS, plan
+from autoscaler.core.spec import Limits, Placement
+from autoscaler.core.units import Span
+from tests.support.build import NOW, decision, instance, offer, pool, snapshot
+
+P = Phase
+SPOT = Placement(provider="mock", buy="spot", max_usd_per_hour=0.5)
+ON_DEMAND = Placement(provider="mock", max_usd_per_hour=1.0)
+
+
+def machine(name: str, phase: Phase, **changes: Any) -> Instance:
+    return instance(phase, id=name, provider_id=f"m-{name}", **changes)
+
+
+def done(commands: tuple[Command, ...]) -> list[tuple[Action, str | None]]:
+    return [(c.action, c.instance) for c in commands]
+
+
+# --- more -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_drain_is_taken_back_before_a_standby_is_resumed_before_a_machine_is_rented() -> None:
+    fleet = [machine("a", P.DRAINING), machine("b", P.WARM)]
+
+    commands, _ = plan(snapshot(*fleet), decision(3), NOW)
+
+    assert done(commands) == [(Action.UNDRAIN, "a"), (Action.RESUME, "b"), (Action.RENT, None)]
+
+
+def test_capacity_on_its_way_is_not_ordered_again() -> None:
+    coming = [machine(p.value, p) for p in (P.PLANNED, P.RENTING, P.BOOTING, P.RESUMING)]
+
+    commands, _ = plan(snapshot(*coming), decision(4), NOW)
+
+    assert not commands
+
+
+def test_a_refused_standby_gives_way_to_the_next_and_then_to_a_rent() -> None:
+    refused = machine("a", P.WARM, refusals=1, phase_since=NOW - 10)
+    ready = machine("b", P.WARM, phase_since=NOW - 9000)
+
+    commands, told = plan(snapshot(refused, ready), decision(2), NOW)
+
+    assert done(commands) == [(Action.RESUME, "b"), (Action.RENT, None)]
+    assert any(reason.rule == "plan.resume" and "a was refused" in reason.text for reason in told.why_not)
+
+
+def test_a_refused_standby_is_tried_again_later() -> None:
+    refused = machine("a", P.WARM, refusals=1, phase_since=NOW - 301)
+
+    commands, _ = plan(snapshot(refused), decision(1), NOW)
+
+    assert done(commands) == [(Action.RESUME, "a")]
+
+
+def test_placements_are_tried_in_the_order_of_preference() -> None:
+    placed = pool(placements=(SPOT, ON_DEMAND))
+    offers = {"mock-spot": (offer(usd_per_hour=0.6),), "mock-on-demand": (offer(usd_per_hour=0.9),)}
+
+    commands, told = plan(snapshot(pool=placed, offers=offers), decision(1), NOW)
+
+    assert [c.placement for c in commands] == ["mock-on-demand"]
+    assert any("mock-spot: no offer at or below 0.5" in reason.text for reason in told.why_not)
+
+
+def test_an_exhausted_placement_is_left_alone_for_a_while() -> None:
+    blocked = PlacementHistory(blocked_until=NOW + 100, blocked_why="no_capacity")
+
+    commands, told = plan(snapshot(history={"mock-on-demand": blocked}), decision(1), NOW)
+
+    assert not commands
+    assert any("left alone" in reason.text for reason in told.why_not)
+
+
+def test_unknown_offers_rent_nothing_and_say_so() -> None:
+    commands, told = plan(snapshot(offers={"mock-on-demand": Unknown("429", NOW)}), decision(1), NOW)
+
+    assert not commands
+    assert any("offers unknown (429)" in reason.text for reason in told.why_not)
+
+
+def test_each_offer_is_rented_once() -> None:
+    commands, _ = plan(snapshot(), decision(3), NOW)
+
+    assert len(commands) == 1
+
+
+def test_a_missing_standby_is_made_by_renting_one_machine_more() -> None:
+    wants_standby = pool(limits=Limits(hot=Span(1, 6), warm=Span(1, 2)))
+
+    commands, _ = plan(snapshot(machine("a", P.HOT), pool=wants_standby), decision(1), NOW)
+
+    assert done(commands) == [(Action.RENT, None)]
+
+
+def test_no_standby_is_made_beyond_the_ceiling() -> None:
+    wants_standby = pool(limits=Limits(hot=Span(1, 1), warm=Span(1, 2)))
+
+    commands, _ = plan(snapshot(machine("a", P.HOT), pool=wants_standby), decision(1, ceiling=1), NOW)
+
+    assert not commands
+
+
+# --- fewer ------------------------------------------------------------------------------------------------------------
+
+
+def test_the_primary_goes_last_and_the_oldest_of_the_others_first() -> None:
+    fleet = [machine(name, P.HOT, created_at=NOW - age) for name, age in [("a", 300), ("b", 200), ("c", 100)]]
+
+    commands, _ = plan(snapshot(*fleet), decision(2), NOW)
+
+    assert done(commands) == [(Action.DRAIN, "b")]
+
+
+def test_an_idle_machine_goes_before_one_that_is_busy_or_silent() -> None:
+    fleet = [machine(name, P.HOT, created_at=NOW - age) for name, age in [("a", 300), ("b", 200), ("c", 100)]]
+
+    commands, _ = plan(snapshot(*fleet, busy={"a": 0, "c": 0}), decision(2), NOW)
+
+    assert done(commands) == [(Action.DRAIN, "c")]
+
+
+def test_a_machine_that_boots_replaces_nobody_yet() -> None:
+    fleet = [machine("a", P.HOT), machine("b", P.BOOTING)]
+
+    commands, _ = plan(snapshot(*fleet), decision(1), NOW)
+
+    assert not commands
+
+
+def test_a_draining_machine_is_stopped_only_when_it_is_known_to_be_idle() -> None:
+    draining = machine("a", P.DRAINING)
+
+    for busy in ({}, {"a": 1}):
+        commands, told = plan(snapshot(draining, busy=busy), decision(0), NOW)
+        assert not commands
+        assert any(reason.rule == "plan.stop" for reason in told.why_not)
+    assert done(plan(snapshot(draining, busy={"a": 0}), decision(0), NOW)[0]) == [(Action.STOP, "a")]
+
+
+def test_a_drained_machine_is_released_when_enough_are_stopped_or_it_cannot_be() -> None:
+    full = snapshot(machine("a", P.DRAINING), machine("b", P.WARM))
+    assert done(plan(full, decision(0, warm=1), NOW)[0]) == [(Action.RELEASE, "a")]
+
+    unstoppable = snapshot(machine("a", P.DRAINING), stoppable=frozenset())
+    assert done(plan(unstoppable, decision(0), NOW)[0]) == [(Action.RELEASE, "a")]
+
+
+def test_surplus_standbys_are_released_the_longest_stopped_first() -> None:
+    fleet = [machine("a", P.WARM, phase_since=NOW - 10), machine("b", P.WARM, phase_since=NOW - 20)]
+
+    commands, _ = plan(snapshot(*fleet), decision(0, warm=1), NOW)
+
+    assert done(commands) == [(Action.RELEASE, "b")]
+
+
+def test_a_standby_is_not_released_in_the_tick_that_resumes_another() -> None:
+    fleet = [machine(name, P.WARM) for name in "abc"]
+
+    commands, _ = plan(snapshot(*fleet), decision(1, warm=2), NOW)
+
+    assert [action for action, _ in done(commands)] == [Action.RESUME]
+
+
+def test_a_standby_that_will_not_come_back_is_dropped_with_what_it_cost() -> None:
+    dead = machine("a", P.WARM, refusals=MOST_REFUSALS, phase_since=NOW - 1, usd_spent=1.25)
+
+    [command] = plan(snapshot(dead), decision(0), NOW)[0]
+
+    assert command.action is Action.RELEASE
+    assert "1.25 USD" in command.reason
+
+
+def test_holding_down_stops_nothing_and_holding_up_starts_nothing() -> None:
+    fleet = [machine("a", P.HOT), machine("b", P.HOT, created_at=NOW - 1), machine("c", P.DRAINING)]
+
+    assert not plan(snapshot(*fleet), decision(1, hold_down=True, hold_up=True), NOW)[0]
+
+
+phases = st.sampled_from(sorted(set(P) - {P.GONE}))
+
+
+@given(
+    st.lists(st.tuples(phases, st.sampled_from([None, 0, 1]), st.integers(0, 4)), max_size=12),
+    st.integers(0, 8),
+    st.integers(0, 4),
+)
+def test_a_plan_never_exceeds_what_was_decided_and_never_stops_work(
+    shapes: list[tuple[Phase, int | None, int]], hot: int, warm: int
+) -> None:
+    fleet = [
+        machine(f"i{n:02}", phase, refusals=refusals, created_at=NOW - n)
+        for n, (phase, _, refusals) in enumerate(shapes)
+    ]
+    busy = {f"i{n:02}": slots for n, (_, slots, _) in enumerate(shapes) if slots is not None}
+    seen = snapshot(*fleet, busy=busy)
+
+    commands, _ = plan(seen, decision(hot, warm), NOW)
+
+    by_id = {record.id: record for record in fleet}
+    ups = [c for c in commands if c.action in (Action.RENT, Action.RESUME, Action.UNDRAIN)]
+    assert len(ups) <= max(0, hot - seen.up)
+    assert len({c.instance for c in commands if c.instance}) == sum(1 for c in commands if c.instance)
+    for command in commands:
+        if command.action in (Action.STOP, Action.RELEASE):
+            target = by_id[str(command.instance)]
+            assert target.phase in (P.DRAINING, P.WARM)
+            assert target.phase is P.WARM or busy[target.id] == 0
+    drains = sum(c.action is Action.DRAIN for c in commands)
+    assert drains <= max(0, sum(r.phase is P.HOT for r in fleet) - hot)
