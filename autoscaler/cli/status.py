@@ -29,7 +29,10 @@ Show = Callable[[RenderableType], None]
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the stable JSON form, one line for each look.")
 def status(url: str, watch: bool, interval: float, as_json: bool) -> None:
-    """Show the queues, the machines, the money and the reasons of a running daemon."""
+    """Show the queues, the machines, the money and the reasons of a running daemon.
+
+    A star marks each pool's primary machine, which is stopped last.
+    """
     console = Console(highlight=False)
 
     async def look() -> RenderableType:

@@ -28,11 +28,13 @@ _SIGNS = {
     "releasing": ("×", "magenta"),
     "lost": ("?", "bold red"),
 }
+_UP = frozenset({"hot", "draining"})
 _STYLES = {"ok": "green", "warn": "yellow", "late": "bold red", "?": "dim"}
 _WARN_SHARE = 0.7
 """Part of its wait target from which on a tier is watched."""
 _LATE_TICKS_S = 60.0
 _JOURNAL_LINES = 6
+_FEWEST_MACHINES = 3
 
 
 def render(
@@ -40,18 +42,19 @@ def render(
 ) -> RenderableType:
     """The status of a fleet (`/api/v1/status`) and its newest journal entries, `width` columns wide.
 
-    With a `height` the journal takes the lines that are left, and is left out where there are none.
+    With a `height` the machines that do not fit are counted, and the journal takes the lines that are left.
     """
+    several = len(status["pools"]) > 1
     lines: list[RenderableType] = list(_header(status))
     for pool in status["pools"]:
-        lines += [Text(), *_pool(pool, width)]
+        lines += [Text(), *_pool(pool, width, several=several)]
     lines.append(Text())
-    if status["instances"]:
-        lines.append(_machines(status["instances"], width, several=len(status["pools"]) > 1))
-    else:
-        lines.append(_line("No machines: everything is COLD.", "dim"))
-    used = len(lines) + len(status["instances"])
-    room = _JOURNAL_LINES if height is None else max(0, height - used - 1)
+    machines = status["instances"]
+    shown = machines if height is None else machines[: max(_FEWEST_MACHINES, height - len(lines) - 2)]
+    lines.append(_machines(shown, width, several=several) if shown else _line("No machines: all is COLD.", "dim"))
+    if len(shown) < len(machines):
+        lines.append(_line(f"… and {len(machines) - len(shown)} more machines", "dim"))
+    room = _JOURNAL_LINES if height is None else max(0, height - len(lines) - len(shown) - 1)
     if journal and room:
         lines += [Text(), *(_entry(entry) for entry in reversed(journal[:room]))]
     return Group(*lines)
@@ -112,21 +115,26 @@ def _money(usd: float, warn: float, stop: float) -> tuple[str, str]:
 # --- one pool ---------------------------------------------------------------------------------------------------------
 
 
-def _pool(pool: Mapping[str, Any], width: int) -> Iterator[Text]:
-    yield _totals(pool)
+def _pool(pool: Mapping[str, Any], width: int, *, several: bool) -> Iterator[Text]:
+    yield _totals(pool, with_money=several)
     yield from _queue(pool["demand"], width)
     decision = pool["decision"]
     done = [f"{command['action']}: {command['reason']}" for command in pool["commands"]]
     for sign, style, texts in (
         ("now", "bold", done),
         ("why", "", [reason["text"] for reason in decision["why"]]),
-        ("not", "dim", [reason["text"] for reason in decision["why_not"]]),
+        ("not", "dim", [f"{_subject(reason)}: {reason['text']}" for reason in decision["why_not"]]),
     ):
         for text in texts[:2]:
             yield _line(f"  {sign}  {text}", style)
 
 
-def _totals(pool: Mapping[str, Any]) -> Text:
+def _subject(reason: Mapping[str, Any]) -> str:
+    """What a rule speaks of: `rent` for `thresholds.rent`."""
+    return str(reason["rule"]).rpartition(".")[2].replace("_", " ")
+
+
+def _totals(pool: Mapping[str, Any], *, with_money: bool) -> Text:
     decision, limits, phases = pool["decision"], pool["limits"], pool["phases"]
     line = _line()
     line.append(pool["name"], "bold")
@@ -134,8 +142,9 @@ def _totals(pool: Mapping[str, Any]) -> Text:
     line.append(f", {pool['up']} up → {decision['hot']} wanted ({limits['hot']})")
     line.append(f"  WARM {phases['warm']}", "blue")
     line.append(f" → {decision['warm']} at most ({limits['warm']})")
-    line.append(f"  {pool['usd_per_hour']:.2f} USD/h  ")
-    line.append(*_money(pool["usd_today"], limits["usd_per_day_warn"], limits["usd_per_day_stop"]))
+    if with_money:
+        line.append(f"  {pool['usd_per_hour']:.2f} USD/h  ")
+        line.append(*_money(pool["usd_today"], limits["usd_per_day_warn"], limits["usd_per_day_stop"]))
     return line
 
 
@@ -236,6 +245,7 @@ def _cells(machine: Mapping[str, Any]) -> dict[str, Text]:
     phase = "serving" if machine["serving"] else machine["phase"]
     sign, style = _SIGNS.get(phase, ("?", ""))
     busy = "?" if machine["busy"] is None else machine["busy"]
+    load = f"{busy}/{machine['slots']}" if machine["phase"] in _UP else "-"
     return {
         "machine": Text(machine["id"] + ("*" if machine["primary"] else "")),
         "pool": Text(machine["pool"]),
@@ -244,7 +254,7 @@ def _cells(machine: Mapping[str, Any]) -> dict[str, Text]:
         "gpu": Text(machine["gpu"]),
         "where": Text(machine["region"]),
         "buy": Text(machine["buy"].replace("_", " ")),
-        "busy": Text(f"{busy}/{machine['slots']}"),
+        "busy": Text(load),
         "USD/h": Text(f"{machine['usd_per_hour']:.3f}"),
         "spent": Text(f"{machine['usd_spent']:.2f}"),
         "reason": Text(machine["reason"], "dim"),

@@ -29,29 +29,30 @@ def why(pool: str | None, count: int, url: str) -> None:
     being done.
     """
     status, journal = asyncio.run(_ask(url))
+    if not status["pools"]:
+        why_none = "the first tick is still to come" if status["at"] is None else "another daemon leads this fleet"
+        click.echo(f"Nothing was decided here: {why_none}.")
+        return
     pools = [each for each in status["pools"] if pool in (None, each["name"])]
-    if pool is not None and not pools:
-        known = ", ".join(each["name"] for each in status["pools"]) or "none yet"
+    if not pools:
+        known = ", ".join(each["name"] for each in status["pools"])
         raise SettingsError(f"no pool {pool!r}; the daemon's pools: {known}")
     decisions = [entry for entry in journal if entry["kind"] == "decision"]
     for each in pools:
         last = [entry for entry in decisions if entry["pool"] == each["name"]][:count]
-        click.echo("\n".join(_pool(each, last, status)))
+        click.echo("\n".join(_pool(each, last)))
 
 
 async def _ask(url: str) -> tuple[Object, Sequence[Object]]:
     return await ask_status(url), await ask_journal(url, _ENTRIES)
 
 
-def _pool(pool: Object, last: Sequence[Object], status: Object) -> Iterator[str]:
+def _pool(pool: Object, last: Sequence[Object]) -> Iterator[str]:
     yield click.style(f"Pool {pool['name']}", bold=True)
     if last:
         yield "  What was decided, newest first:"
     for entry in last:
         yield from _past(entry)
-    if status["at"] is None:
-        yield "  Nothing is decided yet: the first tick is still to come."
-        return
     yield from _present(pool)
     yield "  Why nothing else is done:"
     for action in ("rent", "resume", *_DOWN):

@@ -1,0 +1,196 @@
+"""The terminal view: what an operator must be able to read off it, at any width."""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+import pytest
+from rich.cells import cell_len
+from rich.console import Console
+
+from autoscaler.cli.view import render
+from tests.support.api import JOURNAL, Json, a_machine, a_pool, a_status
+
+
+def drawn(status: Json, journal: list[Json] | None = None, *, width: int = 120, height: int | None = None) -> str:
+    console = Console(file=io.StringIO(), width=width, color_system=None, highlight=False)
+    console.print(render(status, JOURNAL if journal is None else journal, width=width, height=height))
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def line_with(text: str, view: str) -> str:
+    [line] = [line for line in view.splitlines() if text in line]
+    return line
+
+
+def with_demand(**changes: Any) -> Json:
+    pool = a_pool()
+    return a_status(pools=[{**pool, "demand": {**pool["demand"], **changes}}])
+
+
+def test_the_first_line_names_the_fleet_its_standing_and_its_money() -> None:
+    first = drawn(a_status()).splitlines()[0]
+    assert first.split("  ") == [
+        "attic",
+        "leads",
+        "0.82 USD/h",
+        "3.40 of 30 USD today",
+        "11:06:40 UTC",
+        "tick 3s ago",
+        "0.1.0",
+    ]
+
+
+def test_each_tier_shows_depth_and_oldest_wait_against_its_target_with_a_word() -> None:
+    view = drawn(a_status())
+    assert line_with("  pro ", view).endswith("3 waiting       3s of 30s  ok")
+    assert line_with("  premium ", view).endswith("9 waiting   1m 40s of 2m  warn")
+    assert line_with("  free ", view).endswith("21 waiting  12m 34s of 5m  late")
+
+
+def test_the_bar_shows_how_much_of_the_wait_target_is_used_up() -> None:
+    view = drawn(a_status())
+    full = line_with("  free ", view).count("█")
+    assert full > 20
+    assert "░" not in line_with("  free ", view)
+    assert line_with("  pro ", view).count("█") == round(full * 0.1)
+
+
+def test_wanted_and_actual_machines_stand_side_by_side() -> None:
+    assert "HOT 2, 2 up → 3 wanted (1..4)  WARM 0 → 2 at most (0..2)" in drawn(a_status())
+
+
+def test_what_is_done_and_why_and_what_is_not_is_said_in_words() -> None:
+    view = drawn(a_status())
+    assert "now  rent: 3 machines wanted, 2 up: RTX 4090 in US at 0.412 USD/h" in view
+    assert "why  33 jobs wait, more than 30, and no standby is left: rent" in view
+    assert "not  stop: 33 jobs wait; it takes fewer than 3 for 30m" in view
+
+
+def test_each_machine_has_a_line() -> None:
+    view = drawn(a_status())
+    cells = line_with("bbbb  ", view).split()
+    assert cells[:12] == ["bbbb", "●", "hot", "2m", "05s", "RTX", "4090", "CA", "on", "demand", "?/1", "0.412"]
+    assert "▶ serving" in line_with("aaaa*", view)
+    assert "1.23 ready after 12m of booting" in line_with("aaaa*", view)
+
+
+def test_the_primary_is_marked() -> None:
+    assert "aaaa*" in drawn(a_status())
+    assert "bbbb*" not in drawn(a_status())
+
+
+@pytest.mark.parametrize("phase", ["planned", "booting", "draining", "warm", "resuming", "releasing", "lost"])
+def test_every_phase_has_its_name_and_a_sign(phase: str) -> None:
+    words = line_with("cccc  ", drawn(a_status(instances=[a_machine("cccc", phase)]))).split()
+    assert words[2] == phase
+    assert len(words[1]) == 1
+
+
+def test_the_journal_ends_with_the_newest_entry() -> None:
+    lines = drawn(a_status()).splitlines()
+    assert lines[-1] == "11:06:38  rent cccc: ok"
+    assert lines[-2].startswith("11:06:37  images: 3 HOT wanted")
+
+
+def test_an_unknown_demand_is_never_shown_as_an_empty_queue() -> None:
+    demand: Json = {"unknown": "Redis cannot be reached", "waiting": None, "in_flight": None, "seen": None, "tiers": []}
+    view = drawn(with_demand(**demand, paused=None, oldest_wait_s=None))
+    assert "! the queue cannot be read: Redis cannot be reached" in view
+    assert "waiting" not in view
+
+
+def test_a_wait_that_is_not_known_is_not_called_well() -> None:
+    tier = {**a_pool()["demand"]["tiers"][0], "oldest_wait_s": None, "waiting_is_lower_bound": True, "delayed": 4}
+    line = line_with("  pro ", drawn(with_demand(tiers=[tier])))
+    assert line.endswith("≥3 waiting  unknown of 30s  ?  +4 due later")
+
+
+def test_an_empty_tier_is_well() -> None:
+    tier = {**a_pool()["demand"]["tiers"][0], "oldest_wait_s": None, "waiting": 0}
+    assert line_with("  pro ", drawn(with_demand(tiers=[tier]))).endswith("0 waiting        - of 30s  ok")
+
+
+def test_a_queue_that_was_never_seen_and_warnings_are_pointed_out() -> None:
+    view = drawn(with_demand(seen=False, warnings=["clock_skew"], paused=True))
+    assert "no key of this queue was ever seen" in view
+    assert "! clock_skew" in view
+    assert "the queue itself is paused" in view
+
+
+def test_a_paused_fleet_says_who_paused_it_and_what_ends_it() -> None:
+    view = drawn(a_status(paused_by="alice"))
+    assert view.startswith("attic  PAUSED")
+    assert "paused by alice: no machine is touched until `autoscaler unpause`" in view
+
+
+def test_a_failing_tick_says_why() -> None:
+    view = drawn(a_status(error="Redis cannot be reached", age_s=400.0))
+    assert view.startswith("attic  FAILING")
+    assert "! the newest tick failed: Redis cannot be reached" in view
+    assert "tick 6m 40s ago" in view
+
+
+def test_a_provider_that_cannot_be_listed_is_named() -> None:
+    providers = [{"name": "mock", "unknown": "503", "listing_age_s": None, "machines": None}]
+    assert "! mock cannot be listed: 503" in drawn(a_status(providers=providers))
+
+
+def test_a_daemon_that_does_not_lead_stands_by() -> None:
+    assert drawn(a_status(leads=False)).startswith("attic  stands by")
+
+
+def test_an_empty_fleet_before_its_first_tick_is_shown_as_such() -> None:
+    view = drawn(a_status(at=None, age_s=None, leads=False, pools=[], instances=[], providers=[], usd_today=0.0), [])
+    assert view.startswith("attic  starting")
+    assert "no tick yet" in view
+    assert "No machines: all is COLD." in view
+
+
+@pytest.mark.parametrize(("usd", "said"), [(19.9, "today  "), (20.0, "today: warn"), (30.0, "today: stop")])
+def test_money_near_its_bounds_is_called_out(usd: float, said: str) -> None:
+    assert said in drawn(a_status(usd_today=usd)).splitlines()[0]
+
+
+def test_several_pools_have_their_own_money_and_column() -> None:
+    pools = [a_pool(), a_pool("chat", usd_per_hour=0.1, usd_today=25.0)]
+    view = drawn(a_status(pools=pools, instances=[a_machine("aaaa"), a_machine("dddd", pool="chat")]))
+    assert "0.10 USD/h  25.00 of 30 USD today: warn" in line_with("chat  HOT", view)
+    assert " chat " in line_with("dddd", view)
+    assert view.splitlines()[0].split("  ")[3] == "3.40 of 60 USD today"
+
+
+@pytest.mark.parametrize("width", [20, 40, 60, 80, 100, 120, 200])
+def test_no_line_is_wider_than_the_terminal(width: int) -> None:
+    view = drawn(a_status(pools=[a_pool(), a_pool("chat")]), width=width)
+    assert max(cell_len(line) for line in view.splitlines()) <= width
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+def test_what_matters_stays_on_narrow_terminals(width: int) -> None:
+    view = drawn(a_status(), width=width)
+    assert "0.82 USD/h" in view
+    assert line_with("  free ", view).endswith("late")
+    assert "▶ serving" in line_with("aaaa*", view)
+    assert "0.412" in line_with("aaaa*", view)
+    assert "HOT 2, 2 up → 3 wanted (1..4)" in view
+
+
+def test_colour_is_left_out_where_it_is_not_wanted() -> None:
+    console = Console(file=io.StringIO(), width=80, force_terminal=True, _environ={"NO_COLOR": "1", "TERM": "xterm"})
+    console.print(render(a_status(), JOURNAL, width=80))
+    assert isinstance(console.file, io.StringIO)
+    view = console.file.getvalue()
+    assert "\x1b[" in view
+    assert not re.search(r"\x1b\[[0-9;]*3[0-7]m", view)
+
+
+@pytest.mark.parametrize("machines", [0, 2, 8, 50])
+def test_a_screen_of_24_lines_is_enough(machines: int) -> None:
+    instances = [a_machine(f"m{number}") for number in range(machines)]
+    view = drawn(a_status(instances=instances), JOURNAL * 5, width=80, height=24)
+    assert len(view.splitlines()) <= 24
+    assert ("more machines" in view) == (machines == 50)
