@@ -63,14 +63,14 @@ def _pool(pool: Object, last: Sequence[Object]) -> Iterator[str]:
 def _past(entry: Object) -> Iterator[str]:
     moment = datetime.fromtimestamp(entry["at"], UTC).strftime("%m-%d %H:%M:%S")
     yield f"    {moment}  {_wanted(entry)}"
-    for reason in entry["why"]:
-        yield f"                    because {reason['text']}"
+    for text in [reason["text"] for reason in entry["why"]] or ["nothing was to be changed"]:
+        yield f"                    because {text}"
 
 
 def _present(pool: Object) -> Iterator[str]:
     decision, demand = pool["decision"], pool["demand"]
     queue = f"the queue cannot be read ({demand['unknown']})" if demand["unknown"] else f"{demand['waiting']} jobs wait"
-    yield f"  Now {queue}, {pool['up']} machines are up or on their way, {pool['phases']['warm']} are WARM."
+    yield f"  Now {queue}; machines up or on their way: {pool['up']}, WARM: {pool['phases']['warm']}."
     yield f"    wanted   {_wanted(decision)}"
     for reason in decision["why"]:
         yield f"    because  {reason['text']}"
@@ -101,7 +101,7 @@ def _by_numbers(action: str, pool: Object) -> str:
         case "resume" if not phases["warm"]:
             return "no machine is WARM"
         case "rent" if phases["warm"]:
-            return f"{phases['warm']} WARM machines would be resumed first"
+            return f"WARM machines are resumed first: {phases['warm']}"
         case "rent" | "resume":
             return f"{pool['up']} up and {decision['hot']} wanted; {limits['hot']} allowed"
         case "stop":

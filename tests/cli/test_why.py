@@ -38,12 +38,13 @@ def test_it_tells_the_last_decisions_with_their_reasons(daemon: FakeDaemon) -> N
     result = run_command(why, "--url", daemon.url)
     assert result.exit_code == 0
     lines = [line.strip() for line in result.output.splitlines()]
-    assert lines[:5] == [
+    assert lines[:6] == [
         "Pool images",
         "What was decided, newest first:",
         "11-18 11:06:37  3 HOT, at most 2 WARM",
         "because 33 jobs wait, more than 30, and no standby is left: rent",
         "11-18 11:05:10  2 HOT, at most 2 WARM",
+        "because nothing was to be changed",
     ]
 
 
@@ -54,7 +55,7 @@ def test_count_limits_the_decisions(daemon: FakeDaemon) -> None:
 
 def test_it_tells_what_is_wanted_and_done_now(daemon: FakeDaemon) -> None:
     output = run_command(why, "--url", daemon.url).output
-    assert "Now 33 jobs wait, 2 machines are up or on their way, 0 are WARM." in output
+    assert "Now 33 jobs wait; machines up or on their way: 2, WARM: 0." in output
     assert "wanted   3 HOT, at most 2 WARM" in output
     assert "done     rent a machine at mock-spot: 3 machines wanted, 2 up" in output
 
@@ -81,7 +82,7 @@ def test_an_action_that_no_rule_speaks_of_is_explained_by_numbers(daemon: FakeDa
     pool["phases"]["warm"] = 1
     daemon.status = a_status(pools=[pool])
     output = run_command(why, "--url", daemon.url).output
-    assert reasons_against("rent", output) == ["1 WARM machines would be resumed first"]
+    assert reasons_against("rent", output) == ["WARM machines are resumed first: 1"]
     assert reasons_against("resume", output) == ["2 up and 2 wanted; 1..4 allowed"]
     assert reasons_against("stop", output) == ["2 up and 2 wanted: none is too many"]
 
