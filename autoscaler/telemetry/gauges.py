@@ -1,0 +1,134 @@
+"""What the newest tick found, as Prometheus gauges.
+
+Labels are names from the configuration and members of enums. A machine whose pool or provider is not configured (any
+more) counts under `_unconfigured`, which no configured name can be. What is unknown is absent, never 0.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from prometheus_client.core import GaugeMetricFamily
+
+from autoscaler.core.demand import Unknown
+from autoscaler.core.lifecycle import Phase
+from autoscaler.runtime.report import TickReport
+
+UNCONFIGURED = "_unconfigured"
+PHASES = tuple(phase for phase in Phase if phase is not Phase.GONE)
+
+
+def gauges(report: TickReport, now: float) -> Iterator[GaugeMetricFamily]:
+    """All gauges of a tick; `now` (epoch seconds) is when the daemon was last heard of."""
+    yield from _queues(report, now)
+    yield from _tiers(report)
+    yield from _wishes(report)
+    yield _instances(report)
+    yield from _money(report)
+    yield from _listings(report, now)
+    yield from _daemon(report)
+
+
+def pool_label(report: TickReport, pool: str) -> str:
+    """The label of a machine's pool."""
+    return pool if pool in report.pools else UNCONFIGURED
+
+
+def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
+    return GaugeMetricFamily(f"autoscaler_{name}", text, labels=labels)
+
+
+def _queues(report: TickReport, now: float) -> Iterator[GaugeMetricFamily]:
+    unknown = _gauge("queue_unknown", "1 while the pool's queue cannot be read, else 0.", "pool")
+    age = _gauge("queue_signal_age_seconds", "Time since the pool's queue could last be read.", "pool")
+    in_flight = _gauge("queue_in_flight_jobs", "Jobs delivered to workers and not finished.", "pool")
+    for name, pool in report.pools.items():
+        demand = pool.snapshot.demand
+        known_at = demand.since if isinstance(demand, Unknown) else demand.taken_at
+        unknown.add_metric([name], float(isinstance(demand, Unknown)))
+        age.add_metric([name], max(0.0, now - known_at))
+        if not isinstance(demand, Unknown) and demand.in_flight is not None:
+            in_flight.add_metric([name], demand.in_flight)
+    yield from (unknown, age, in_flight)
+
+
+def _tiers(report: TickReport) -> Iterator[GaugeMetricFamily]:
+    depth = _gauge("queue_depth_jobs", "Jobs that wait and could start now.", "pool", "tier")
+    oldest = _gauge("queue_oldest_wait_seconds", "How long the next job has waited.", "pool", "tier")
+    for name, pool in report.pools.items():
+        demand = pool.snapshot.demand
+        for tier in () if isinstance(demand, Unknown) else demand.tiers:
+            depth.add_metric([name, tier.tier], tier.waiting)
+            if tier.oldest_wait_s is not None:
+                oldest.add_metric([name, tier.tier], tier.oldest_wait_s)
+    yield from (depth, oldest)
+
+
+def _wishes(report: TickReport) -> Iterator[GaugeMetricFamily]:
+    hot = _gauge("desired_hot_instances", "Machines wanted running, those on their way included.", "pool")
+    warm = _gauge("desired_warm_instances", "Stopped machines to keep, at most.", "pool")
+    for name, pool in report.pools.items():
+        hot.add_metric([name], pool.decision.hot)
+        warm.add_metric([name], pool.decision.warm)
+    yield from (hot, warm)
+
+
+def _instances(report: TickReport) -> GaugeMetricFamily:
+    family = _gauge("instances", "Machines by phase.", "pool", "provider", "phase")
+    configured = {
+        (name, placement.provider) for name, pool in report.pools.items() for placement in pool.snapshot.pool.placements
+    }
+    providers = {provider for _, provider in configured} | report.listings.keys()
+    counts = Counter(
+        (
+            pool_label(report, instance.pool),
+            instance.provider if instance.provider in providers else UNCONFIGURED,
+            instance.phase,
+        )
+        for instance in report.instances.values()
+        if instance.phase is not Phase.GONE
+    )
+    for pool, provider in sorted(configured | {(pool, provider) for pool, provider, _ in counts}):
+        for phase in PHASES:
+            family.add_metric([pool, provider, phase.value], counts[pool, provider, phase])
+    return family
+
+
+def _money(report: TickReport) -> Iterator[GaugeMetricFamily]:
+    burn = _gauge("usd_per_hour", "What the pool's machines cost at this moment.", "pool")
+    today = _gauge("usd_today", "What the pool has cost on this UTC day.", "pool")
+    warn = _gauge("budget_warn_usd_per_day", "Cost of a UTC day above which a warning is raised.", "pool")
+    stop = _gauge("budget_stop_usd_per_day", "Cost of a UTC day that machines above the floor never exceed.", "pool")
+    burning = dict.fromkeys(report.pools, 0.0)
+    for instance in report.instances.values():
+        if instance.phase is not Phase.GONE:
+            label = pool_label(report, instance.pool)
+            burning[label] = burning.get(label, 0.0) + instance.burn_usd_per_hour
+    for label, usd_per_hour in burning.items():
+        burn.add_metric([label], usd_per_hour)
+    for name, pool in report.pools.items():
+        caps = pool.snapshot.pool.limits.usd_per_day
+        today.add_metric([name], pool.spent_today.usd)
+        warn.add_metric([name], caps.warn)
+        stop.add_metric([name], caps.stop)
+    yield from (burn, today, warn, stop)
+
+
+def _listings(report: TickReport, now: float) -> Iterator[GaugeMetricFamily]:
+    unknown = _gauge("listing_unknown", "1 while the provider's machines cannot be listed, else 0.", "provider")
+    age = _gauge("listing_age_seconds", "Time since the provider was asked for its newest listing.", "provider")
+    for name, listing in report.listings.items():
+        unknown.add_metric([name], float(isinstance(listing, Unknown)))
+        if not isinstance(listing, Unknown):
+            age.add_metric([name], max(0.0, now - listing.asked_at))
+    yield from (unknown, age)
+
+
+def _daemon(report: TickReport) -> Iterator[GaugeMetricFamily]:
+    paused = _gauge("paused", "1 while an operator has paused the fleet, else 0; only the leader knows.")
+    if report.leads:
+        paused.add_metric([], float(report.paused_by is not None))
+    good = _gauge("last_good_tick_timestamp_seconds", "When the newest good tick began, in Unix time.")
+    good.add_metric([], report.at)
+    yield from (paused, good)

@@ -1,0 +1,118 @@
+"""Prometheus metrics: counters and histograms of what happened, gauges of what the newest tick found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib.metadata import version
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
+
+from autoscaler.core.decision import Outcome, Result
+from autoscaler.core.journal import Entry, Kind
+from autoscaler.core.settle import CALLS
+from autoscaler.runtime.report import TickReport
+from autoscaler.telemetry.gauges import gauges, pool_label
+
+_START_BUCKETS_S = (30, 60, 120, 180, 240, 300, 450, 600, 900, 1200, 1800, 2400, 3000, 3600, 4500, 5400, 7200)
+_TICK_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+
+
+class Metrics(Collector):
+    """A listener whose registry is scraped. Ages are as of the newest tick, good or failed."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        # Else each counter and histogram brings one more series, of use to nobody.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._report: TickReport | None = None
+        self._now = 0.0
+        self._meter = _Meter()
+        self._actions = Counter(
+            "autoscaler_actions_total", "What was done to machines.", ("action", "result"), registry=registry
+        )
+        self._calls = Counter(
+            "autoscaler_provider_calls_total",
+            "Calls that change something at a provider.",
+            ("provider", "action", "result"),
+            registry=registry,
+        )
+        self._setup = _start_histogram("setup", "From the order of a new machine until it was HOT.", registry)
+        self._resume = _start_histogram("resume", "From the order to start a stopped machine until HOT.", registry)
+        self._usd = Counter(
+            "autoscaler_usd_total", "Cost of the pool's machines while this daemon led.", ("pool",), registry=registry
+        )
+        self._tick = Histogram(
+            "autoscaler_tick_duration_seconds", "How long good ticks took.", buckets=_TICK_BUCKETS_S, registry=registry
+        )
+        ticks = Counter("autoscaler_ticks_total", "Ticks made.", ("outcome",), registry=registry)
+        self._good, self._bad = ticks.labels("good"), ticks.labels("failed")
+        self._alarms = Counter("autoscaler_alarms_total", "Machines that outlived a deadline.", registry=registry)
+        self._leads = Gauge("autoscaler_leader", "1 while this daemon holds the lease, else 0.", registry=registry)
+        build = Info("autoscaler_build", "What runs here.", registry=registry)
+        build.info({"version": version("gpu-autoscaler")})
+        registry.register(self)
+
+    def collect(self) -> Iterator[Metric]:
+        """The gauges, at each scrape."""
+        if self._report is not None:
+            yield from gauges(self._report, self._now)
+
+    def ticked(self, report: TickReport) -> None:
+        """A tick ended well."""
+        self._report, self._now = report, report.at
+        self._good.inc()
+        self._tick.observe(report.duration_s)
+        self._leads.set(report.leads)
+        for pool, usd in self._meter.growth(report).items():
+            self._usd.labels(pool).inc(usd)
+
+    def failed(self, reason: str, now: float) -> None:  # noqa: ARG002 - no label is free text
+        """A tick could not be made."""
+        self._now = now
+        self._bad.inc()
+
+    def noted(self, entry: Entry) -> None:
+        """Something went into the journal."""
+        if entry.kind is Kind.ALARM:
+            self._alarms.inc()
+        elif entry.kind is Kind.COMMAND and entry.action not in CALLS:
+            self._actions.labels(entry.action, Result.OK.value).inc()  # it only changes a record, which cannot fail
+
+    def called(self, provider: str, outcome: Outcome) -> None:
+        """A provider answered a command, or did not."""
+        self._actions.labels(outcome.action.value, outcome.result.value).inc()
+        self._calls.labels(provider, outcome.action.value, outcome.result.value).inc()
+
+    def came_up(self, placement: str, seconds: float, *, resumed: bool) -> None:
+        """A machine got HOT that long after it was ordered."""
+        (self._resume if resumed else self._setup).labels(placement).observe(seconds)
+
+
+def _start_histogram(name: str, text: str, registry: CollectorRegistry) -> Histogram:
+    return Histogram(f"autoscaler_{name}_seconds", text, ("placement",), buckets=_START_BUCKETS_S, registry=registry)
+
+
+class _Meter:
+    """Adds up what machines cost while this daemon leads.
+
+    A day's books start anew at midnight; the records do not, so each tick's cost is what they grew by.
+    """
+
+    def __init__(self) -> None:
+        self._costs: dict[str, float] | None = None
+
+    def growth(self, report: TickReport) -> dict[str, float]:
+        """USD by pool since the last call; nothing on the first of a lead."""
+        if not report.leads:
+            self._costs = None
+            return {}
+        before, self._costs = self._costs, {}
+        grown = dict.fromkeys(report.pools, 0.0)
+        for instance in report.instances.values():
+            cost = instance.cost_usd(report.at)
+            known = cost if before is None else before.get(instance.id, 0.0)
+            self._costs[instance.id] = max(cost, known)
+            label = pool_label(report, instance.pool)
+            grown[label] = grown.get(label, 0.0) + max(0.0, cost - known)
+        return grown

@@ -1,0 +1,287 @@
+"""What Prometheus gets to see."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from prometheus_client import CollectorRegistry, Metric, generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from autoscaler.core.decision import Action, Command, Result
+from autoscaler.core.demand import Unknown
+from autoscaler.core.journal import alarm_entry, command_entry
+from autoscaler.core.lifecycle import Phase
+from autoscaler.core.spec import Placement
+from autoscaler.telemetry.gauges import UNCONFIGURED
+from autoscaler.telemetry.metrics import Metrics
+from tests.support.reports import DEMAND, NOW, POOL, listing, machine, outcome, pool_report, report
+
+DAY = 86400.0
+LABELS = ("pool", "tier", "provider", "placement", "action", "result", "phase", "outcome", "version", "le")
+UNITS = ("seconds", "jobs", "instances", "usd", "usd_per_hour", "usd_per_day", "usd_today", "total", "info")
+UNITLESS = {"queue_unknown", "listing_unknown", "leader", "paused"}  # 0 or 1
+
+
+class Scrape:
+    """A daemon's metrics, as the scraper parses them."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self.metrics = Metrics(self.registry)
+
+    def text(self) -> str:
+        return generate_latest(self.registry).decode()
+
+    def families(self) -> dict[str, Metric]:
+        return {family.name: family for family in text_string_to_metric_families(self.text())}
+
+    def samples(self, name: str) -> dict[tuple[str, ...], float]:
+        return {
+            tuple(sample.labels[label] for label in LABELS if label in sample.labels): sample.value
+            for family in self.families().values()
+            for sample in family.samples
+            if sample.name == f"autoscaler_{name}"
+        }
+
+
+@pytest.fixture
+def scrape() -> Scrape:
+    return Scrape()
+
+
+def used(scrape: Scrape) -> Scrape:
+    """A scrape after something of everything has happened."""
+    warm = machine("m2", Phase.WARM)
+    scrape.metrics.ticked(report(machine(), warm))
+    scrape.metrics.failed("away", NOW + 10)
+    scrape.metrics.ticked(report(machine(), warm, at=NOW + 20))
+    scrape.metrics.called("mock", outcome())
+    scrape.metrics.came_up("mock-spot", 1900.0, resumed=False)
+    scrape.metrics.came_up("mock-spot", 200.0, resumed=True)
+    scrape.metrics.noted(alarm_entry(machine(), NOW))
+    return scrape
+
+
+def test_each_metric_has_help_a_type_and_known_labels_and_is_ours(scrape: Scrape) -> None:
+    for family in used(scrape).families().values():
+        assert family.name.startswith("autoscaler_"), family.name
+        assert family.documentation.endswith("."), family.name
+        assert family.type in ("gauge", "counter", "histogram"), family.name
+        assert re.fullmatch(r"[a-z_]+", family.name), family.name
+        assert all(label in LABELS for sample in family.samples for label in sample.labels), family.name
+
+
+def test_each_metric_ends_with_its_unit_and_only_counters_with_total(scrape: Scrape) -> None:
+    for line in used(scrape).text().splitlines():
+        if line.startswith("# TYPE"):
+            _, _, name, kind = line.split()
+            assert name.removeprefix("autoscaler_") in UNITLESS or name.endswith(UNITS), name
+            assert name.endswith("_total") == (kind == "counter"), name
+
+
+def test_no_series_tells_when_another_one_was_created(scrape: Scrape) -> None:
+    assert "_created" not in used(scrape).text()
+
+
+def test_the_queue_is_shown_by_pool_and_tier(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report())
+    assert scrape.samples("queue_depth_jobs") == {("images", "pro"): 3, ("images", "free"): 9}
+    assert scrape.samples("queue_in_flight_jobs") == {("images",): 2}
+    assert scrape.samples("queue_unknown") == {("images",): 0}
+    assert scrape.samples("queue_signal_age_seconds") == {("images",): 0}
+
+
+def test_a_wait_that_is_not_known_is_absent(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report())
+    assert scrape.samples("queue_oldest_wait_seconds") == {("images", "pro"): 4.5}
+
+
+def test_of_an_unknown_queue_only_that_and_since_when_is_shown(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report())
+    scrape.metrics.ticked(report(pools={"images": pool_report(demand=Unknown("NOPERM", NOW - 50))}))
+    assert scrape.samples("queue_unknown") == {("images",): 1}
+    assert scrape.samples("queue_signal_age_seconds") == {("images",): 50}
+    for name in ("queue_depth_jobs", "queue_oldest_wait_seconds", "queue_in_flight_jobs"):
+        assert scrape.samples(name) == {}
+
+
+def test_in_flight_jobs_that_a_queue_hides_are_absent(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report(pools={"images": pool_report(demand=replace(DEMAND, in_flight=None))}))
+    assert scrape.samples("queue_in_flight_jobs") == {}
+
+
+def test_every_phase_is_always_present_and_tombstones_do_not_count(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report(machine("a"), machine("b"), machine("c", Phase.WARM), machine("d", Phase.GONE)))
+    counts = scrape.samples("instances")
+    assert {phase for _, _, phase in counts} == {phase.value for phase in Phase} - {"gone"}
+    assert {key[2]: count for key, count in counts.items() if count} == {"hot": 2, "warm": 1}
+    assert {key[:2] for key in counts} == {("images", "mock")}
+
+
+def test_a_provider_without_machines_has_zeros(scrape: Scrape) -> None:
+    places = (*POOL.placements, Placement(provider="other", max_usd_per_hour=1.0))
+    scrape.metrics.ticked(report(pools={"images": pool_report(pool=replace(POOL, placements=places))}))
+    assert scrape.samples("instances")["images", "other", "hot"] == 0
+
+
+def test_series_of_a_pool_end_with_it(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report(machine()))
+    scrape.metrics.ticked(report(machine(), leads=False, pools={}, instances={}, listings={}))
+    for name in ("instances", "queue_depth_jobs", "desired_hot_instances", "usd_per_hour", "listing_age_seconds"):
+        assert scrape.samples(name) == {}
+
+
+def test_names_that_are_not_configured_share_one_label(scrape: Scrape) -> None:
+    strays = [machine(f"s{n}", pool=f"typo-{n}", provider=f"cloud-{n}") for n in range(5)]
+    scrape.metrics.ticked(report(*strays))
+    assert scrape.samples("instances")[UNCONFIGURED, UNCONFIGURED, "hot"] == 5
+    assert scrape.samples("usd_per_hour")[UNCONFIGURED,] == pytest.approx(2.0)
+    assert "typo" not in scrape.text()
+    assert "cloud-" not in scrape.text()
+
+
+def test_wishes_money_and_budgets_are_shown_by_pool(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report(machine("a"), machine("b", Phase.WARM, burn_usd_per_hour=0.01)))
+    expected = {
+        "desired_hot_instances": 2,
+        "desired_warm_instances": 1,
+        "usd_per_hour": 0.41,
+        "usd_today": 1.75,
+        "budget_warn_usd_per_day": 20,
+        "budget_stop_usd_per_day": 30,
+    }
+    for name, value in expected.items():
+        assert scrape.samples(name) == {("images",): pytest.approx(value)}, name
+
+
+def test_money_adds_up_over_midnight_and_over_failed_ticks(scrape: Scrape) -> None:
+    start = (NOW // DAY) * DAY + DAY - 3600.0
+    hot = machine(created_at=start, booked_at=start)
+    totals = []
+    for hours in (0, 0.5, 3, 3, 50):
+        scrape.metrics.ticked(report(hot, at=start + hours * 3600))
+        totals.append(scrape.samples("usd_total")["images",])
+    assert totals == pytest.approx([0, 0.2, 1.2, 1.2, 20.0])
+
+
+def test_money_spent_before_the_lead_was_taken_is_not_counted_again(scrape: Scrape) -> None:
+    hot = machine()
+    scrape.metrics.ticked(report(hot))
+    scrape.metrics.ticked(report(hot, at=NOW + 3600))
+    scrape.metrics.ticked(report(at=NOW + 7200, leads=False, pools={}))
+    scrape.metrics.ticked(report(hot, at=NOW + 10800))
+    scrape.metrics.ticked(report(hot, at=NOW + 14400))
+    assert scrape.samples("usd_total") == {("images",): pytest.approx(0.8)}
+
+
+def test_a_machine_rented_since_counts_from_its_first_cent_and_one_gone_to_its_last(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report())
+    hot = machine(created_at=NOW, booked_at=NOW)
+    scrape.metrics.ticked(report(hot, at=NOW + 3600))
+    gone = replace(hot.booked(NOW + 5400), phase=Phase.GONE, burn_usd_per_hour=0.0)
+    scrape.metrics.ticked(report(gone, at=NOW + 7200))
+    scrape.metrics.ticked(report(at=NOW + 99999))
+    assert scrape.samples("usd_total") == {("images",): pytest.approx(0.6)}
+
+
+def test_money_never_falls_when_the_clock_does(scrape: Scrape) -> None:
+    for seconds in (0, 3600, 1800, 3600, 7200):
+        scrape.metrics.ticked(report(machine(), at=NOW + seconds))
+    assert scrape.samples("usd_total") == {("images",): pytest.approx(0.8)}
+
+
+def test_calls_count_by_provider_action_and_result(scrape: Scrape) -> None:
+    scrape.metrics.called("mock", outcome())
+    scrape.metrics.called("mock", outcome(Action.RESUME, Result.NO_CAPACITY))
+    scrape.metrics.called("mock", outcome(Action.RESUME, Result.NO_CAPACITY))
+    calls = {("mock", "rent", "ok"): 1, ("mock", "resume", "no_capacity"): 2}
+    assert scrape.samples("provider_calls_total") == calls
+    assert scrape.samples("actions_total") == {key[1:]: count for key, count in calls.items()}
+
+
+def test_an_action_that_calls_nobody_counts_when_it_is_decided(scrape: Scrape) -> None:
+    for action in (Action.DRAIN, Action.UNDRAIN, Action.STOP):
+        command = Command(action=action, pool="images", instance="m1", reason="")
+        scrape.metrics.noted(command_entry(command, NOW))
+    assert scrape.samples("actions_total") == {("drain", "ok"): 1, ("undrain", "ok"): 1}
+
+
+def test_start_times_from_half_a_minute_to_two_hours_are_told_apart(scrape: Scrape) -> None:
+    scrape.metrics.came_up("mock-spot", 45.0, resumed=True)
+    scrape.metrics.came_up("mock-spot", 6000.0, resumed=False)
+    resumes, setups = scrape.samples("resume_seconds_bucket"), scrape.samples("setup_seconds_bucket")
+    assert resumes["mock-spot", "30.0"] == 0
+    assert resumes["mock-spot", "60.0"] == 1
+    assert setups["mock-spot", "5400.0"] == 0
+    assert setups["mock-spot", "7200.0"] == 1
+
+
+def test_ticks_count_by_outcome_from_the_start(scrape: Scrape) -> None:
+    assert scrape.samples("ticks_total") == {("good",): 0, ("failed",): 0}
+    scrape.metrics.ticked(report())
+    scrape.metrics.failed("Redis did not answer in time", NOW + 10)
+    assert scrape.samples("ticks_total") == {("good",): 1, ("failed",): 1}
+    assert scrape.samples("tick_duration_seconds_count") == {(): 1}
+    assert scrape.samples("last_good_tick_timestamp_seconds") == {(): NOW}
+
+
+def test_before_the_first_tick_nothing_is_claimed(scrape: Scrape) -> None:
+    names = {name for name, family in scrape.families().items() if family.samples}
+    assert names == {
+        "autoscaler_ticks",
+        "autoscaler_alarms",
+        "autoscaler_leader",
+        "autoscaler_build_info",
+        "autoscaler_tick_duration_seconds",
+    }
+    assert scrape.samples("leader") == {(): 0}
+
+
+def test_ages_grow_while_ticks_fail(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report())
+    scrape.metrics.failed("away", NOW + 120)
+    assert scrape.samples("queue_signal_age_seconds") == {("images",): 120}
+    assert scrape.samples("listing_age_seconds") == {("mock",): 124}
+
+
+def test_a_listing_that_failed_has_no_age(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report(listings={"mock": listing(), "vastai": Unknown("AuthFailed", NOW)}))
+    assert scrape.samples("listing_age_seconds") == {("mock",): 4}
+    assert scrape.samples("listing_unknown") == {("mock",): 0, ("vastai",): 1}
+
+
+def test_who_leads_and_a_pause_are_flags(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report(paused_by="ann"))
+    assert (scrape.samples("leader"), scrape.samples("paused")) == ({(): 1}, {(): 1})
+    scrape.metrics.ticked(report())
+    assert scrape.samples("paused") == {(): 0}
+    scrape.metrics.ticked(report(leads=False, pools={}))
+    assert (scrape.samples("leader"), scrape.samples("paused")) == ({(): 0}, {})
+
+
+def test_alarms_count(scrape: Scrape) -> None:
+    scrape.metrics.noted(alarm_entry(machine(), NOW))
+    assert scrape.samples("alarms_total") == {(): 1}
+
+
+def test_the_version_is_shown(scrape: Scrape) -> None:
+    assert list(scrape.samples("build_info").values()) == [1]
+
+
+def test_a_hostile_name_stays_one_label(scrape: Scrape) -> None:
+    hostile = 'a"} 1\nautoscaler_leader 7\n\\'
+    pools: Mapping[str, object] = {hostile: pool_report()}
+    scrape.metrics.ticked(report(pools=pools))
+    assert scrape.samples("queue_unknown") == {(hostile,): 0}
+    assert scrape.samples("leader") == {(): 1}
+
+
+def test_free_text_never_becomes_a_label(scrape: Scrape) -> None:
+    text = "some words of a provider"
+    scrape.metrics.ticked(report(machine(reason=text), paused_by=text, listings={"mock": Unknown(text, NOW)}))
+    scrape.metrics.failed(text, NOW)
+    scrape.metrics.called("mock", replace(outcome(), detail=text))
+    assert text not in scrape.text()
