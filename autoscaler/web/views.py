@@ -1,0 +1,229 @@
+"""The one stable JSON form of a fleet, built from the newest tick."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+from autoscaler.core.decision import Command, Decision, Outcome, Reason
+from autoscaler.core.demand import Demand, TierDemand, Unknown
+from autoscaler.core.instance import Instance, parse_label
+from autoscaler.core.journal import Entry
+from autoscaler.core.lifecycle import Phase
+from autoscaler.core.market import Listing
+from autoscaler.core.spec import Limits, Tier
+from autoscaler.runtime.report import PoolReport, TickReport
+
+Json = dict[str, Any]
+
+_VERSION = version("gpu-autoscaler")
+_NO_TICK = TickReport(at=0.0, duration_s=0.0, leads=False)
+
+
+class Board:
+    """A listener that keeps the newest good tick, and what went wrong since. Times are epoch seconds."""
+
+    def __init__(self, fleet: str) -> None:
+        self._fleet = fleet
+        self.report: TickReport | None = None
+        """The newest good tick."""
+        self.error: str | None = None
+        """Why the newest tick failed; None when it did not."""
+
+    def ticked(self, report: TickReport) -> None:
+        """A tick ended well."""
+        self.report, self.error = report, None
+
+    def failed(self, reason: str, now: float) -> None:  # noqa: ARG002 - ages count from the good tick
+        """A tick could not be made."""
+        self.error = reason
+
+    def noted(self, entry: Entry) -> None:
+        """The store keeps the journal."""
+
+    def called(self, provider: str, outcome: Outcome) -> None:
+        """The next tick shows what came of it."""
+
+    def came_up(self, placement: str, seconds: float, *, resumed: bool) -> None:
+        """The next tick shows it."""
+
+    @property
+    def at(self) -> float | None:
+        """When the newest good tick began; None before the first."""
+        return self.report.at if self.report else None
+
+    def status(self, now: float) -> Json:
+        """The whole fleet."""
+        report = self.report or _NO_TICK
+        own: dict[str, list[Instance]] = {}
+        for instance in _present(report):
+            own.setdefault(instance.pool, []).append(instance)
+        return {
+            "fleet": self._fleet,
+            "version": _VERSION,
+            "at": self.at,
+            "age_s": None if self.at is None else max(0.0, now - self.at),
+            "leads": report.leads,
+            "paused_by": report.paused_by,
+            "error": self.error,
+            "clock": now,
+            "usd_per_hour": sum(instance.burn_usd_per_hour for instance in _present(report)),
+            "usd_today": sum(pool.spent_today.usd for pool in report.pools.values()),
+            "pools": [_pool(name, pool, own.get(name, [])) for name, pool in report.pools.items()],
+            **self.instances(now),
+            "providers": [_provider(name, listing, self._fleet, now) for name, listing in report.listings.items()],
+        }
+
+    def plan(self) -> Json:
+        """What the newest tick decided."""
+        report = self.report or _NO_TICK
+        return {"at": self.at, "pools": [{"name": name, **_plan(pool)} for name, pool in report.pools.items()]}
+
+    def instances(self, now: float) -> Json:
+        """All machines, by pool, oldest first."""
+        report = self.report or _NO_TICK
+        primaries = {primary.id for pool in report.pools.values() if (primary := pool.snapshot.primary())}
+        return {
+            "instances": [
+                _instance(instance, _busy(instance, report), now, primary=instance.id in primaries)
+                for instance in sorted(_present(report), key=lambda i: (i.pool, i.created_at, i.id))
+            ]
+        }
+
+
+def _present(report: TickReport) -> list[Instance]:
+    return [instance for instance in report.instances.values() if instance.phase is not Phase.GONE]
+
+
+def _busy(instance: Instance, report: TickReport) -> int | None:
+    pool = report.pools.get(instance.pool)
+    return pool.snapshot.busy.get(instance.id) if pool else None
+
+
+# --- pools ------------------------------------------------------------------------------------------------------------
+
+
+def _plan(pool: PoolReport) -> Json:
+    """`up` is what the decision was held against, before its commands."""
+    return {
+        "up": pool.snapshot.up,
+        "decision": _decision(pool.decision),
+        "commands": [_command(command) for command in pool.commands],
+    }
+
+
+def _pool(name: str, pool: PoolReport, instances: list[Instance]) -> Json:
+    settings = pool.snapshot.pool
+    phases = Counter(instance.phase for instance in instances)
+    return {
+        "name": name,
+        **_plan(pool),
+        "demand": _demand(pool.snapshot.demand, {tier.name: tier for tier in settings.tiers}),
+        "phases": {phase.value: phases[phase] for phase in Phase if phase is not Phase.GONE},
+        "limits": _limits(settings.limits),
+        "usd_today": pool.spent_today.usd,
+        "usd_per_hour": sum(instance.burn_usd_per_hour for instance in instances),
+    }
+
+
+def _demand(demand: Demand | Unknown, tiers: Mapping[str, Tier]) -> Json:
+    if isinstance(demand, Unknown):
+        nothing = dict.fromkeys(("waiting", "in_flight", "oldest_wait_s", "paused", "seen"))
+        return {"unknown": demand.reason, **nothing, "warnings": [], "tiers": []}
+    return {
+        "unknown": None,
+        "waiting": demand.waiting,
+        "in_flight": demand.in_flight,
+        "oldest_wait_s": demand.oldest_wait_s,
+        "paused": demand.paused,
+        "seen": demand.seen,
+        "warnings": list(demand.warnings),
+        "tiers": [_tier(tier, tiers.get(tier.tier)) for tier in demand.tiers],
+    }
+
+
+def _tier(tier: TierDemand, settings: Tier | None) -> Json:
+    return {
+        "tier": tier.tier,
+        "waiting": tier.waiting,
+        "waiting_is_lower_bound": tier.waiting_is_lower_bound,
+        "delayed": tier.delayed,
+        "oldest_wait_s": tier.oldest_wait_s,
+        "age_source": tier.age_source.value,
+        "wait_target_s": settings.wait_target if settings else None,
+    }
+
+
+def _decision(decision: Decision) -> Json:
+    return {
+        "hot": decision.hot,
+        "warm": decision.warm,
+        "why": [_reason(reason) for reason in decision.why],
+        "why_not": [_reason(reason) for reason in decision.why_not],
+    }
+
+
+def _reason(reason: Reason) -> Json:
+    return {"rule": reason.rule, "text": reason.text}
+
+
+def _command(command: Command) -> Json:
+    return {
+        "action": command.action.value,
+        "instance": command.instance,
+        "placement": command.placement,
+        "reason": command.reason,
+        "usd_per_hour": command.offer.usd_per_hour if command.offer else None,
+    }
+
+
+def _limits(limits: Limits) -> Json:
+    return {
+        "hot": str(limits.hot),
+        "warm": str(limits.warm),
+        "usd_per_day_warn": limits.usd_per_day.warn,
+        "usd_per_day_stop": limits.usd_per_day.stop,
+    }
+
+
+# --- machines and providers -------------------------------------------------------------------------------------------
+
+
+def _instance(instance: Instance, busy: int | None, now: float, *, primary: bool) -> Json:
+    return {
+        "id": instance.id,
+        "pool": instance.pool,
+        "placement": instance.placement,
+        "provider": instance.provider,
+        "provider_id": instance.provider_id,
+        "phase": instance.phase.value,
+        "serving": instance.phase is Phase.HOT and bool(busy),
+        "phase_since": instance.phase_since,
+        "since_s": max(0.0, now - instance.phase_since),
+        "reason": instance.reason,
+        "gpu": instance.gpu,
+        "region": instance.region,
+        "host": instance.host,
+        "buy": instance.buy,
+        "busy": busy,
+        "slots": instance.slots,
+        "usd_per_hour": instance.burn_usd_per_hour,
+        "usd_spent": instance.cost_usd(now),
+        "address": instance.address,
+        "adopted": instance.adopted,
+        "primary": primary,
+    }
+
+
+def _provider(name: str, listing: Listing | Unknown, fleet: str, now: float) -> Json:
+    """`machines` counts those that carry the fleet's label; nobody else's."""
+    if isinstance(listing, Unknown):
+        return {"name": name, "unknown": listing.reason, "listing_age_s": None, "machines": None}
+    return {
+        "name": name,
+        "unknown": None,
+        "listing_age_s": max(0.0, now - listing.asked_at),
+        "machines": sum(parse_label(remote.label, fleet) is not None for remote in listing.machines),
+    }

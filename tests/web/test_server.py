@@ -1,0 +1,284 @@
+"""The HTTP API, over a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pytest
+import structlog
+from aiohttp import ClientResponse, ClientSession, web
+from prometheus_client import CollectorRegistry
+from prometheus_client.parser import text_string_to_metric_families
+from structlog.testing import LogCapture
+
+from autoscaler.core.errors import SettingsError, StoreUnavailable
+from autoscaler.core.journal import Entry, Kind, command_entry
+from autoscaler.store.codec import encode_entry
+from autoscaler.telemetry.metrics import Metrics
+from autoscaler.web.server import make_app, serve
+from autoscaler.web.views import Board
+from tests.support.reports import FLEET, NOW, RENT, machine, pool_report, report
+
+JSON_PATHS = ("/api/v1/status", "/api/v1/plan", "/api/v1/instances", "/api/v1/journal", "/healthz", "/readyz")
+PATHS = ("/", "/metrics", *JSON_PATHS)
+
+
+@dataclass
+class Daemon:
+    """A served API, and the hand that feeds it."""
+
+    client: ClientSession
+    url: str
+    board: Board
+    metrics: Metrics
+    now: float = NOW
+    entries: list[Entry] = field(default_factory=list)
+    journal_error: Exception | None = None
+
+    async def journal(self, count: int) -> Sequence[Entry]:
+        if self.journal_error is not None:
+            raise self.journal_error
+        return self.entries[:count]
+
+    async def ask(self, path: str, method: str = "GET") -> tuple[ClientResponse, str]:
+        async with self.client.request(method, self.url + path) as response:
+            return response, await response.text()
+
+    async def json(self, path: str) -> tuple[int, Any]:
+        response, text = await self.ask(path)
+        assert response.content_type == "application/json"
+        return response.status, json.loads(text)
+
+
+@pytest.fixture
+async def daemon() -> AsyncIterator[Daemon]:
+    registry = CollectorRegistry()
+    async with ClientSession() as client:
+        made = Daemon(client=client, url="", board=Board(FLEET), metrics=Metrics(registry))
+        app = make_app(made.board, registry, made.journal, now=lambda: made.now, tick_s=20.0)
+        runner = await serve(app, "127.0.0.1:0")
+        made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        yield made
+        await runner.cleanup()
+
+
+# --- the views --------------------------------------------------------------------------------------------------------
+
+
+async def test_each_view_is_what_the_board_says(daemon: Daemon) -> None:
+    daemon.board.ticked(report(machine()))
+    daemon.now = NOW + 3.5
+    assert await daemon.json("/api/v1/status") == (200, daemon.board.status(NOW + 3.5))
+    assert await daemon.json("/api/v1/plan") == (200, daemon.board.plan())
+    assert await daemon.json("/api/v1/instances") == (200, daemon.board.instances(NOW + 3.5))
+
+
+async def test_each_view_answers_before_the_first_tick(daemon: Daemon) -> None:
+    for path in JSON_PATHS[:4]:
+        assert (await daemon.json(path))[0] == 200, path
+
+
+async def test_the_index_names_every_path(daemon: Daemon) -> None:
+    response, text = await daemon.ask("/")
+    assert response.content_type == "text/plain"
+    assert [path for path in PATHS if path not in text] == []
+
+
+async def test_a_strangers_words_stay_a_string_in_json(daemon: Daemon) -> None:
+    hostile = '"},<script>alert(1)</script>\x1b[2J\n\ud800'
+    daemon.board.ticked(report(machine(reason=hostile, provider_id=hostile)))
+    response, text = await daemon.ask("/api/v1/instances")
+    assert response.headers["X-Content-Type-Options"] == "nosniff"
+    assert json.loads(text)["instances"][0]["reason"] == hostile
+    assert text.isprintable()
+
+
+async def test_prometheus_can_scrape(daemon: Daemon) -> None:
+    daemon.metrics.ticked(report(machine()))
+    response, text = await daemon.ask("/metrics")
+    assert response.headers["Content-Type"].startswith("text/plain; version=")
+    names = {family.name for family in text_string_to_metric_families(text)}
+    assert {"autoscaler_instances", "autoscaler_usd", "autoscaler_tick_duration_seconds"} <= names
+
+
+# --- the journal ------------------------------------------------------------------------------------------------------
+
+
+async def test_the_journal_has_the_stored_form(daemon: Daemon) -> None:
+    daemon.entries = [command_entry(RENT, NOW), Entry(at=NOW, kind=Kind.OPERATOR, text='paused by "ann"\n→')]
+    status, answer = await daemon.json("/api/v1/journal")
+    assert status == 200
+    assert answer == {"entries": [json.loads(encode_entry(entry)) for entry in daemon.entries]}
+
+
+async def test_the_journal_gives_as_many_entries_as_asked(daemon: Daemon) -> None:
+    daemon.entries = [command_entry(RENT, NOW - n) for n in range(1200)]
+    for query, count in (("", 100), ("?count=1", 1), ("?count=1000", 1000)):
+        _, answer = await daemon.json(f"/api/v1/journal{query}")
+        assert len(answer["entries"]) == count
+
+
+@pytest.mark.parametrize("count", ["0", "-1", "1001", "many", "1.5", "", "%D9%A3", "1e2", "9" * 5000])
+async def test_a_bad_count_is_answered_with_what_was_expected(daemon: Daemon, count: str) -> None:
+    status, answer = await daemon.json(f"/api/v1/journal?count={count}")
+    assert status == 400
+    assert answer["error"].startswith("count: ")
+    assert answer["error"].endswith("expected a whole number from 1 to 1000")
+    assert len(answer["error"]) < 120
+
+
+async def test_a_journal_that_cannot_be_read_is_503(daemon: Daemon) -> None:
+    daemon.journal_error = StoreUnavailable("Redis did not answer in time")
+    status, answer = await daemon.json("/api/v1/journal")
+    assert (status, answer) == (503, {"error": "the journal cannot be read: Redis did not answer in time"})
+
+
+# --- health -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_daemon_is_alive_until_three_ticks_are_missed(daemon: Daemon) -> None:
+    daemon.board.ticked(report())
+    for age_s, expected in ((0.0, 200), (60.0, 200), (60.1, 503)):
+        daemon.now = NOW + age_s
+        status, answer = await daemon.json("/healthz")
+        assert (status, answer["alive"], answer["age_s"]) == (expected, expected == 200, pytest.approx(age_s))
+        assert answer["limit_s"] == 60.0
+
+
+async def test_with_short_ticks_a_daemon_has_thirty_seconds() -> None:
+    registry = CollectorRegistry()
+    daemon = Daemon(client=ClientSession(), url="", board=Board(FLEET), metrics=Metrics(registry))
+    runner = await serve(make_app(daemon.board, registry, daemon.journal, now=lambda: NOW, tick_s=1.0), "127.0.0.1:0")
+    daemon.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with daemon.client:
+        assert (await daemon.json("/healthz"))[1]["limit_s"] == 30.0
+    await runner.cleanup()
+
+
+async def test_a_daemon_that_never_made_a_tick_is_alive_for_as_long(daemon: Daemon) -> None:
+    for age_s, expected in ((60.0, 200), (61.0, 503)):
+        daemon.now = NOW + age_s
+        status, answer = await daemon.json("/healthz")
+        assert (status, answer["last_good_tick_at"]) == (expected, None)
+
+
+async def test_a_daemon_is_ready_from_the_first_good_tick_on(daemon: Daemon) -> None:
+    status, answer = await daemon.json("/readyz")
+    assert (status, answer) == (503, {"ready": False, "leads": False, "error": "no tick was made yet"})
+    daemon.board.ticked(report())
+    assert await daemon.json("/readyz") == (200, {"ready": True, "leads": True, "error": None})
+
+
+async def test_a_daemon_is_not_ready_while_ticks_fail(daemon: Daemon) -> None:
+    daemon.board.failed("Redis cannot be reached", NOW)
+    assert (await daemon.json("/readyz"))[1]["error"] == "Redis cannot be reached"
+    daemon.board.ticked(report())
+    daemon.board.failed("Redis did not answer in time", NOW)
+    status, answer = await daemon.json("/readyz")
+    assert (status, answer["error"]) == (503, "Redis did not answer in time")
+    assert (await daemon.json("/healthz"))[0] == 200
+
+
+async def test_a_follower_is_ready_and_says_so(daemon: Daemon) -> None:
+    daemon.board.ticked(report(leads=False, pools={}, instances={}, listings={}))
+    assert await daemon.json("/readyz") == (200, {"ready": True, "leads": False, "error": None})
+
+
+# --- manners ----------------------------------------------------------------------------------------------------------
+
+
+async def test_each_answer_bears_the_security_headers_and_no_banner(daemon: Daemon) -> None:
+    for path in (*PATHS, "/nothing", "/api/v1/journal?count=x"):
+        response, _ = await daemon.ask(path)
+        assert response.headers["X-Content-Type-Options"] == "nosniff", path
+        assert response.headers["Content-Security-Policy"] == "default-src 'none'; frame-ancestors 'none'", path
+        assert response.headers["Cache-Control"] == "no-store", path
+        assert "Server" not in response.headers, path
+        assert not [name for name in response.headers if name.startswith("Access-Control-")], path
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
+async def test_nothing_can_be_changed(daemon: Daemon, method: str) -> None:
+    for path in PATHS:
+        response, text = await daemon.ask(path, method)
+        assert response.status == 405
+        assert response.headers["Allow"] == "GET,HEAD"
+        assert json.loads(text) == {"error": f"{method} is not allowed here: this API is read-only"}
+
+
+async def test_an_unknown_path_is_answered_with_where_to_look(daemon: Daemon) -> None:
+    for path in ("/nothing", "/api/v1/status/", "/..%2f..%2fetc/passwd", "/%00"):
+        assert await daemon.json(path) == (404, {"error": "there is nothing here; / lists what there is"})
+
+
+async def test_a_bug_is_answered_without_a_traceback_and_logged_with_one(daemon: Daemon) -> None:
+    events = LogCapture()
+    structlog.configure(processors=[events])
+    daemon.journal_error = ZeroDivisionError("internal words")
+    status, answer = await daemon.json("/api/v1/journal")
+    structlog.reset_defaults()
+    assert (status, answer) == (500, {"error": "this is a bug; the daemon's log says more"})
+    [event] = events.entries
+    assert (event["event"], event["path"], event["exc_info"]) == ("request_failed", "/api/v1/journal", True)
+
+
+async def test_a_daemon_that_ends_waits_for_no_idle_client() -> None:
+    registry = CollectorRegistry()
+    board = Board(FLEET)
+
+    async def no_entries(count: int) -> Sequence[Entry]:
+        return ()
+
+    runner = await serve(make_app(board, registry, no_entries, now=lambda: NOW, tick_s=10.0), "127.0.0.1:0")
+    async with ClientSession() as client, client.get(f"http://127.0.0.1:{runner.addresses[0][1]}/") as response:
+        await response.read()
+        async with asyncio.timeout(1.0):
+            await runner.cleanup()
+
+
+# --- addresses --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_port_taken_is_named_with_the_way_out() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        listen = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(SettingsError) as caught:
+            await serve(web.Application(), listen)
+    assert str(caught.value) == (
+        f"http.listen: {listen} is taken by another program; stop that, or choose another port"
+    )
+
+
+@pytest.mark.parametrize(
+    "listen",
+    ["8080", ":8080", "127.0.0.1", "127.0.0.1:http", "127.0.0.1:70000", "192.0.2.1:8080", "..:8080", "", "a b:1"],
+)
+async def test_an_address_that_is_none_is_named_with_an_example(listen: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        await serve(web.Application(), listen)
+    assert str(caught.value).startswith("http.listen: ")
+    assert listen in str(caught.value)
+    assert "127.0.0.1:8080" in str(caught.value)
+
+
+async def test_an_ipv6_address_is_served() -> None:
+    runner = await serve(web.Application(), "[::1]:0")
+    assert runner.addresses[0][0] == "::1"
+    await runner.cleanup()
+
+
+# --- size -------------------------------------------------------------------------------------------------------------
+
+
+async def test_ten_thousand_machines_make_no_more_series_than_ten(daemon: Daemon) -> None:
+    async def lines(count: int) -> int:
+        machines = [machine(f"m{n}") for n in range(count)]
+        daemon.metrics.ticked(replace(report(*machines), pools={"images": pool_report(*machines)}))
+        return len((await daemon.ask("/metrics"))[1].splitlines())
+
+    assert await lines(10_000) == await lines(10)
