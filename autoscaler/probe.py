@@ -1,4 +1,4 @@
-"""Readiness probes: does the service inside a machine answer?"""
+"""Readiness probes: whether the service inside a machine answers."""
 
 from __future__ import annotations
 

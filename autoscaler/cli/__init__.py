@@ -12,7 +12,13 @@ from autoscaler.core.errors import AutoscalerError
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
+        "run": "autoscaler.cli.run:run",
+        "plan": "autoscaler.cli.plan:plan",
         "check": "autoscaler.cli.check:check",
+        "status": "autoscaler.cli.status:status",
+        "why": "autoscaler.cli.why:why",
+        "pause": "autoscaler.cli.pause:pause",
+        "unpause": "autoscaler.cli.pause:unpause",
         "schema": "autoscaler.cli.schema:schema",
     }
 )

@@ -18,13 +18,6 @@ def warnings(config: Config) -> tuple[str, ...]:
 
 
 def _pool_warnings(name: str, pool: PoolSettings) -> Iterator[str]:
-    # A queue kind without this setting shows its jobs in flight by itself.
-    if getattr(pool.queue, "in_flight_keys", None) == () and pool.machine.ready != "heartbeat":
-        yield (
-            f"pools.{name}: nobody tells whether a machine is busy, so none will ever be stopped; name the keys of the "
-            "jobs being worked on in `queue.in_flight_keys`, or let the workers send heartbeats and set "
-            "`machine.ready: heartbeat`"
-        )
     cap = min(placement.max_usd_per_hour for placement in pool.placements)
     floor_usd, stop = pool.limits.hot.low * cap * 24, pool.limits.usd_per_day.stop
     if floor_usd > stop:

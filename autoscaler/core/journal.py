@@ -48,7 +48,7 @@ class Entry:
 
 def decision_entry(snapshot: PoolSnapshot, decision: Decision, now: float) -> Entry:
     """The entry of a new decision."""
-    reasons = "; ".join(reason.text for reason in decision.why) or "nothing to change"
+    reasons = "; ".join(reason.text for reason in decision.why)
     return Entry(
         at=now,
         kind=Kind.DECISION,

@@ -21,6 +21,8 @@ from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Placement
 from autoscaler.core.units import format_duration
 
+RENT = "plan.rent"
+"""The rule that says why nothing was rented."""
 MOST_REFUSALS = 3
 """A stopped machine refused this often in a row is released: it will not come back, and its disk is billed."""
 _REFUSED_PAUSE_S = 300.0  # a refused standby is tried again after this, doubled with each refusal
@@ -67,11 +69,11 @@ def _standbys(
     ready = []
     for machine in snapshot.in_phase(Phase.WARM):
         pause = _REFUSED_PAUSE_S * 2.0 ** (machine.refusals - 1) if machine.refusals else 0.0
-        left = machine.phase_since + pause - now
+        left = max(machine.phase_since + pause, machine.retry_at or 0.0) - now
         if left <= 0:
             ready.append(machine)
         elif wanted:
-            text = f"{machine.id} was refused {machine.refusals} times; tried again in {format_duration(left)}"
+            text = f"{machine.id} is tried again in {format_duration(left)}; {machine.reason}"
             decision = decision.but_not("plan.resume", text)
     ready.sort(key=lambda m: (m.refusals, -_chance(snapshot, m), -m.phase_since, m.id))
     return ready, decision
@@ -98,7 +100,7 @@ def _rents(
             break
         offers, why_not = _usable(snapshot, placement, now)
         if why_not:
-            decision = decision.but_not("plan.rent", f"{placement.label}: {why_not}")
+            decision = decision.but_not(RENT, f"{placement.label}: {why_not}")
         for offer in offers[: count - len(commands)]:
             text = f"{reason}: {offer.gpu} in {offer.region} at {offer.usd_per_hour:.3f} USD/h"
             commands.append(

@@ -17,6 +17,7 @@ from autoscaler.core.spec import Pool
 
 _RETRY_FIRST_S = 5.0
 _RETRY_MOST_S = 300.0
+_HELPLESS_S = 600.0  # a resume that the account does not allow is not tried again before this
 _REPEAT_S = 60.0  # an accepted stop or release that shows no effect is ordered again after this
 
 _OWED = {Phase.STOPPING: Action.STOP, Phase.RESUMING: Action.RESUME, Phase.RELEASING: Action.RELEASE}
@@ -126,7 +127,8 @@ def _settle_resume(called: Instance, outcome: Outcome) -> Instance:
     if outcome.result is Result.NOT_FOUND:
         return called.moved(Phase.LOST, now, "the provider knows it no more")
     if outcome.result in (Result.AUTH_FAILED, Result.INSUFFICIENT_FUNDS):
-        return called.moved(Phase.WARM, now, f"not resumed: {outcome.result} {outcome.detail}".rstrip())
+        text = f"not resumed: {outcome.result} {outcome.detail}".rstrip()
+        return called.moved(Phase.WARM, now, text, retry_at=now + _HELPLESS_S)
     return _again(called, outcome)
 
 

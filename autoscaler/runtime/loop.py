@@ -19,7 +19,7 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.journal import command_entry, decision_entry, outcome_entry
 from autoscaler.core.ledger import DAY_S, DayLedger, day_of
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.plan import plan
+from autoscaler.core.plan import RENT, plan
 from autoscaler.core.settle import begin, begin_rent, owed, settle
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import MachineSpec, Pool
@@ -34,6 +34,7 @@ from policies import combine
 from providers.base import Provider
 
 _FINISH_S = 75.0  # at the end, calls under way may take their full time-out
+_LEAST_GAP = 0.1  # of a tick: however often the loop is woken, providers are not hammered
 _STRAY_GRACE_S = 600.0  # machines of a pool that is not configured are left alone for this long after a start
 
 
@@ -101,6 +102,7 @@ class Loop:
         while True:
             started = self._clock.now()
             await self.tick_safely()
+            await self._clock.sleep(self._tick_s * _LEAST_GAP)
             await self.wake.wait(self._clock, max(0.0, started + self._tick_s - self._clock.now()))
 
     async def tick_safely(self) -> TickReport | None:
@@ -258,13 +260,13 @@ class Loop:
         fleet.remember_policies(name, states)
         decision = guard(proposal, snapshot, combine.window_s(setup.policies))
         commands, decision = plan(snapshot, decision, now)
-        short = decision.hot - snapshot.up - len(commands)
-        if short > 0 and not decision.hold_up and self._observer.want_offers(name):
+        if any(reason.rule == RENT for reason in decision.why_not) and self._observer.want_offers(name):
             self.wake.set()
         said = (decision.hot, decision.warm, tuple(reason.rule for reason in decision.why))
         if self._said.get(name) != said:
             self._said[name] = said
-            fleet.note(decision_entry(snapshot, decision, now))
+            if decision.why:
+                fleet.note(decision_entry(snapshot, decision, now))
         return PoolReport(snapshot=snapshot, decision=decision, commands=commands, spent_today=fleet.spent_today(name))
 
     def _give_up_strays(self, moment: _Moment) -> list[Command]:
@@ -310,6 +312,8 @@ class Loop:
                         fleet.put(record.moved(Phase.GONE, now, "not rented: its intent could not be stored"), now)
                 raise
         for command, record in calls:
+            if command.action is Action.RENT:
+                self._observer.forget_offers(record.provider)
             self._executor.start(command, record)
 
     def _settled(self, command: Command, outcome: Outcome) -> None:

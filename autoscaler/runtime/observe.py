@@ -7,6 +7,7 @@ arrives, and until then the last answer stands, or Unknown.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
@@ -95,6 +96,7 @@ class Observer:
         }
         self._wanted: set[str] = set()
         self._beats: dict[str, tuple[Heartbeat, float]] = {}
+        self._listening = False
         self._probing: dict[str, asyncio.Task[bool]] = {}
         self._answered: set[str] = set()
 
@@ -108,7 +110,9 @@ class Observer:
         self._wanted.clear()
         tasks = [task for task in asked if task is not None]
         if tasks:
-            await asyncio.wait(tasks, timeout=self._patience_s)
+            with contextlib.suppress(TimeoutError):
+                async with self._clock.timeout(self._patience_s):
+                    await asyncio.wait(tasks)
 
     @property
     def listings(self) -> dict[str, Listing | Unknown]:
@@ -134,15 +138,25 @@ class Observer:
         self._wanted.add(pool)
         return any(isinstance(o, Unknown) and o.reason == "being looked up" for o in self.offers(pool).values())
 
+    def forget_offers(self, provider: str) -> None:
+        """Look a provider's offers up again before the next rent: one of them is being taken."""
+        for (pool, label), polled in self._offers.items():
+            if any(p.provider == provider and p.label == label for p in self._pools[pool].placements):
+                polled.answered_at = float("-inf")
+
     # --- workers and services -----------------------------------------------------------------------------------------
 
     def hear(self, heartbeats: Mapping[str, Heartbeat]) -> None:
-        """Take the workers' heartbeats. When one was made is when it was first seen to differ, by our own clock."""
-        now = self._clock.now()
+        """Take the workers' heartbeats. When one was made is when it was first seen to differ, by our own clock.
+
+        What lies in the store when this daemon first looks may be of any age, and proves nothing.
+        """
+        heard_at = self._clock.now() if self._listening else float("-inf")
+        self._listening = True
         for instance_id, beat in heartbeats.items():
             known = self._beats.get(instance_id)
             if known is None or known[0] != beat:
-                self._beats[instance_id] = (beat, now)
+                self._beats[instance_id] = (beat, heard_at)
         for instance_id in self._beats.keys() - heartbeats.keys():
             del self._beats[instance_id]
 

@@ -54,7 +54,7 @@ def test_a_refused_standby_gives_way_to_the_next_and_then_to_a_rent() -> None:
     commands, told = plan(snapshot(refused, ready), decision(2), NOW)
 
     assert done(commands) == [(Action.RESUME, "b"), (Action.RENT, None)]
-    assert any(reason.rule == "plan.resume" and "a was refused" in reason.text for reason in told.why_not)
+    assert any(reason.rule == "plan.resume" and "a is tried again in 4m 50s" in reason.text for reason in told.why_not)
 
 
 def test_a_refused_standby_is_tried_again_later() -> None:

@@ -21,7 +21,6 @@ from tests.support.build import FLEET, NOW, pool
 from tests.support.market import CALM
 from tests.support.rehearsal import HOUR, TICK_S, Rehearsal
 
-pytestmark = pytest.mark.looptime
 P = Phase
 MACHINE_LIFE = [P.PLANNED, P.RENTING, P.BOOTING, P.HOT, P.DRAINING, P.STOPPING, P.WARM, P.RESUMING, P.BOOTING, P.HOT]
 
@@ -204,7 +203,7 @@ SPOT_FIRST = pool(
 )
 
 
-async def lived_through(settings: MockSettings, *, hours: int = 36) -> Rehearsal:
+async def lived_through(settings: MockSettings, *, hours: int = 16) -> Rehearsal:
     """A market after days of tides with a fault, and a quiet half day without."""
     world = Rehearsal(settings, pools=(SPOT_FIRST,), policy=Thresholds(release_after=4 * HOUR))
     daemon = world.daemon()
@@ -214,7 +213,7 @@ async def lived_through(settings: MockSettings, *, hours: int = 36) -> Rehearsal
     assert not daemon.watcher.failures
     world.queue.waiting = 0
     world.market.settings = replace(world.market.settings, faults=CALM.faults)
-    await daemon.live(12 * HOUR)
+    await daemon.live(8 * HOUR)
     records = {i.provider_id for i in daemon.report.instances.values() if i.phase is not P.GONE}
     assert set(world.rented()) == records, "the records and the provider's listing differ"
     assert daemon.count(P.HOT) >= 1, "the floor is not kept"
@@ -244,7 +243,7 @@ async def test_a_rent_whose_answer_misleads_never_leaves_more_than_one_machine_u
 
 async def test_a_market_with_every_fault_at_once_leaves_nothing_unknown_in_the_end() -> None:
     faults = {fault: 0.05 for fault in Fault if fault is not Fault.BALANCE_SPENT}
-    await lived_through(MockSettings(faults=faults), hours=72)
+    await lived_through(MockSettings(faults=faults), hours=48)
 
 
 async def test_an_empty_account_is_told_and_served_again_when_it_is_filled() -> None:

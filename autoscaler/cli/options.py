@@ -1,0 +1,34 @@
+"""What several commands have in common: finding the configuration."""
+
+from __future__ import annotations
+
+import os
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from autoscaler.config import Config
+
+file_argument = click.argument("file", required=False, type=click.Path(path_type=Path))
+"""The configuration; without it, the embedded Redis and the mock provider."""
+
+
+def packaged(name: str) -> Config:
+    """A configuration that ships with the program: `default` or `demo`."""
+    from autoscaler.config import load_config
+
+    return load_config((files("autoscaler") / f"{name}.yaml").read_text(encoding="utf-8"), os.environ)
+
+
+def config_of(file: Path | None) -> Config:
+    """The configuration in a file, or the packaged default.
+
+    Raises:
+        SettingsError: every problem of the file.
+    """
+    from autoscaler.config import load_config
+
+    return packaged("default") if file is None else load_config(file, os.environ)

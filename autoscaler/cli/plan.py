@@ -1,0 +1,62 @@
+"""``autoscaler plan``: what would be done now, and why; nothing is."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from autoscaler.cli.options import config_of, file_argument
+
+if TYPE_CHECKING:
+    from autoscaler.config import Config
+
+
+@click.command()
+@file_argument
+@click.option("--json", "as_json", is_flag=True, help="Print the stable JSON form.")
+def plan(file: Path | None, as_json: bool) -> None:
+    """Say what a daemon started now would do, and why; do nothing.
+
+    Reads the queues and the providers once, takes no lease and writes nothing. Without FILE it looks into the embedded
+    Redis of a running daemon.
+    """
+    document = asyncio.run(_look(config_of(file)))
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+        return
+    for pool in document["pools"]:
+        _show(pool)
+
+
+async def _look(config: Config) -> dict[str, Any]:
+    from autoscaler.app import build
+    from autoscaler.core.errors import SettingsError
+    from autoscaler.runtime.clock import SystemClock
+
+    app = build(config, clock=SystemClock(), preview=True)
+    try:
+        await app.check_access()
+        if await app.loop.tick_safely() is None:
+            raise SettingsError(f"nothing can be planned: {app.board.error}")
+        return app.board.plan()
+    finally:
+        await app.loop.stop()
+        await app.close()
+
+
+def _show(pool: dict[str, Any]) -> None:
+    decision = pool["decision"]
+    click.echo(f"{pool['name']}: {decision['hot']} HOT wanted, {pool['up']} up; up to {decision['warm']} WARM kept")
+    for reason in decision["why"]:
+        click.echo(f"  because  {reason['text']}  [{reason['rule']}]")
+    for command in pool["commands"]:
+        about = command["instance"] or command["placement"]
+        click.echo(f"  would    {command['action']} {about}: {command['reason']}")
+    if not pool["commands"]:
+        click.echo("  would    do nothing")
+    for reason in decision["why_not"]:
+        click.echo(f"  not yet  {reason['text']}  [{reason['rule']}]")

@@ -1,0 +1,90 @@
+"""``autoscaler run``: the daemon itself."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from autoscaler.cli.options import config_of, file_argument, packaged
+
+if TYPE_CHECKING:
+    from autoscaler.config import Config
+    from autoscaler.runtime.ports import Clock
+
+_DEMO_SPEED = 120.0  # a second of the demo is two minutes of its world
+
+
+@click.command()
+@file_argument
+@click.option("--demo", is_flag=True, help="Made-up traffic and workers, at 120 times the speed.")
+@click.option("--once", is_flag=True, help="Make one tick with all that follows from it, and exit.")
+@click.option("--speed", type=click.FloatRange(min=0.1, max=1000), help="Run the clock that fast; mock provider only.")
+def run(file: Path | None, demo: bool, once: bool, speed: float | None) -> None:
+    r"""Keep the right number of machines behind the queues of FILE.
+
+    Without FILE it brings its own Redis and a mock provider: nothing to install, no money spent.
+
+    \b
+      autoscaler run --demo          watch a fleet come and go within a minute
+      autoscaler run                 push jobs yourself: redis-cli -p 6390 rpush jobs:pro '{}'
+      autoscaler run fleet.yaml      the real thing; SIGTERM ends it and leaves the machines as they are
+    """
+    if demo and (file or once):
+        raise click.UsageError("--demo brings its own configuration and runs until you stop it; drop FILE and --once")
+    config = packaged("demo") if demo else config_of(file)
+    clock = _clock(speed or (_DEMO_SPEED if demo else 1.0))
+    if once:
+        _once(config, clock)
+        return
+    watching = demo and sys.stdout.isatty()
+    _configure_logging(config, quiet=watching)
+    if demo:
+        from autoscaler.cli.demo import run_demo
+
+        asyncio.run(run_demo(config, clock, watching=watching))
+        return
+    _introduce(config, file)
+    from autoscaler import daemon
+
+    asyncio.run(daemon.run(config, clock))
+
+
+def _once(config: Config, clock: Clock) -> None:
+    from autoscaler import daemon
+
+    _configure_logging(config, quiet=False)
+    failure = asyncio.run(daemon.run_once(config, clock))
+    if failure is not None:
+        click.echo(f"error: {failure}", err=True)
+        sys.exit(1)
+
+
+def _clock(speed: float) -> Clock:
+    from autoscaler.runtime.clock import LoopClock, SystemClock
+
+    if speed == 1.0:
+        return SystemClock()
+    return LoopClock(epoch=SystemClock().now(), speed=speed)
+
+
+def _configure_logging(config: Config, *, quiet: bool) -> None:
+    from autoscaler.telemetry.logging import configure_logging
+
+    configure_logging(config.log.format, "error" if quiet else config.log.level)
+
+
+def _introduce(config: Config, file: Path | None) -> None:
+    from autoscaler.app import embedded_port, redis_url
+
+    port = embedded_port(config.redis)
+    if port is not None:
+        click.echo(f"Embedded Redis at {redis_url(config.redis)}; it forgets everything when this ends.")
+        click.echo(f"  push a job      redis-cli -p {port} rpush jobs:pro '{{}}'")
+    named = f" {file}" if file else ""
+    click.echo(f"  what it does    autoscaler status --watch --url http://{config.http.listen}")
+    click.echo(f"  and why         autoscaler why --url http://{config.http.listen}")
+    click.echo(f"  what it would   autoscaler plan{named}")

@@ -1,0 +1,75 @@
+"""The daemon's life: start, serve, tick, stop."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from typing import Any
+
+from autoscaler.app import App, build, start_embedded
+from autoscaler.config import Config
+from autoscaler.runtime.ports import Clock
+from autoscaler.runtime.supervise import Supervisor
+from autoscaler.web.server import make_app, serve
+
+Extra = Callable[[App], list[tuple[str, Coroutine[Any, Any, None]]]]
+"""More tasks to run beside the loop: the demo's."""
+
+
+@asynccontextmanager
+async def started(config: Config, clock: Clock) -> AsyncIterator[App]:
+    """An app whose embedded Redis runs and whose Redis lets us in; everything is let go of at the end.
+
+    Raises:
+        SettingsError: a port is taken, or Redis refuses the password; nothing was touched.
+    """
+    servers = start_embedded(config)
+    app = build(config, clock=clock)
+    try:
+        await app.check_access()
+        yield app
+    finally:
+        await app.close()
+        for server in servers:
+            server.stop()
+
+
+async def run(config: Config, clock: Clock, *, extra: Extra = lambda _app: []) -> None:
+    """Run until SIGTERM or SIGINT; then let calls in flight end, give the lease back, leave machines as they are.
+
+    Raises:
+        SettingsError: bad input; nothing was touched.
+    """
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    async with started(config, clock) as app:
+        web = make_app(app.board, app.registry, app.store.journal, now=clock.now, tick_s=config.tick)
+        server = await serve(web, config.http.listen)
+        supervisor = Supervisor()
+        supervisor.start("loop", app.loop.run())
+        for name, work in extra(app):
+            supervisor.start(name, work)
+        try:
+            await supervisor.until(stop)
+        finally:
+            await supervisor.cancel()
+            await app.loop.stop()
+            await server.cleanup()
+
+
+async def run_once(config: Config, clock: Clock) -> str | None:
+    """One tick and the calls it leads to; gives why it could not be made, or None.
+
+    Raises:
+        SettingsError: bad input; nothing was touched.
+    """
+    async with started(config, clock) as app:
+        report = await app.loop.tick_safely()
+        await app.loop.stop()
+        if report is None:
+            return app.board.error or "the tick could not be made"
+        return None if report.leads else "another daemon leads this fleet; nothing was done"
