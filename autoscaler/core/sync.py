@@ -164,7 +164,7 @@ def _running(old: Instance, _remote: Remote, evidence: Evidence) -> Instance:
 
 
 def _restarted(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
-    return old.moved(Phase.BOOTING, evidence.now, f"the provider says {remote.status}: it restarts")
+    return old.moved(Phase.BOOTING, evidence.now, f"the provider says {remote.status}: it restarts", ordered_at=0.0)
 
 
 def _started(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
@@ -173,7 +173,8 @@ def _started(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
         text = "the provider started it unasked; it bills"
     elif old.phase is Phase.LOST:
         text = "listed again and running"
-    booting = old.moved(Phase.BOOTING, evidence.now, text, resumed=True)
+    ordered_at = old.ordered_at if old.phase is Phase.RESUMING else 0.0  # else there is nothing to learn from it
+    booting = old.moved(Phase.BOOTING, evidence.now, text, resumed=True, ordered_at=ordered_at)
     return _running(booting, remote, evidence) if remote.status is Status.RUNNING else booting
 
 

@@ -109,7 +109,7 @@ class _Api:
     started: float
     """Epoch seconds."""
     late_s: float
-    """The age of the last good tick from which on the daemon counts as stuck."""
+    """Without any tick, good or failed, for longer than this the daemon counts as stuck."""
 
     async def index(self, _request: web.Request) -> web.Response:
         return web.Response(text=_INDEX)
@@ -140,9 +140,10 @@ class _Api:
         return web.Response(body=encode(self.registry), headers={"Content-Type": content_type})
 
     async def healthz(self, _request: web.Request) -> web.Response:
-        at = self.board.at
-        age_s = max(0.0, self.now() - (self.started if at is None else at))
-        alive = age_s <= self.late_s
+        # A daemon that cannot reach Redis and keeps trying is alive: a restart would help nobody. /readyz tells of it.
+        now, at, tried_at = self.now(), self.board.at, self.board.tried_at
+        alive = now - (self.started if tried_at is None else tried_at) <= self.late_s
+        age_s = max(0.0, now - (self.started if at is None else at))
         answer = {"alive": alive, "last_good_tick_at": at, "age_s": age_s, "limit_s": self.late_s}
         return web.json_response({**answer, "error": self.board.error}, status=200 if alive else 503)
 

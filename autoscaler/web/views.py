@@ -31,14 +31,16 @@ class Board:
         """The newest good tick."""
         self.error: str | None = None
         """Why the newest tick failed; None when it did not."""
+        self.tried_at: float | None = None
+        """When the newest tick, good or failed, was made."""
 
     def ticked(self, report: TickReport) -> None:
         """A tick ended well."""
-        self.report, self.error = report, None
+        self.report, self.error, self.tried_at = report, None, report.at
 
-    def failed(self, reason: str, now: float) -> None:  # noqa: ARG002 - ages count from the good tick
+    def failed(self, reason: str, now: float) -> None:
         """A tick could not be made."""
-        self.error = reason
+        self.error, self.tried_at = reason, now
 
     def noted(self, entry: Entry) -> None:
         """The store keeps the journal."""

@@ -231,6 +231,13 @@ def test_ready_needs_what_the_pool_asks_for() -> None:
     assert after(instance(P.BOOTING), told).phase is P.HOT
 
 
+def test_only_what_we_ordered_teaches_how_long_it_takes() -> None:
+    lost = after(instance(P.LOST, ordered_at=NOW - 1e5), evidence(remote(Status.STARTING)))
+    resumed = after(instance(P.RESUMING, ordered_at=NOW - 100), evidence(remote(Status.STARTING)))
+
+    assert (lost.ordered_at, resumed.ordered_at) == (0.0, NOW - 100)
+
+
 # --- deadlines --------------------------------------------------------------------------------------------------------
 
 OVERDUE = [

@@ -150,6 +150,17 @@ async def test_a_daemon_is_alive_until_three_ticks_are_missed(daemon: Daemon) ->
         assert answer["limit_s"] == 60.0
 
 
+async def test_a_daemon_whose_ticks_fail_is_alive_and_tells_the_age_of_the_last_good_one(daemon: Daemon) -> None:
+    daemon.board.ticked(report())
+    daemon.board.failed("Redis cannot be reached", NOW + 3600.0)
+    daemon.now = NOW + 3610.0
+
+    status, answer = await daemon.json("/healthz")
+
+    assert (status, answer["alive"], answer["age_s"]) == (200, True, 3610.0)
+    assert answer["error"] == "Redis cannot be reached"
+
+
 async def test_with_short_ticks_a_daemon_has_thirty_seconds() -> None:
     registry = CollectorRegistry()
     daemon = Daemon(client=ClientSession(), url="", board=Board(FLEET), metrics=Metrics(registry))
