@@ -19,7 +19,11 @@ by_option = click.option(
 @file_argument
 @by_option
 def pause(file: Path | None, by: str) -> None:
-    """Do nothing to any machine until `unpause`: no rent, resume, stop or release. Watching goes on."""
+    """Touch no machine until `unpause`; watching goes on.
+
+    No machine is rented, resumed, stopped or released, not even one whose release was already decided: what runs goes
+    on billing.
+    """
     asyncio.run(_set_paused(file, True, by))
     click.echo("Paused: no machine is touched from the next tick on. Machines that run go on billing.")
     click.echo(f"Next: autoscaler unpause{f' {file}' if file else ''}")
@@ -29,7 +33,7 @@ def pause(file: Path | None, by: str) -> None:
 @file_argument
 @by_option
 def unpause(file: Path | None, by: str) -> None:
-    """Go on after `pause`."""
+    """Let the daemon act again after `pause`."""
     asyncio.run(_set_paused(file, False, by))
     click.echo("Unpaused: the next tick acts again.")
 

@@ -29,7 +29,7 @@ Show = Callable[[RenderableType], None]
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the stable JSON form, one line for each look.")
 def status(url: str, watch: bool, interval: float, as_json: bool) -> None:
-    """Show the queues, the machines, the money and the reasons of a running daemon.
+    """Show a running daemon's queues, machines, money and reasons.
 
     A star marks each pool's primary machine, which is stopped last.
     """

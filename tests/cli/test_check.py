@@ -66,7 +66,16 @@ def test_check_says_what_a_configuration_means_and_what_comes_next(fleet: Path) 
         "",
         f"Next: autoscaler plan {fleet}",
     ]
-    assert result.stderr.startswith("warning: pools.images: nobody tells whether a machine is busy")
+    assert result.stderr == ""
+
+
+def test_check_warns_of_what_a_configuration_allows(fleet: Path) -> None:
+    fleet.write_text(FLEET.replace("hot: 1..6", "hot: 4..6"))
+
+    result = CliRunner().invoke(main, ["check", str(fleet)])
+
+    assert result.exit_code == 0
+    assert result.stderr.startswith("warning: pools.images.limits: 4 running at all times")
 
 
 def test_check_prints_every_problem_and_exits_with_2(tmp_path: Path) -> None:

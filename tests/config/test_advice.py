@@ -5,9 +5,9 @@ from __future__ import annotations
 from autoscaler.config import load_config, warnings
 
 
-def pool(queue: str, *, ready: str = "running", price: float = 0.5, hot: str = "1..4") -> str:
+def pool(queue: str, *, price: float = 0.5, hot: str = "1..4") -> str:
     return (
-        f"{{queue: {queue}, machine: {{image: i, gpus: [g], ready: {ready}}}, "
+        f"{{queue: {queue}, machine: {{image: i, gpus: [g]}}, "
         f"placements: [{{provider: mock, max_usd_per_hour: {price}}}], limits: {{hot: {hot}}}}}"
     )
 
@@ -18,24 +18,7 @@ def advice(**pools: str) -> list[str]:
 
 
 LIST = "{kind: list, tiers: [{name: t, key: k}]}"
-TOLD = "{kind: list, tiers: [{name: t, key: k}], in_flight_keys: [busy]}"
 STREAM = "{kind: stream, group: g, tiers: [{name: t, key: k}]}"
-
-
-def test_a_pool_whose_busy_machines_nobody_knows_is_told_how_to_fix_it() -> None:
-    (line,) = advice(p=pool(LIST))
-
-    assert line == (
-        "pools.p: nobody tells whether a machine is busy, so none will ever be stopped; name the keys of the "
-        "jobs being worked on in `queue.in_flight_keys`, or let the workers send heartbeats and set "
-        "`machine.ready: heartbeat`"
-    )
-
-
-def test_a_pool_whose_busy_machines_are_known_gets_no_warning() -> None:
-    assert advice(p=pool(LIST, ready="heartbeat")) == []
-    assert advice(p=pool(TOLD)) == []
-    assert advice(p=pool(STREAM)) == []
 
 
 def test_a_floor_that_may_cost_more_than_the_budget_is_told() -> None:
@@ -49,6 +32,6 @@ def test_a_floor_that_may_cost_more_than_the_budget_is_told() -> None:
 
 
 def test_pools_that_read_the_same_key_are_told() -> None:
-    assert advice(a=pool(TOLD), b=pool(STREAM)) == [
+    assert advice(a=pool(LIST), b=pool(STREAM)) == [
         "k is read by pools.a and pools.b: each counts its jobs as its own",
     ]
