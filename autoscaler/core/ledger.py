@@ -78,7 +78,7 @@ def _added(
     pools: Mapping[str, Spent], running: Mapping[str, float], stopped: Mapping[str, float], hours: float
 ) -> dict[str, Spent]:
     booked = dict(pools)
-    for pool in {*running, *stopped}:
+    for pool in dict.fromkeys((*running, *stopped)):
         before = booked.get(pool, Spent())
         booked[pool] = Spent(
             running_usd=before.running_usd + running.get(pool, 0.0) * hours,

@@ -4,8 +4,8 @@ More machines wanted, in this order: take a drain back, resume a standby, rent. 
 next one is tried, then a rent. Fewer wanted: drain. A drained machine is stopped or released only when it is known to
 be idle.
 
-Victims, first to go first: known idle before unknown or busy; dearer before cheaper; older before younger; never the
-primary while another is left.
+Victims, first to go first: known idle before unknown or busy, then the oldest; the primary, which is the oldest HOT
+machine, goes last.
 """
 
 from __future__ import annotations
@@ -173,7 +173,7 @@ def _victims(snapshot: PoolSnapshot) -> list[Instance]:
     """HOT machines in the order in which they may go."""
     primary = snapshot.primary()
     hot = [machine for machine in snapshot.in_phase(Phase.HOT) if machine is not primary]
-    hot.sort(key=lambda m: (snapshot.busy.get(m.id, 1) > 0, -m.usd_per_hour, m.created_at, m.id))
+    hot.sort(key=lambda m: (snapshot.busy.get(m.id, 1) > 0, m.created_at, m.id))
     return [*hot, primary] if primary else hot
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -71,8 +72,8 @@ class Executor:
         self._calls[record.id] = task
 
     async def finish(self, patience_s: float) -> None:
-        """Wait for the calls under way; those that take longer are left for the next daemon to look after."""
-        if self._calls:
+        """Wait for the calls under way; what takes longer is left to the next daemon, which looks for its token."""
+        with contextlib.suppress(TimeoutError):
             async with self._clock.timeout(patience_s):
                 await asyncio.gather(*self._calls.values())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from autoscaler.core.decision import Action, Command, Decision, Outcome
 from autoscaler.core.demand import Demand, Unknown
@@ -19,6 +19,7 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.journal import command_entry, decision_entry, outcome_entry
 from autoscaler.core.ledger import DAY_S, DayLedger, day_of
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.market import Offer
 from autoscaler.core.plan import RENT, plan
 from autoscaler.core.settle import begin, begin_rent, owed, settle
 from autoscaler.core.snapshot import PoolSnapshot
@@ -56,6 +57,19 @@ class _Moment:
     """Records by pool, tombstones left out."""
     busy: Mapping[str, int]
     paused_by: str | None
+    taken: set[tuple[str, str]] = field(default_factory=set)
+    """Offers, by provider and id, that an earlier pool rents in this tick."""
+
+    def left_of(self, offers: Mapping[str, Sequence[Offer] | Unknown]) -> Mapping[str, Sequence[Offer] | Unknown]:
+        """The offers that no earlier pool takes."""
+        if not self.taken:
+            return offers
+        return {
+            label: found
+            if isinstance(found, Unknown)
+            else tuple(offer for offer in found if (offer.provider, offer.offer_id) not in self.taken)
+            for label, found in offers.items()
+        }
 
 
 class Loop:
@@ -149,9 +163,8 @@ class Loop:
             if self._fleet is not None:
                 await self._save(self._fleet)
             await self._store.resign()
-        except (StoreUnavailable, LeaseLost, TimeoutError) as error:
-            reason = str(error) or "a provider call did not end"
-            self._listener.failed(f"while stopping: {reason}", self._clock.now())
+        except (StoreUnavailable, LeaseLost) as error:
+            self._listener.failed(f"while stopping: {error}", self._clock.now())
 
     # --- reading and writing ------------------------------------------------------------------------------------------
 
@@ -244,7 +257,7 @@ class Loop:
             demand=moment.demand.get(pool.name) or Unknown("nothing reads this pool's queue", moment.now),
             instances=instances,
             busy=moment.busy,
-            offers=self._observer.offers(pool.name),
+            offers=moment.left_of(self._observer.offers(pool.name)),
             history=fleet.history.get(pool.name, {}),
             stoppable=self._stoppable,
             spent_today_usd=fleet.spent_today(pool.name).usd,
@@ -260,6 +273,7 @@ class Loop:
         fleet.remember_policies(name, states)
         decision = guard(proposal, snapshot, combine.window_s(setup.policies))
         commands, decision = plan(snapshot, decision, now)
+        moment.taken.update((c.offer.provider, c.offer.offer_id) for c in commands if c.offer)
         if any(reason.rule == RENT for reason in decision.why_not) and self._observer.want_offers(name):
             self.wake.set()
         said = (decision.hot, decision.warm, tuple(reason.rule for reason in decision.why))
@@ -274,7 +288,7 @@ class Loop:
         if moment.paused_by is not None or moment.now - self._leads_since < _STRAY_GRACE_S:
             return []
         commands: list[Command] = []
-        for name in moment.grouped.keys() - self._pools.keys():
+        for name in sorted(moment.grouped.keys() - self._pools.keys()):
             instances = tuple(moment.grouped[name])
             pool = Pool(name=name, tiers=(), machine=MachineSpec(image="", gpus=()), placements=())
             snapshot = PoolSnapshot(

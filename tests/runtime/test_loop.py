@@ -17,6 +17,7 @@ from autoscaler.runtime.ports import Changes
 from autoscaler.store.memory import MemoryState, MemoryStore
 from policies.thresholds import Thresholds
 from providers.mock import Fault, MockSettings
+from providers.mock.faults import Operation
 from providers.mock.scenario import FaultPlan, Step
 from tests.support.build import FLEET, NOW, pool
 from tests.support.market import CALM
@@ -169,6 +170,33 @@ async def test_machines_of_a_pool_that_is_no_longer_configured_are_released_afte
     assert "images" not in {i.pool for i in second.report.instances.values() if i.phase is not P.GONE}
 
 
+async def test_pools_of_one_daemon_have_their_own_machines_money_and_signals() -> None:
+    world = Rehearsal(CALM, pools=(pool(), pool(name="videos")))
+    world.queue.others["videos"] = Unknown("WRONGTYPE", NOW)
+    daemon = world.daemon()
+    world.queue.waiting = 31
+    await daemon.live(HOUR)
+
+    assert Result.NO_CAPACITY not in {o.result for o in daemon.watcher.outcomes}, "both rented the same offer"
+    pools = [i.pool for i in daemon.report.instances.values()]
+    assert (pools.count("images"), pools.count("videos")) == (3, 1)
+    assert daemon.usd_today() + daemon.usd_today("videos") == pytest.approx(world.billed_usd(), rel=0.03)
+    assert not daemon.report.pools["images"].decision.hold_down
+    assert daemon.report.pools["videos"].decision.hold_down
+
+
+async def test_a_call_that_never_answers_does_not_keep_the_lease_from_being_given_back() -> None:
+    world = Rehearsal(replace(CALM, scenario=(Step(fault=Fault.HANGS, call=Operation.RENT, nth=1),)))
+    daemon = world.daemon()
+    await daemon.live(5)
+    assert list(daemon.phases().values()) == [P.PLANNED]
+
+    await daemon.stop()
+
+    assert world.state.lease_until <= world.clock.now()
+    assert [i.phase for i in world.state.instances.values()] == [P.RENTING], "it is looked for by its token"
+
+
 async def test_foreign_machines_are_never_touched() -> None:
     labels = ("their-machine", "autoscaler.other.images.abcd", "")
     world = Rehearsal(replace(CALM, foreign=labels))
@@ -232,7 +260,7 @@ async def test_any_fault_that_strikes_often_leaves_the_records_and_the_listing_i
     "fault", [Fault.ANSWER_LOST, Fault.ANSWER_HANGS, Fault.REFUSED_YET_MADE, Fault.LISTED_LATE, Fault.PARTIAL_LAUNCH]
 )
 async def test_a_rent_whose_answer_misleads_never_leaves_more_than_one_machine_unknown(fault: Fault) -> None:
-    world = Rehearsal(replace(CALM, scenario=(Step(fault=fault, call="rent", nth=1),)))
+    world = Rehearsal(replace(CALM, scenario=(Step(fault=fault, call=Operation.RENT, nth=1),)))
     daemon = world.daemon()
     for _ in range(60):
         await daemon.live(60)
@@ -243,7 +271,7 @@ async def test_a_rent_whose_answer_misleads_never_leaves_more_than_one_machine_u
 
 
 async def test_a_market_with_every_fault_at_once_leaves_nothing_unknown_in_the_end() -> None:
-    faults = {fault: 0.05 for fault in Fault if fault is not Fault.BALANCE_SPENT}
+    faults: dict[Fault, float] = {fault: 0.05 for fault in Fault if fault is not Fault.BALANCE_SPENT}
     await lived_through(MockSettings(faults=faults), hours=48)
 
 
@@ -279,7 +307,7 @@ async def test_a_daemon_killed_at_any_time_leaves_no_machine_unknown(after_s: fl
 
 @pytest.mark.parametrize("fault", [Fault.HANGS, Fault.ANSWER_HANGS])
 async def test_a_daemon_killed_while_a_rent_is_being_answered_finds_its_machine_or_gives_it_up(fault: Fault) -> None:
-    world = Rehearsal(replace(CALM, scenario=(Step(fault=fault, call="rent", nth=1),)))
+    world = Rehearsal(replace(CALM, scenario=(Step(fault=fault, call=Operation.RENT, nth=1),)))
     first = world.daemon()
     await first.live(5)
     await first.kill()

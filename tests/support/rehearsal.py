@@ -30,15 +30,20 @@ TICK_S = 10.0
 
 
 class Queue:
-    """A queue of one tier whose depth a test sets."""
+    """Queues of one tier whose depth a test sets; those of `others` by pool."""
 
     def __init__(self) -> None:
         self.waiting: int | Unknown = 0
+        self.others: dict[str, int | Unknown] = {}
 
     async def read(self, now: float) -> Mapping[str, Demand | Unknown]:
-        if isinstance(self.waiting, Unknown):
-            return {"images": self.waiting}
-        return {"images": Demand(taken_at=now, tiers=(TierDemand(tier="pro", waiting=self.waiting),))}
+        return {name: _demand(depth, now) for name, depth in {"images": self.waiting, **self.others}.items()}
+
+
+def _demand(waiting: int | Unknown, now: float) -> Demand | Unknown:
+    if isinstance(waiting, Unknown):
+        return waiting
+    return Demand(taken_at=now, tiers=(TierDemand(tier="pro", waiting=waiting),))
 
 
 class Watcher:
