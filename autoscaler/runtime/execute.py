@@ -71,11 +71,11 @@ class Executor:
         task = asyncio.get_running_loop().create_task(self._run(command, record), name=f"{command.action} {record.id}")
         self._calls[record.id] = task
 
-    async def finish(self, patience_s: float) -> None:
-        """Wait for the calls under way; what takes longer is left to the next daemon, which looks for its token."""
+    async def wait(self, seconds: float) -> None:
+        """Wait for the calls under way, `seconds` at most."""
         with contextlib.suppress(TimeoutError):
-            async with self._clock.timeout(patience_s):
-                await asyncio.gather(*self._calls.values())
+            async with self._clock.timeout(seconds):
+                await asyncio.wait(self._calls.values())
 
     async def _run(self, command: Command, record: Instance) -> None:
         started_at = self._clock.now()

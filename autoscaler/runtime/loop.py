@@ -35,6 +35,7 @@ from policies import combine
 from providers.base import Provider
 
 _FINISH_S = 75.0  # at the end, calls under way may take their full time-out
+_LEASE_S = 5.0  # often enough to hold any lease
 _LEAST_GAP = 0.1  # of a tick: however often the loop is woken, providers are not hammered
 _STRAY_GRACE_S = 600.0  # machines of a pool that is not configured are left alone for this long after a start
 
@@ -158,8 +159,11 @@ class Loop:
     async def stop(self) -> None:
         """Let the calls under way end, write what is known, give the lease back. Machines stay as they are."""
         try:
-            await self._executor.finish(_FINISH_S)
             await self._observer.close()
+            until = self._clock.now() + _FINISH_S
+            while self._executor.calling and self._clock.now() < until:
+                await self._store.read()  # holds the lease while calls are under way
+                await self._executor.wait(_LEASE_S)
             if self._fleet is not None:
                 await self._save(self._fleet)
             await self._store.resign()

@@ -179,7 +179,7 @@ async def test_pools_of_one_daemon_have_their_own_machines_money_and_signals() -
 
     assert Result.NO_CAPACITY not in {o.result for o in daemon.watcher.outcomes}, "both rented the same offer"
     pools = [i.pool for i in daemon.report.instances.values()]
-    assert (pools.count("images"), pools.count("videos")) == (3, 1)
+    assert (pools.count("images"), pools.count("videos")) == (2, 1)
     assert daemon.usd_today() + daemon.usd_today("videos") == pytest.approx(world.billed_usd(), rel=0.03)
     assert not daemon.report.pools["images"].decision.hold_down
     assert daemon.report.pools["videos"].decision.hold_down
