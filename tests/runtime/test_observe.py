@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from autoscaler.core.demand import Unknown
+from autoscaler.core.instance import Instance
+from autoscaler.core.lifecycle import Phase
+from autoscaler.core.market import Listing, Offer
+from autoscaler.core.spec import MachineSpec, Placement
+from autoscaler.runtime.clock import LoopClock
+from autoscaler.runtime.observe import Observer
+from autoscaler.runtime.ports import Heartbeat
+from providers.mock import MockProvider
+from tests.support.build import NOW, instance, pool, remote
+from tests.support.rehearsal import Rehearsal
+
+PATIENCE_S = 2.5
+
+
+class Slow(MockProvider):
+    """A provider that takes its time to answer."""
+
+    takes_s = 0.0
+    asked = 0
+
+    async def list_machines(self) -> Listing:
+        self.asked += 1
+        await _wait(self.takes_s)
+        return Listing(asked_at=self._now(), machines=(remote(busy_slots=0),))
+
+    async def list_offers(self, placement: Placement, machine: MachineSpec) -> Sequence[Offer]:
+        return ()
+
+
+async def _wait(seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await asyncio.Event().wait()
+    except TimeoutError:
+        return
+
+
+class Answers:
+    """A probe that says what a test tells it."""
+
+    def __init__(self) -> None:
+        self.up: set[str] = set()
+        self.asked: list[str] = []
+
+    async def ready(self, instance: Instance, check: str) -> bool:
+        self.asked.append(f"{instance.id} {check}")
+        return instance.id in self.up
+
+
+class Bench:
+    """An observer of one slow provider."""
+
+    def __init__(self, ready: str = "heartbeat") -> None:
+        world = Rehearsal()
+        self.clock: LoopClock = world.clock
+        self.provider = Slow("mock", world.market.settings, now=self.clock.now, rng=random.Random(1))
+        self.probe = Answers()
+        machine = MachineSpec(image="worker:1", gpus=("RTX 4090",), ready=ready)
+        self.observer = Observer(
+            pools={"images": replace(pool(), machine=machine)},
+            providers={"mock": self.provider},
+            probe=self.probe,
+            clock=self.clock,
+            patience_s=PATIENCE_S,
+        )
+
+
+async def test_a_quick_answer_is_used_at_once() -> None:
+    bench = Bench()
+    await bench.observer.look()
+
+    assert isinstance(bench.observer.listings["mock"], Listing)
+    assert bench.clock.now() == NOW
+
+
+async def test_a_slow_provider_holds_a_tick_up_for_a_moment_and_only_once() -> None:
+    bench = Bench()
+    bench.provider.takes_s = 30.0
+    await bench.observer.look()
+    assert bench.clock.now() == NOW + PATIENCE_S
+    assert isinstance(bench.observer.listings["mock"], Unknown)
+
+    await bench.observer.look()
+    assert bench.clock.now() == NOW + PATIENCE_S, "its first question is still unanswered: it is not waited for again"
+    assert bench.provider.asked == 1
+
+    await bench.clock.sleep(30.0)
+    assert isinstance(bench.observer.listings["mock"], Listing)
+
+
+async def test_a_provider_that_never_answers_is_unknown_and_asked_again() -> None:
+    bench = Bench()
+    bench.provider.takes_s = float("inf")
+    await bench.observer.look()
+    await bench.clock.sleep(61.0)
+
+    unknown = bench.observer.listings["mock"]
+    assert isinstance(unknown, Unknown)
+    assert "no answer within 60s" in unknown.reason
+    await bench.observer.look()
+    assert bench.provider.asked == 2
+    await bench.observer.close()
+
+
+def beat(stamp: str, *, busy: int = 0, drained: bool = False) -> dict[str, Heartbeat]:
+    return {"aaaa": Heartbeat(busy=busy, drained=drained, stamp=stamp)}
+
+
+async def test_a_beat_found_at_the_start_may_be_of_any_age_and_proves_nothing() -> None:
+    bench, booting = Bench(), instance(Phase.BOOTING, phase_since=NOW - 10)
+    bench.observer.hear(beat("1"))
+    assert bench.observer.ready([booting]) == frozenset()
+    assert bench.observer.busy([instance()]) == {}
+
+    bench.observer.hear(beat("2"))
+    assert bench.observer.ready([booting]) == {"aaaa"}
+    assert bench.observer.busy([instance()]) == {"aaaa": 0}
+
+
+async def test_a_machine_whose_worker_fell_silent_may_be_busy() -> None:
+    bench = Bench()
+    bench.observer.hear({})
+    bench.observer.hear(beat("1"))
+    await bench.clock.sleep(59.0)
+    assert bench.observer.busy([instance()]) == {"aaaa": 0}
+
+    await bench.clock.sleep(2.0)
+    assert bench.observer.busy([instance()]) == {}
+
+
+async def test_a_draining_machine_is_idle_only_when_its_worker_says_it_pulls_no_more() -> None:
+    bench = Bench()
+    bench.observer.hear({})
+    bench.observer.hear(beat("1", drained=True))
+    await bench.clock.sleep(10.0)
+    draining = instance(Phase.DRAINING, phase_since=bench.clock.now())
+    assert bench.observer.busy([draining]) == {}, "it was said before the mark"
+
+    await bench.clock.sleep(1.0)
+    bench.observer.hear(beat("2"))
+    assert bench.observer.busy([draining]) == {}, "it has not seen the mark"
+
+    bench.observer.hear(beat("3", drained=True, busy=1))
+    assert bench.observer.busy([draining]) == {"aaaa": 1}
+
+    bench.observer.hear(beat("4", drained=True))
+    assert bench.observer.busy([draining]) == {"aaaa": 0}
+
+
+async def test_a_provider_that_knows_is_believed_only_where_no_worker_ever_beat() -> None:
+    bench = Bench()
+    await bench.observer.look()
+    assert bench.observer.busy([instance(Phase.DRAINING)]) == {"aaaa": 0}
+
+    bench.observer.hear({})
+    bench.observer.hear(beat("1", busy=1))
+    await bench.clock.sleep(100.0)
+    assert bench.observer.busy([instance(Phase.DRAINING)]) == {}
+
+
+@pytest.mark.parametrize("check", ["http :8188/", "tcp :22"])
+async def test_a_service_is_probed_in_the_background_until_it_answers(check: str) -> None:
+    bench, booting = Bench(ready=check), instance(Phase.BOOTING, address="10.0.0.1")
+    assert bench.observer.ready([booting]) == frozenset()
+    await bench.clock.sleep(1.0)
+    assert bench.observer.ready([booting]) == frozenset()
+
+    bench.probe.up.add("aaaa")
+    await bench.clock.sleep(1.0)
+    assert bench.observer.ready([booting]) == {"aaaa"}
+    assert set(bench.probe.asked) == {f"aaaa {check}"}

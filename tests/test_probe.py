@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+
+from autoscaler.probe import ServiceProbe
+from autoscaler.runtime.clock import SystemClock
+from tests.support.build import instance
+from tests.support.redis_server import free_port
+
+
+@pytest.fixture
+async def port() -> AsyncIterator[int]:
+    """A service that is ready at /ready, redirects at /moved, and fails elsewhere."""
+
+    async def ready(request: web.Request) -> web.Response:
+        return web.Response(text="ok")
+
+    async def moved(request: web.Request) -> web.Response:
+        raise web.HTTPFound("/ready")
+
+    app = web.Application()
+    app.add_routes([web.get("/ready", ready), web.get("/moved", moved)])
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    yield runner.addresses[0][1]
+    await runner.cleanup()
+
+
+async def asked(check: str, address: str | None = "127.0.0.1") -> bool:
+    return await ServiceProbe(SystemClock()).ready(instance(address=address), check)
+
+
+async def test_a_service_is_ready_when_it_gives_200(port: int) -> None:
+    assert await asked(f"http :{port}/ready")
+    assert await asked(f"http :{port}/ready", address="127.0.0.1:22")
+
+
+@pytest.mark.parametrize("path", ["moved", "missing", ""])
+async def test_a_service_that_gives_anything_else_is_not(port: int, path: str) -> None:
+    assert not await asked(f"http :{port}/{path}")
+
+
+async def test_a_port_is_ready_when_it_accepts(port: int) -> None:
+    assert await asked(f"tcp :{port}")
+    assert not await asked(f"tcp :{free_port()}")
+
+
+@pytest.mark.parametrize("address", [None, "", "no such host", "mock.invalid:1"])
+async def test_a_machine_without_a_usable_address_is_not_ready(address: str | None) -> None:
+    assert not await asked("http :80/", address)
+    assert not await asked("tcp :80", address)
+
+
+async def test_an_answer_that_breaks_off_is_no_answer() -> None:
+    async def hang_up(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.close()
+
+    server = await asyncio.start_server(hang_up, "127.0.0.1", 0)
+    async with server:
+        assert not await asked(f"http :{server.sockets[0].getsockname()[1]}/")
