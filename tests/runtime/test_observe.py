@@ -74,12 +74,15 @@ class Bench:
             patience_s=PATIENCE_S,
         )
 
+    def listing(self) -> Listing | Unknown:
+        return self.observer.listings["mock"]
+
 
 async def test_a_quick_answer_is_used_at_once() -> None:
     bench = Bench()
     await bench.observer.look()
 
-    assert isinstance(bench.observer.listings["mock"], Listing)
+    assert isinstance(bench.listing(), Listing)
     assert bench.clock.now() == NOW
 
 
@@ -88,14 +91,14 @@ async def test_a_slow_provider_holds_a_tick_up_for_a_moment_and_only_once() -> N
     bench.provider.takes_s = 30.0
     await bench.observer.look()
     assert bench.clock.now() == NOW + PATIENCE_S
-    assert isinstance(bench.observer.listings["mock"], Unknown)
+    assert isinstance(bench.listing(), Unknown)
 
     await bench.observer.look()
     assert bench.clock.now() == NOW + PATIENCE_S, "its first question is still unanswered: it is not waited for again"
     assert bench.provider.asked == 1
 
     await bench.clock.sleep(30.0)
-    assert isinstance(bench.observer.listings["mock"], Listing)
+    assert isinstance(bench.listing(), Listing)
 
 
 async def test_a_provider_that_never_answers_is_unknown_and_asked_again() -> None:
@@ -104,7 +107,7 @@ async def test_a_provider_that_never_answers_is_unknown_and_asked_again() -> Non
     await bench.observer.look()
     await bench.clock.sleep(61.0)
 
-    unknown = bench.observer.listings["mock"]
+    unknown = bench.listing()
     assert isinstance(unknown, Unknown)
     assert "no answer within 60s" in unknown.reason
     await bench.observer.look()
