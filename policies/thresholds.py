@@ -85,7 +85,7 @@ def _grow(decision: Decision, snapshot: PoolSnapshot, depth: int, settings: Thre
         threshold, action = settings.resume_depth, "resume"
     else:
         threshold, action = settings.rent_depth, "rent"
-    needed = threshold * (coming + 1)
+    needed = f"{threshold * (coming + 1)}, with {coming} on the way" if coming else str(threshold)
     return decision.but_not(f"thresholds.{action}", f"{depth} jobs wait; it takes more than {needed}"), False
 
 

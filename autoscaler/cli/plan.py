@@ -41,7 +41,8 @@ async def _look(config: Config) -> dict[str, Any]:
     try:
         await app.check_access()
         if await app.loop.tick_safely() is None:
-            raise SettingsError(f"nothing can be planned: {app.board.error}")
+            hint = "; start a daemon with: autoscaler run" if config.redis.startswith("embedded") else ""
+            raise SettingsError(f"nothing can be planned: {app.board.error}{hint}")
         return app.board.plan()
     finally:
         await app.loop.stop()

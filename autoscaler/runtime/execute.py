@@ -73,6 +73,8 @@ class Executor:
 
     async def wait(self, seconds: float) -> None:
         """Wait for the calls under way, `seconds` at most."""
+        if not self._calls:
+            return
         with contextlib.suppress(TimeoutError):
             async with self._clock.timeout(seconds):
                 await asyncio.wait(self._calls.values())

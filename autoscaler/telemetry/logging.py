@@ -33,7 +33,7 @@ def configure_logging(format: Format, level: Level) -> None:  # noqa: A002 - the
     `auto` is `console` on a terminal, else `json`. Times are UTC in ISO 8601.
     """
     for_people = sys.stderr.isatty() if format == "auto" else format == "console"
-    renderers: list[structlog.typing.Processor] = [structlog.processors.JSONRenderer()]
+    renderers: list[structlog.typing.Processor] = [_most_telling_first, structlog.processors.JSONRenderer()]
     if for_people:
         console = structlog.dev.ConsoleRenderer(
             colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
@@ -62,6 +62,11 @@ def configure_logging(format: Format, level: Level) -> None:  # noqa: A002 - the
 def _without_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     cleaned: dict[str, Any] = redact(event)
     return cleaned
+
+
+def _most_telling_first(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    first = {name: event[name] for name in ("timestamp", "level", "event", "text") if name in event}
+    return {**first, **event}
 
 
 def _one_headline(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
