@@ -70,13 +70,24 @@ async def test_the_books_agree_with_the_providers_bill() -> None:
     )
 
 
-async def test_set_up_and_resume_times_are_learned() -> None:
+async def test_set_up_and_resume_times_are_learned_and_outlive_the_daemon() -> None:
     world = Rehearsal(CALM)
-    daemon = world.daemon()
-    await daemon.live(HOUR)
+    first = world.daemon()
+    world.queue.waiting = 31
+    await first.live(60)
+    world.queue.waiting = 0
+    await first.live(2 * HOUR)
+    world.queue.waiting = 11
+    await first.live(600)
+    await first.stop()
 
-    history = daemon.report.pools["images"].snapshot.history["mock-on-demand"]
+    second = world.daemon()
+    await second.live(60)
+
+    history = second.report.pools["images"].snapshot.history["mock-on-demand"]
     assert history.setup.mean_s == pytest.approx(1800.0, abs=2 * TICK_S)
+    assert history.resume.mean_s == pytest.approx(180.0, abs=2 * TICK_S)
+    assert history.setup.count == 2
 
 
 async def test_nothing_is_stopped_while_the_queue_cannot_be_read() -> None:
