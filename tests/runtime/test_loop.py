@@ -74,7 +74,7 @@ async def test_set_up_and_resume_times_are_learned_and_outlive_the_daemon() -> N
     world = Rehearsal(CALM)
     first = world.daemon()
     world.queue.waiting = 31
-    await first.live(60)
+    await first.live(HOUR)
     world.queue.waiting = 0
     await first.live(2 * HOUR)
     world.queue.waiting = 11
@@ -87,7 +87,7 @@ async def test_set_up_and_resume_times_are_learned_and_outlive_the_daemon() -> N
     history = second.report.pools["images"].snapshot.history["mock-on-demand"]
     assert history.setup.mean_s == pytest.approx(1800.0, abs=2 * TICK_S)
     assert history.resume.mean_s == pytest.approx(180.0, abs=2 * TICK_S)
-    assert history.setup.count == 2
+    assert history.setup.count == 2, "one observation a machine"
 
 
 async def test_nothing_is_stopped_while_the_queue_cannot_be_read() -> None:
