@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.history import PlacementHistory
@@ -11,6 +12,9 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import ON_THE_WAY, Phase
 from autoscaler.core.market import Offer
 from autoscaler.core.spec import Pool
+
+_UP = ON_THE_WAY | {Phase.HOT}
+_BY_AGE = attrgetter("created_at", "id")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,17 +44,17 @@ class PoolSnapshot:
 
     def in_phase(self, *phases: Phase) -> list[Instance]:
         """The machines in one of these phases, oldest first."""
-        return sorted((i for i in self.instances if i.phase in phases), key=lambda i: (i.created_at, i.id))
+        return sorted([i for i in self.instances if i.phase in phases], key=_BY_AGE)
 
     @property
     def up(self) -> int:
         """Machines that are HOT or will be without further orders."""
-        return sum(1 for i in self.instances if i.phase is Phase.HOT or i.phase in ON_THE_WAY)
+        return sum([i.phase in _UP for i in self.instances])
 
     @property
     def on_the_way(self) -> int:
         """Machines that will be HOT without further orders."""
-        return sum(1 for i in self.instances if i.phase in ON_THE_WAY)
+        return sum([i.phase in ON_THE_WAY for i in self.instances])
 
     def primary(self) -> Instance | None:
         """The machine that is stopped last: the oldest HOT one."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from operator import attrgetter
 
 from autoscaler.core.demand import Unknown
 from autoscaler.core.instance import Instance, parse_label
@@ -126,21 +127,25 @@ def _present(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
     return step(new, remote, evidence) if step else new
 
 
+_FACTS = ("provider_id", "gpu", "region", "host", "address", "burn_usd_per_hour", "disk_usd_per_hour", "absent_since")
+_facts_of = attrgetter(*_FACTS)
+
+
 def _with_facts(old: Instance, remote: Remote, now: float) -> Instance:
     """The record with the provider's own facts, its cost booked when the price changed."""
-    facts: dict[str, object] = {
-        "provider_id": remote.provider_id,
-        "gpu": remote.gpu or old.gpu,
-        "region": remote.region or old.region,
-        "host": remote.host or old.host,
-        "address": remote.address,
-        "burn_usd_per_hour": remote.burn_usd_per_hour,
-        "disk_usd_per_hour": remote.disk_usd_per_hour,
-        "absent_since": None,
-    }
-    if all(getattr(old, name) == value for name, value in facts.items()):
+    facts = (
+        remote.provider_id,
+        remote.gpu or old.gpu,
+        remote.region or old.region,
+        remote.host or old.host,
+        remote.address,
+        remote.burn_usd_per_hour,
+        remote.disk_usd_per_hour,
+        None,
+    )
+    if _facts_of(old) == facts:
         return old
-    return replace(old.booked(now), **facts)  # type: ignore[arg-type]
+    return replace(old.booked(now), **dict(zip(_FACTS, facts, strict=True)))  # type: ignore[arg-type]
 
 
 Step = Callable[[Instance, Remote, Evidence], Instance]

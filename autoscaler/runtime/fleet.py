@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import date, timedelta
 from typing import Any
 
@@ -144,14 +144,14 @@ class Fleet:
         """Everything not stored yet, which is then taken for stored; `restore_changes` gives it back."""
         documents: dict[str, str] = {}
         for pool in sorted(self._learned):
-            documents[f"history:{pool}"] = json.dumps({k: asdict(v) for k, v in self.history.get(pool, {}).items()})
+            documents[f"history:{pool}"] = json.dumps(self.history.get(pool, {}), default=_fields)
             documents[f"policies:{pool}"] = json.dumps(self.policies.get(pool, {}))
         changes = Changes(
             instances=tuple(self._unsaved.values()),
             forgotten=tuple(self._forgotten),
             journal=tuple(self._entries),
             documents=documents,
-            ledger={day_name(day.day): json.dumps(asdict(day)) for day in days},
+            ledger={day_name(day.day): json.dumps(day, default=_fields) for day in days},
         )
         self._unsaved, self._forgotten, self._entries, self._learned = {}, [], [], set()
         return changes
@@ -169,6 +169,11 @@ class Fleet:
 def day_name(day: int) -> str:
     """A UTC day, counted from the epoch, as `2026-11-21`."""
     return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    """A value's fields, for JSON. The books are written on each tick, and `asdict` would copy them deeply first."""
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def _history(value: dict[str, Any]) -> PlacementHistory:

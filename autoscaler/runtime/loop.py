@@ -173,15 +173,17 @@ class Loop:
     # --- reading and writing ------------------------------------------------------------------------------------------
 
     async def _read(self, now: float) -> tuple[Control, Mapping[str, Demand | Unknown]]:
-        """Everything from outside at once; what the last tick left to write goes along."""
+        """Everything from outside at once; what the last tick left to write goes along.
+
+        The queues come first: their readers are tasks that begin a turn of the event loop later, and what is asked of
+        one Redis is sent in one pipeline a turn after the first question.
+        """
         if self._fleet is None:
-            return await asyncio.gather(self._store.read(), self._demand.read(now))
-        saved, control, demand, _ = await asyncio.gather(
-            self._save(self._fleet),
-            self._store.read(),
-            self._demand.read(now),
-            self._observer.look(),
-            return_exceptions=True,
+            queues, lease = await asyncio.gather(self._demand.read(now), self._store.read())
+            return lease, queues
+        asked = self._observer.ask()
+        demand, saved, control = await asyncio.gather(
+            self._demand.read(now), self._save(self._fleet), self._store.read(), return_exceptions=True
         )
         if isinstance(saved, LeaseLost):
             self._fleet = None  # its records are another daemon's now
@@ -191,6 +193,7 @@ class Loop:
             raise demand
         if isinstance(saved, BaseException):
             raise saved
+        await self._observer.answers(asked)
         return control, demand
 
     async def _save(self, fleet: Fleet) -> None:

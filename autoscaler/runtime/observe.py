@@ -102,17 +102,25 @@ class Observer:
 
     async def look(self) -> None:
         """Ask all providers; wait a moment for those that answer at once."""
+        await self.answers(self.ask())
+
+    def ask(self) -> list[asyncio.Task[None]]:
+        """Ask all providers, save those whose last answer is still to come."""
         now = self._clock.now()
         asked = [polled.start() for polled in self._listings.values()]
         for (pool, _), polled in self._offers.items():
             if now - polled.answered_at > (_OFFERS_FRESH_S / 2 if pool in self._wanted else _OFFERS_OLD_S):
                 asked.append(polled.start())
         self._wanted.clear()
-        tasks = [task for task in asked if task is not None]
-        if tasks:
+        return [task for task in asked if task is not None]
+
+    async def answers(self, asked: Iterable[asyncio.Task[None]]) -> None:
+        """Wait a moment for those that answer at once."""
+        waiting = [task for task in asked if not task.done()]
+        if waiting:
             with contextlib.suppress(TimeoutError):
                 async with self._clock.timeout(self._patience_s):
-                    await asyncio.wait(tasks)
+                    await asyncio.wait(waiting)
 
     @property
     def listings(self) -> dict[str, Listing | Unknown]:
