@@ -194,10 +194,13 @@ class Observer:
         return answered & booting.keys()
 
     def busy(self, instances: Iterable[Instance]) -> dict[str, int]:
-        """Slots at work where that is known: by a fresh heartbeat, or because the provider itself knows."""
+        """Slots at work where that is known: by a fresh heartbeat, or because the provider itself knows.
+
+        Of a machine that drains, only what was said after its drain mark was set counts.
+        """
         now = self._clock.now()
-        told: dict[tuple[str, str | None], int] = {
-            (name, remote.provider_id): remote.busy_slots
+        told: dict[tuple[str, str | None], tuple[int, float]] = {
+            (name, remote.provider_id): (remote.busy_slots, listing.asked_at)
             for name, listing in self.listings.items()
             if not isinstance(listing, Unknown)
             for remote in listing.machines
@@ -205,14 +208,16 @@ class Observer:
         }
         known: dict[str, int] = {}
         for instance in instances:
+            since = instance.phase_since if instance.phase is Phase.DRAINING else float("-inf")
             beat = self._beats.get(instance.id)
             if beat is None:
-                if (instance.provider, instance.provider_id) in told:
-                    known[instance.id] = told[instance.provider, instance.provider_id]
+                busy, asked_at = told.get((instance.provider, instance.provider_id), (0, float("-inf")))
+                if asked_at > since:
+                    known[instance.id] = busy
                 continue
             heartbeat, heard_at = beat
-            confirmed = heartbeat.drained and heard_at > instance.phase_since
-            if now - heard_at <= _BEAT_FRESH_S and (confirmed or instance.phase is not Phase.DRAINING):
+            confirmed = heartbeat.drained or instance.phase is not Phase.DRAINING
+            if now - heard_at <= _BEAT_FRESH_S and heard_at > since and confirmed:
                 known[instance.id] = heartbeat.busy
         return known
 

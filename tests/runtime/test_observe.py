@@ -164,6 +164,7 @@ async def test_a_provider_that_knows_is_believed_only_where_no_worker_ever_beat(
     bench = Bench()
     await bench.observer.look()
     assert bench.observer.busy([instance(Phase.DRAINING)]) == {"aaaa": 0}
+    assert bench.observer.busy([instance(Phase.DRAINING, phase_since=NOW)]) == {}, "it was said before the mark"
 
     bench.observer.hear({})
     bench.observer.hear(beat("1", busy=1))
