@@ -51,7 +51,6 @@ def a_config(redis_url: str, queues: Mapping[str, Json], *, machines: int, **set
         "fleet": FLEET,
         "redis": redis_url,
         "pools": {name: {"queue": queue, **pool} for name, queue in queues.items()},
-        "log": {"level": "error"},
         "providers": {"mock": {"stock": stock, "setup": "0s", "faults": {"outbid": 0}}},
         **settings,
     }

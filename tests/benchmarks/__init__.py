@@ -1,0 +1,1 @@
+"""How fast and how small the daemon is, against its targets. ``python -m tests.benchmarks`` prints the table."""
