@@ -73,6 +73,8 @@ class Cloud:
         up = {name.decode(): json.loads(value)["phase"] for name, value in endpoints.items()}
         for gone in self._workers.keys() - up.keys():
             end(self._workers.pop(gone))
+            last_word = self._client.hget(Keys(FLEET).workers, gone)
+            assert last_word is None or json.loads(last_word)["busy"] == 0, f"{gone} held a job when its machine went"
         for name in up.keys() - self._workers.keys():
             keys = [f"jobs:{tier}" for tier in TIERS]
             self._workers[name] = python("tests.support.worker_process", *self._arguments, name, str(SPEED), *keys)
@@ -100,8 +102,8 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 @pytest.fixture
 def config(tmp_path: Path, redis_url: str) -> Json:
-    """The defaults of the policy, but for how long it must be quiet: half an hour would hide how a fleet shrinks."""
-    return a_config(tmp_path, redis_url, policy={"idle_for": "5m"})
+    """The policy's defaults, but for how long it must be quiet: so short that machines are drained while they work."""
+    return a_config(tmp_path, redis_url, policy={"idle_for": "2m"})
 
 
 @pytest.fixture
