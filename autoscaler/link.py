@@ -95,7 +95,7 @@ class RedisLink:
 def unavailable(error: BaseException) -> StoreUnavailable:
     """A connection error in one line that names the fix and no secret."""
     if isinstance(error, (AuthenticationError, AuthorizationError)) or "WRONGPASS" in str(error):
-        return StoreRefused("Redis refused the user name or password; expected those in the redis:// URL to be right")
+        return StoreRefused("Redis refused the user name or password; check those in the redis:// URL")
     if isinstance(error, BusyLoadingError):
         return StoreUnavailable("Redis is still loading its data")
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
