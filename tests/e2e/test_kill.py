@@ -33,10 +33,11 @@ def quick(directory: Path, url: str, *scenario: Json) -> Json:
 
 
 def restart_after_kill(daemon: DaemonProcess, client: Any) -> None:
-    """Kill it, let its lease run out, start it again."""
+    """Kill it, let its lease run out, start it again, and wait until it leads."""
     daemon.kill()
     client.pexpire(KEYS.lease, 1)
     daemon.start()
+    until(lambda: daemon.ask("/readyz")[1].get("leads"), "the next daemon led")
 
 
 def nothing_unknown(daemon: DaemonProcess, client: Any) -> bool:
@@ -100,7 +101,6 @@ def test_a_machine_that_drains_is_still_waited_for_after_kill_9(
     client.delete("jobs:pro")
     [draining] = until(drains, "a machine drained")
     restart_after_kill(daemon, client)
-    until(lambda: drains() and daemon.ask("/readyz")[1].get("leads"), "the next daemon led")
     over_at = daemon.ask("/api/v1/status")[1]["clock"] + 120.0
     until(lambda: drains() and daemon.ask("/api/v1/status")[1]["clock"] > over_at, "two minutes went by")
     assert drains() == [draining], "it holds a job"
