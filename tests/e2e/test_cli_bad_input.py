@@ -98,7 +98,7 @@ def test_a_wrong_password_is_one_line_that_does_not_tell_it(password: str, locke
     file = tmp_path / "fleet.yaml"
     file.write_text(yaml.safe_dump(a_config(tmp_path, url)))
     line = the_line(autoscaler("run", file))
-    assert "redis: Redis refused the user name or password; expected" in line
+    assert "redis: Redis refused the user name or password; " in line
     assert "open-up" not in line
     with connect(locked.url.replace("//", "//:sesame@")) as client:
         assert client.dbsize() == 0
