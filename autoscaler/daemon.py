@@ -14,8 +14,8 @@ from autoscaler.runtime.ports import Clock
 from autoscaler.runtime.supervise import Supervisor
 from autoscaler.web.server import make_app, serve
 
-Extra = Callable[[App], list[tuple[str, Coroutine[Any, Any, None]]]]
-"""More tasks to run beside the loop: the demo's."""
+Started = Callable[[App], list[tuple[str, Coroutine[Any, Any, None]]]]
+"""Called once everything is served; gives named tasks to run beside the loop, such as the demo's."""
 
 
 @asynccontextmanager
@@ -36,7 +36,7 @@ async def started(config: Config, clock: Clock) -> AsyncIterator[App]:
             server.stop()
 
 
-async def run(config: Config, clock: Clock, *, extra: Extra = lambda _app: []) -> None:
+async def run(config: Config, clock: Clock, started_up: Started) -> None:
     """Run until SIGTERM or SIGINT; then let calls in flight end, give the lease back, leave machines as they are.
 
     Raises:
@@ -51,7 +51,7 @@ async def run(config: Config, clock: Clock, *, extra: Extra = lambda _app: []) -
         server = await serve(web, config.http.listen)
         supervisor = Supervisor()
         supervisor.start("loop", app.loop.run())
-        for name, work in extra(app):
+        for name, work in started_up(app):
             supervisor.start(name, work)
         try:
             await supervisor.until(stop)

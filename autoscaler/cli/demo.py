@@ -29,7 +29,7 @@ _ENTRIES = 20
 async def run_demo(config: Config, clock: Clock, *, watching: bool) -> None:
     """Run the daemon with everything that the demo adds; with `watching` draw the fleet over the whole terminal."""
 
-    def extra(app: App) -> list[tuple[str, Coroutine[Any, Any, None]]]:
+    def started_up(app: App) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         [pool] = config.pools.values()
         [provider] = app.providers.values()
         if not isinstance(pool.queue, ListQueue) or not isinstance(provider, MockProvider):
@@ -42,7 +42,7 @@ async def run_demo(config: Config, clock: Clock, *, watching: bool) -> None:
         ]
         return [*tasks, ("screen", _draw(app, clock))] if watching else tasks
 
-    await daemon.run(config, clock, extra=extra)
+    await daemon.run(config, clock, started_up)
 
 
 async def _draw(app: App, clock: Clock) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -47,10 +47,9 @@ def run(file: Path | None, demo: bool, once: bool, speed: float | None) -> None:
 
         asyncio.run(run_demo(config, clock, watching=watching))
         return
-    _introduce(config, file)
     from autoscaler import daemon
 
-    asyncio.run(daemon.run(config, clock))
+    asyncio.run(daemon.run(config, clock, lambda _app: _introduce(config, file)))
 
 
 def _once(config: Config, clock: Clock) -> None:
@@ -77,7 +76,8 @@ def _configure_logging(config: Config, *, quiet: bool) -> None:
     configure_logging(config.log.format, "error" if quiet else config.log.level)
 
 
-def _introduce(config: Config, file: Path | None) -> None:
+def _introduce(config: Config, file: Path | None) -> list[Any]:
+    """Say what can be done next; there is nothing more to run."""
     from autoscaler.app import embedded_port, redis_url
 
     port = embedded_port(config.redis)
@@ -88,3 +88,4 @@ def _introduce(config: Config, file: Path | None) -> None:
     click.echo(f"  what it does    autoscaler status --watch --url http://{config.http.listen}")
     click.echo(f"  and why         autoscaler why --url http://{config.http.listen}")
     click.echo(f"  what it would   autoscaler plan{named}")
+    return []

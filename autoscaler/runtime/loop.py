@@ -181,7 +181,7 @@ class Loop:
         if self._fleet is None:
             queues, lease = await asyncio.gather(self._demand.read(now), self._store.read())
             return lease, queues
-        asked = self._observer.ask()
+        asked = self._observer.ask(now)
         demand, saved, control = await asyncio.gather(
             self._demand.read(now), self._save(self._fleet), self._store.read(), return_exceptions=True
         )
@@ -212,9 +212,9 @@ class Loop:
         if fleet is None:
             fleet = Fleet.restored(await self._store.load(), self._listener)
             self._leads_since = now
-            await self._observer.look()
+            await self._observer.look(now)
             self._fleet = fleet
-        self._observer.hear(control.heartbeats)
+        self._observer.hear(control.heartbeats, now)
         self._days = fleet.book(now)
         self._mirror(fleet, now)
         moment = _Moment(

@@ -37,20 +37,23 @@ class Polled(Generic[T]):
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
         self.value: T | Unknown = Unknown("not asked yet", clock.now())
+        self.asked_at = float("-inf")
+        """The tick that asked for the present value."""
         self.answered_at = float("-inf")
 
-    def start(self) -> asyncio.Task[None] | None:
+    def start(self, now: float) -> asyncio.Task[None] | None:
         """Ask, unless the last question is still unanswered."""
         if self._task is not None:
             return None
-        self._task = asyncio.get_running_loop().create_task(self._update(), name=f"ask {self._name}")
+        self._task = asyncio.get_running_loop().create_task(self._update(now), name=f"ask {self._name}")
         return self._task
 
-    async def _update(self) -> None:
+    async def _update(self, now: float) -> None:
         failure = ""
         try:
             async with self._clock.timeout(_ASK_TIMEOUT_S):
                 self.value = await self._ask()
+            self.asked_at = now
         except ProviderError as error:
             failure = f"{type(error).__name__}: {error}"
         except TimeoutError:
@@ -100,17 +103,16 @@ class Observer:
         self._probing: dict[str, asyncio.Task[bool]] = {}
         self._answered: set[str] = set()
 
-    async def look(self) -> None:
+    async def look(self, now: float) -> None:
         """Ask all providers; wait a moment for those that answer at once."""
-        await self.answers(self.ask())
+        await self.answers(self.ask(now))
 
-    def ask(self) -> list[asyncio.Task[None]]:
+    def ask(self, now: float) -> list[asyncio.Task[None]]:
         """Ask all providers, save those whose last answer is still to come."""
-        now = self._clock.now()
-        asked = [polled.start() for polled in self._listings.values()]
+        asked = [polled.start(now) for polled in self._listings.values()]
         for (pool, _), polled in self._offers.items():
             if now - polled.answered_at > (_OFFERS_FRESH_S / 2 if pool in self._wanted else _OFFERS_OLD_S):
-                asked.append(polled.start())
+                asked.append(polled.start(now))
         self._wanted.clear()
         return [task for task in asked if task is not None]
 
@@ -154,12 +156,12 @@ class Observer:
 
     # --- workers and services -----------------------------------------------------------------------------------------
 
-    def hear(self, heartbeats: Mapping[str, Heartbeat]) -> None:
+    def hear(self, heartbeats: Mapping[str, Heartbeat], now: float) -> None:
         """Take the workers' heartbeats. When one was made is when it was first seen to differ, by our own clock.
 
         What lies in the store when this daemon first looks may be of any age, and proves nothing.
         """
-        heard_at = self._clock.now() if self._listening else float("-inf")
+        heard_at = now if self._listening else float("-inf")
         self._listening = True
         for instance_id, beat in heartbeats.items():
             known = self._beats.get(instance_id)
@@ -196,14 +198,14 @@ class Observer:
     def busy(self, instances: Iterable[Instance]) -> dict[str, int]:
         """Slots at work where that is known: by a fresh heartbeat, or because the provider itself knows.
 
-        Of a machine that drains, only what was said after its drain mark was set counts.
+        Of a machine that drains, only what was said in a later tick than the one that set its drain mark counts.
         """
         now = self._clock.now()
         told: dict[tuple[str, str | None], tuple[int, float]] = {
-            (name, remote.provider_id): (remote.busy_slots, listing.asked_at)
-            for name, listing in self.listings.items()
-            if not isinstance(listing, Unknown)
-            for remote in listing.machines
+            (name, remote.provider_id): (remote.busy_slots, polled.asked_at)
+            for name, polled in self._listings.items()
+            if not isinstance(polled.value, Unknown)
+            for remote in polled.value.machines
             if remote.busy_slots is not None
         }
         known: dict[str, int] = {}

@@ -93,7 +93,7 @@ class RedisStore:
         [done] = await self._call(COMMIT, [self._keys.lease, *written], [f"{self._owner}:{self._lead.fence}", *words])
         if not done:
             self._lead.lost()
-            raise LeaseLost("another daemon has taken the lease; nothing was written")
+            raise LeaseLost("the lease is not ours any more; nothing was written")
         self._days = days.difference(dropped)
 
     async def journal(self, count: int) -> Sequence[Entry]:

@@ -80,7 +80,7 @@ class Bench:
 
 async def test_a_quick_answer_is_used_at_once() -> None:
     bench = Bench()
-    await bench.observer.look()
+    await bench.observer.look(bench.clock.now())
 
     assert isinstance(bench.listing(), Listing)
     assert bench.clock.now() == NOW
@@ -89,11 +89,11 @@ async def test_a_quick_answer_is_used_at_once() -> None:
 async def test_a_slow_provider_holds_a_tick_up_for_a_moment_and_only_once() -> None:
     bench = Bench()
     bench.provider.takes_s = 30.0
-    await bench.observer.look()
+    await bench.observer.look(bench.clock.now())
     assert bench.clock.now() == NOW + PATIENCE_S
     assert isinstance(bench.listing(), Unknown)
 
-    await bench.observer.look()
+    await bench.observer.look(bench.clock.now())
     assert bench.clock.now() == NOW + PATIENCE_S, "its first question is still unanswered: it is not waited for again"
     assert bench.provider.asked == 1
 
@@ -104,13 +104,13 @@ async def test_a_slow_provider_holds_a_tick_up_for_a_moment_and_only_once() -> N
 async def test_a_provider_that_never_answers_is_unknown_and_asked_again() -> None:
     bench = Bench()
     bench.provider.takes_s = float("inf")
-    await bench.observer.look()
+    await bench.observer.look(bench.clock.now())
     await bench.clock.sleep(61.0)
 
     unknown = bench.listing()
     assert isinstance(unknown, Unknown)
     assert "no answer within 60s" in unknown.reason
-    await bench.observer.look()
+    await bench.observer.look(bench.clock.now())
     assert bench.provider.asked == 2
     await bench.observer.close()
 
@@ -121,19 +121,19 @@ def beat(stamp: str, *, busy: int = 0, drained: bool = False) -> dict[str, Heart
 
 async def test_a_beat_found_at_the_start_may_be_of_any_age_and_proves_nothing() -> None:
     bench, booting = Bench(), instance(Phase.BOOTING, phase_since=NOW - 10)
-    bench.observer.hear(beat("1"))
+    bench.observer.hear(beat("1"), bench.clock.now())
     assert bench.observer.ready([booting]) == frozenset()
     assert bench.observer.busy([instance()]) == {}
 
-    bench.observer.hear(beat("2"))
+    bench.observer.hear(beat("2"), bench.clock.now())
     assert bench.observer.ready([booting]) == {"aaaa"}
     assert bench.observer.busy([instance()]) == {"aaaa": 0}
 
 
 async def test_a_machine_whose_worker_fell_silent_may_be_busy() -> None:
     bench = Bench()
-    bench.observer.hear({})
-    bench.observer.hear(beat("1"))
+    bench.observer.hear({}, bench.clock.now())
+    bench.observer.hear(beat("1"), bench.clock.now())
     await bench.clock.sleep(59.0)
     assert bench.observer.busy([instance()]) == {"aaaa": 0}
 
@@ -143,31 +143,34 @@ async def test_a_machine_whose_worker_fell_silent_may_be_busy() -> None:
 
 async def test_a_draining_machine_is_idle_only_when_its_worker_says_it_pulls_no_more() -> None:
     bench = Bench()
-    bench.observer.hear({})
-    bench.observer.hear(beat("1", drained=True))
+    bench.observer.hear({}, bench.clock.now())
+    bench.observer.hear(beat("1", drained=True), bench.clock.now())
     await bench.clock.sleep(10.0)
     draining = instance(Phase.DRAINING, phase_since=bench.clock.now())
     assert bench.observer.busy([draining]) == {}, "it was said before the mark"
 
+    bench.observer.hear(beat("1b", drained=True), bench.clock.now())
+    assert bench.observer.busy([draining]) == {}, "it was heard by the tick that set the mark"
+
     await bench.clock.sleep(1.0)
-    bench.observer.hear(beat("2"))
+    bench.observer.hear(beat("2"), bench.clock.now())
     assert bench.observer.busy([draining]) == {}, "it has not seen the mark"
 
-    bench.observer.hear(beat("3", drained=True, busy=1))
+    bench.observer.hear(beat("3", drained=True, busy=1), bench.clock.now())
     assert bench.observer.busy([draining]) == {"aaaa": 1}
 
-    bench.observer.hear(beat("4", drained=True))
+    bench.observer.hear(beat("4", drained=True), bench.clock.now())
     assert bench.observer.busy([draining]) == {"aaaa": 0}
 
 
 async def test_a_provider_that_knows_is_believed_only_where_no_worker_ever_beat() -> None:
     bench = Bench()
-    await bench.observer.look()
+    await bench.observer.look(bench.clock.now())
     assert bench.observer.busy([instance(Phase.DRAINING)]) == {"aaaa": 0}
     assert bench.observer.busy([instance(Phase.DRAINING, phase_since=NOW)]) == {}, "it was said before the mark"
 
-    bench.observer.hear({})
-    bench.observer.hear(beat("1", busy=1))
+    bench.observer.hear({}, bench.clock.now())
+    bench.observer.hear(beat("1", busy=1), bench.clock.now())
     await bench.clock.sleep(100.0)
     assert bench.observer.busy([instance(Phase.DRAINING)]) == {}
 
