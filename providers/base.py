@@ -31,8 +31,6 @@ class Capabilities:
     can_spot: bool = True
     can_bid: bool = False
     """The bid of a running spot machine can be changed."""
-    resume_reserves_gpu: bool = False
-    """A stopped machine keeps its GPU; false for every GPU market we know."""
 
 
 class Provider(Protocol):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 
 _NEWEST_WEIGHT = 0.2  # the newest of many observations; about the last nine make up nine tenths of an estimate
@@ -32,10 +31,6 @@ class Estimate:
             (1.0 - weight) * (self.variance + weight * difference * difference),
             self.count + 1,
         )
-
-    def late_s(self) -> float:
-        """Seconds that hardly any machine exceeds: mean and three standard deviations."""
-        return self.mean_s + 3.0 * math.sqrt(self.variance)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -155,8 +155,6 @@ ESCALATIONS: Mapping[Phase, Escalation] = MappingProxyType(
 
 ON_THE_WAY = frozenset({P.PLANNED, P.RENTING, P.BOOTING, P.RESUMING})
 """Phases that will be HOT without further orders."""
-RENTED = frozenset(P) - {P.PLANNED, P.GONE}
-"""Phases in which the provider may be billing."""
 
 
 def deadline_s(phase: Phase, deadlines: Deadlines) -> float | None:

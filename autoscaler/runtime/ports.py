@@ -88,17 +88,6 @@ class Changes:
         """Whether there is anything to write."""
         return bool(self.instances or self.forgotten or self.journal or self.documents or self.ledger)
 
-    def then(self, later: Changes) -> Changes:
-        """These changes followed by later ones, as one."""
-        merged = {record.id: record for record in (*self.instances, *later.instances)}
-        return Changes(
-            instances=tuple(merged.values()),
-            forgotten=(*self.forgotten, *later.forgotten),
-            journal=(*self.journal, *later.journal),
-            documents={**self.documents, **later.documents},
-            ledger={**self.ledger, **later.ledger},
-        )
-
 
 class Store(Protocol):
     """Fleet records, lease, journal and ledger of one fleet.

@@ -172,27 +172,6 @@ async def test_forgotten_records_vanish(backend: Backend) -> None:
     assert (await store.load()).instances == ()
 
 
-async def test_merged_changes_do_what_they_did_one_by_one(backend: Backend) -> None:
-    store = await leading(backend)
-    earlier = Changes(
-        instances=(an_instance("i1"), an_instance("i2")),
-        journal=(Entry(at=1.0, kind=Kind.ALARM, text="one"),),
-        documents={"a": "1", "b": "1"},
-    )
-    later = Changes(
-        instances=(an_instance("i1", Phase.DRAINING),),
-        forgotten=("i2",),
-        journal=(Entry(at=2.0, kind=Kind.ALARM, text="two"),),
-        documents={"b": "2"},
-        ledger={"2026-11-21": "{}"},
-    )
-    await store.commit(earlier.then(later))
-    assert await store.load() == Saved(
-        instances=(an_instance("i1", Phase.DRAINING),), documents={"a": "1", "b": "2"}, ledger={"2026-11-21": "{}"}
-    )
-    assert [entry.text for entry in await store.journal(10)] == ["two", "one"]
-
-
 async def test_a_journal_entry_comes_back_whole(backend: Backend) -> None:
     store = await leading(backend)
     entry = Entry(
