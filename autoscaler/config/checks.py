@@ -142,16 +142,6 @@ def tick(seconds: float, _context: Context) -> Iterator[Finding]:
         yield (), "expected more than 0s"
 
 
-def whole_numbers(written: object) -> object:
-    """Limits whose bounds are one number, as text, turned into that number."""
-    if not isinstance(written, Mapping):
-        return written
-    return {
-        key: int(value) if isinstance(value, str) and re.fullmatch(r"\d{1,9}", value, re.ASCII) else value
-        for key, value in written.items()
-    }
-
-
 def parse_redis_url(value: object) -> str:
     """Where a Redis is.
 

@@ -106,7 +106,7 @@ class PoolSettings:
         tuple[Annotated[Placement, checked(checks.placement)], ...], Field(min_length=1), checked(checks.placements)
     ]
     """Where its machines may be rented, in order of preference."""
-    limits: Annotated[Limits, BeforeValidator(checks.whole_numbers), checked(checks.limits)] = Limits()
+    limits: Annotated[Limits, checked(checks.limits)] = Limits()
     """What it may never leave."""
     deadlines: Annotated[Deadlines, checked(checks.deadlines)] = Deadlines()
     """How long its machines may stay in each phase that waits."""

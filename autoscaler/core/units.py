@@ -67,11 +67,11 @@ def parse_span(value: object) -> Span:
     if isinstance(value, Span):
         return value
     if isinstance(value, int) and not isinstance(value, bool):
-        value = f"{value}..{value}"
-    match = re.fullmatch(r"(\d+)\.\.(\d+)", value.replace(" ", "")) if isinstance(value, str) else None
+        value = str(value)
+    match = re.fullmatch(r"(\d+)(?:\.\.(\d+))?", value.replace(" ", "")) if isinstance(value, str) else None
     if match is None:
         raise ValueError("expected a range such as 1..6, or one number for exactly that many")
-    low, high = int(match[1]), int(match[2])
+    low, high = int(match[1]), int(match[2] or match[1])
     if low > high:
         raise ValueError(f"the lower bound {low} exceeds the upper bound {high}; expected LOW..HIGH such as 1..6")
     return Span(low, high)

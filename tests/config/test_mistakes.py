@@ -7,19 +7,8 @@ import pytest
 
 from autoscaler.config import load_config
 from autoscaler.core.errors import SettingsError
+from tests.support.config import GOOD
 
-GOOD = """\
-fleet: f
-tick: 10s
-pools:
-  images:
-    queue: {kind: list, tiers: [{name: pro, key: jobs:pro}]}
-    machine: {image: i, gpus: [g]}
-    placements:
-      - {provider: mock, max_usd_per_hour: 0.5}
-    limits: {hot: 1..6}
-providers: {mock: {}}
-"""
 QUEUE = "queue: {kind: list, tiers: [{name: pro, key: jobs:pro}]}"
 MACHINE = "machine: {image: i, gpus: [g]}"
 PLACEMENT = "{provider: mock, max_usd_per_hour: 0.5}"

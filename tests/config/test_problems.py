@@ -14,20 +14,7 @@ from autoscaler.config import checks, full_yaml, load_config
 from autoscaler.core.errors import SettingsError
 from autoscaler.core.spec import Placement
 from providers.base import Capabilities
-
-GOOD = """\
-fleet: f
-tick: 10s
-pools:
-  images:
-    queue: {kind: list, tiers: [{name: pro, key: jobs:pro}]}
-    machine: {image: i, gpus: [g]}
-    placements:
-      - {provider: mock, max_usd_per_hour: 0.5}
-    limits: {hot: 1..6}
-providers: {mock: {}}
-"""
-
+from tests.support.config import GOOD
 
 FULL = full_yaml(load_config(GOOD, {}))
 

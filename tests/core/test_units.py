@@ -39,7 +39,7 @@ def test_a_duration_reads_as_a_person_would_say_it(seconds: float, text: str) ->
 
 def test_a_span_is_two_bounds_or_one_number() -> None:
     assert parse_span("1..6") == Span(1, 6)
-    assert parse_span(3) == parse_span("3..3") == Span(3, 3)
+    assert parse_span(3) == parse_span("3") == parse_span("3..3") == Span(3, 3)
 
 
 @pytest.mark.parametrize("value", ["6..1", "1-6", "a..b", -1, True, None, 1.5, "..", "1..6..9"])
