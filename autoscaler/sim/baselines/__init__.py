@@ -1,0 +1,1 @@
+"""The autoscalers of others, re-implemented from their published formulas."""
