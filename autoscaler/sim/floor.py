@@ -1,0 +1,237 @@
+"""A pool's queue and its workers in simulated time.
+
+Nothing here waits: the floor is told how far time went and plays every arrival, start and end up to there, in order.
+So jobs cost microseconds, and the daemon sees at each tick exactly what it would have seen in life.
+
+A job goes to the slot that was at work last: machines that are needed least stay idle, which is best for whoever stops
+idle machines, ours or a peer's. An interrupted job goes back to the head of its queue.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Literal
+
+from autoscaler.core.demand import AgeSource, Demand, InFlightKind, TierDemand
+from autoscaler.core.spec import Pool
+from autoscaler.runtime.ports import Heartbeat
+from autoscaler.sim.books import NEVER, JobLog
+from autoscaler.sim.workload import Job
+
+_BEAT_EVERY_S = 10.0
+
+
+class Station:
+    """A machine since its latest start, and its workers."""
+
+    __slots__ = ("busy", "idle_since_s", "instance", "marked", "model", "number", "present", "ready_s", "slots")
+
+    def __init__(self, instance: str, number: int, slots: int, now_s: float) -> None:
+        self.instance = instance
+        self.number = number
+        """Its machine's place in the log."""
+        self.slots = slots
+        self.ready_s = self.idle_since_s = now_s
+        self.busy = 0
+        self.marked = False
+        """Its workers pull no more jobs."""
+        self.present = True
+        """Its machine runs."""
+        self.model: str | None = None
+        """What the last job needed loaded."""
+
+
+class Floor:
+    """Jobs that wait, jobs in hand and the stations that work on them."""
+
+    def __init__(
+        self, pool: Pool, jobs: Iterator[Job], *, order: Literal["priority", "fifo"], model_load_s: float
+    ) -> None:
+        self.log = JobLog(tuple(tier.name for tier in pool.tiers))
+        self.now_s = 0.0
+        self.stations: dict[str, Station] = {}
+        """By instance id."""
+        self.changed: set[Station] = set()
+        """Stations whose number of busy slots has changed; whoever reads it empties it."""
+        self._fifo = order == "fifo"
+        self._model_load_s = model_load_s
+        self._jobs = jobs
+        self._models: dict[int, str] = {}
+        self._next = next(jobs, None)
+        self._waiting: tuple[deque[int], ...] = tuple(deque() for _ in pool.tiers)
+        self._in_hand: list[tuple[float, int, Station]] = []
+        """A heap of when a job ends, its number and where."""
+        self._free: list[Station] = []
+        """A station for each free slot, the one at work last at the end; some are gone or marked by now."""
+        self._numbers: dict[str, int] = {}
+
+    @property
+    def arrivals_over(self) -> bool:
+        """Whether no more jobs will come."""
+        return self._next is None
+
+    @property
+    def waiting(self) -> int:
+        """Jobs that wait."""
+        return sum(map(len, self._waiting))
+
+    @property
+    def in_hand(self) -> int:
+        """Jobs in progress."""
+        return len(self._in_hand)
+
+    def oldest_wait_s(self) -> float:
+        """How long the job that came first among those that wait has waited; 0 when none waits."""
+        firsts = [self.log.arrived_s[queue[0]] for queue in self._waiting if queue]
+        return self.now_s - min(firsts) if firsts else 0.0
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def advance(self, to_s: float) -> None:
+        """Let everything happen up to this time."""
+        in_hand = self._in_hand
+        while True:
+            end_s = in_hand[0][0] if in_hand else math.inf
+            job = self._next
+            if job is not None and job.arrived_s < end_s and job.arrived_s <= to_s:
+                self.now_s = job.arrived_s
+                self._arrive(job)
+            elif end_s <= to_s:
+                self.now_s = end_s
+                self._finish()
+            else:
+                break
+        self.now_s = to_s
+
+    def next_event_s(self) -> float:
+        """When something happens next by itself."""
+        end_s = self._in_hand[0][0] if self._in_hand else math.inf
+        return end_s if self._next is None else min(end_s, self._next.arrived_s)
+
+    def _arrive(self, job: Job) -> None:
+        number = self.log.arrive(job.arrived_s, job.tier, job.service_s)
+        if job.model is not None and self._model_load_s:
+            self._models[number] = job.model
+        self._next = next(self._jobs, None)
+        self._waiting[job.tier].append(number)
+        self._start_waiting()
+
+    def _finish(self) -> None:
+        end_s, number, station = heapq.heappop(self._in_hand)
+        self.log.finished_s[number] = end_s
+        self._models.pop(number, None)
+        station.busy -= 1
+        self.changed.add(station)
+        if not station.busy:
+            station.idle_since_s = end_s
+        if not station.marked:
+            self._free.append(station)
+            self._start_waiting()
+
+    def _start_waiting(self) -> None:
+        free = self._free
+        while free:
+            station = free[-1]
+            if not station.present or station.marked:
+                free.pop()
+                continue
+            number = self._pop()
+            if number is None:
+                return
+            free.pop()
+            self._start(number, station)
+
+    def _pop(self) -> int | None:
+        """The next job that waits, taken out of its queue."""
+        queues = [queue for queue in self._waiting if queue]
+        if not queues:
+            return None
+        return (min(queues, key=lambda queue: queue[0]) if self._fifo else queues[0]).popleft()
+
+    def _start(self, number: int, station: Station) -> None:
+        log, now_s = self.log, self.now_s
+        lasts_s = log.service_s[number]
+        if self._model_load_s and (model := self._models.get(number)) is not None and model != station.model:
+            lasts_s += self._model_load_s
+            station.model = model
+        log.started_s[number] = now_s
+        log.machine[number] = station.number
+        station.busy += 1
+        self.changed.add(station)
+        heapq.heappush(self._in_hand, (now_s + lasts_s, number, station))
+
+    # --- machines -----------------------------------------------------------------------------------------------------
+
+    def man(self, instance: str, slots: int) -> None:
+        """A machine came up, now."""
+        number = self._numbers.setdefault(instance, len(self._numbers))
+        if number == len(self.log.machines):
+            self.log.machines.append(instance)
+        station = self.stations[instance] = Station(instance, number, slots, self.now_s)
+        self._free[:0] = [station] * slots
+        self._start_waiting()
+
+    def abandon(self, instance: str) -> None:
+        """A machine went down, now; its jobs go back to the heads of their queues, the oldest first."""
+        station = self.stations.pop(instance)
+        station.present = False
+        lost = sorted((number for _, number, at in self._in_hand if at is station), reverse=True)
+        if lost:
+            self._in_hand = [work for work in self._in_hand if work[2] is not station]
+            heapq.heapify(self._in_hand)
+        for number in lost:
+            self.log.started_s[number] = NEVER
+            self.log.machine[number] = -1
+            self.log.interrupted += 1
+            self._waiting[self.log.tier[number]].appendleft(number)
+        if lost:
+            self._start_waiting()
+
+    def mark(self, instances: Iterable[str]) -> None:
+        """Exactly these machines are marked to pull no more jobs, now."""
+        marked = set(instances)
+        for station in self.stations.values():
+            is_marked = station.instance in marked
+            if is_marked == station.marked:
+                continue
+            station.marked = is_marked
+            self._free = [free for free in self._free if free is not station]
+            if not is_marked:
+                self._free += [station] * (station.slots - station.busy)
+                self._start_waiting()
+
+    # --- what others see ----------------------------------------------------------------------------------------------
+
+    def demand(self, now: float) -> Demand:
+        """The queue as its reader reports it; `now` is this moment in epoch seconds."""
+        tiers = []
+        for name, queue in zip(self.log.tiers, self._waiting, strict=True):
+            if queue:
+                wait_s = self.now_s - self.log.arrived_s[queue[0]]
+                tiers.append(
+                    TierDemand(
+                        tier=name,
+                        waiting=len(queue),
+                        oldest_enqueued_at=now - wait_s,
+                        oldest_wait_s=wait_s,
+                        age_source=AgeSource.EXACT,
+                    )
+                )
+            else:
+                tiers.append(TierDemand(tier=name, waiting=0))
+        return Demand(
+            taken_at=now, tiers=tuple(tiers), in_flight=len(self._in_hand), in_flight_kind=InFlightKind.EXECUTING
+        )
+
+    def heartbeats(self) -> Iterator[tuple[str, Heartbeat]]:
+        """What each station's worker last said, by instance id."""
+        beat = math.floor(self.now_s / _BEAT_EVERY_S)
+        for station in self.stations.values():
+            stamp = f"{station.ready_s}/{beat}"
+            yield (
+                station.instance,
+                Heartbeat(busy=station.busy, drained=station.marked, slots=station.slots, stamp=stamp),
+            )
