@@ -55,8 +55,11 @@ class World:
         """The account is empty: nothing starts."""
         self.clock = -math.inf
         """The moment this world stands at."""
+        self.due = -math.inf
+        """When something happens next by itself."""
+        self.changes = 0
+        """Rises with every change, so that a simulator need not compare machines."""
         self._rng = rng
-        self._due = -math.inf
         self._emptied_until: float | None = None
 
     def running(self, now: float) -> tuple[Machine, ...]:
@@ -88,7 +91,7 @@ class World:
         """Let happen what lies up to now. Time that goes backwards stands still."""
         if self.opened_at is None:
             self._open(now)
-        while self._due <= now:
+        while self.due <= now:
             self.clock, happen = self._upcoming()
             happen()
             self.changed()
@@ -96,7 +99,8 @@ class World:
 
     def changed(self) -> None:
         """Look anew at what comes next; called after every change."""
-        self._due = self._upcoming()[0]
+        self.due = self._upcoming()[0]
+        self.changes += 1
 
     def _open(self, now: float) -> None:
         self.opened_at = self.clock = now

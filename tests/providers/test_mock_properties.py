@@ -38,7 +38,7 @@ class Books:
         market, end = self.bench.market, self.bench.now + seconds
         while self.bench.now < end:
             self.look()
-            step = min(end, max(market._due, self.bench.now)) - self.bench.now
+            step = min(end, max(market.due, self.bench.now)) - self.bench.now
             for machine, price in self.prices.items():
                 self.usd[machine] = self.usd.get(machine, 0.0) + price * step / 3600.0
             self.bench.now += step
