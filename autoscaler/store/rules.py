@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from autoscaler.core.journal import Entry, Kind
+from autoscaler.core.lifecycle import Phase
 
 JOURNAL_LENGTH = 10_000
 """Journal entries kept, about."""
 LEDGER_DAYS = 400
 """Days of ledger kept, at most."""
+DRAIN_MARK = frozenset({Phase.DRAINING, Phase.STOPPING, Phase.RELEASING})
+"""Phases whose machines carry a drain mark. RELEASING too: until it is proven gone its workers may still run, and must
+not pull a job that would be cut off."""
 
 
 def old_days(days: Collection[str]) -> list[str]:

@@ -14,13 +14,11 @@ from autoscaler.link import Command
 from autoscaler.runtime.ports import Changes
 from autoscaler.store.codec import encode_entry, encode_instance
 from autoscaler.store.keys import Keys
-from autoscaler.store.rules import JOURNAL_LENGTH
+from autoscaler.store.rules import DRAIN_MARK, JOURNAL_LENGTH
 
 _FIELDS_PER_COMMAND = 1000
 """Lua can hand over some 8,000 arguments at once."""
 _ENDPOINT = frozenset({Phase.HOT, Phase.DRAINING})
-_DRAIN_MARK = frozenset({Phase.DRAINING, Phase.STOPPING, Phase.RELEASING})
-"""RELEASING too: until it is proven gone its workers may still run, and must not pull a job that would be cut off."""
 
 
 def commands_for(changes: Changes, keys: Keys, *, dropped_days: Iterable[str]) -> Iterator[Command]:
@@ -45,7 +43,7 @@ def journal_command(entry: Entry, keys: Keys) -> Command:
 def _published(records: list[Instance], forgotten: set[str], keys: Keys) -> Iterator[Command]:
     """What others read of the fleet; it follows from each record's phase alone."""
     endpoints = {record.id: _endpoint(record) for record in records if record.phase in _ENDPOINT}
-    marks = {record.id: record.reason or record.phase.value for record in records if record.phase in _DRAIN_MARK}
+    marks = {record.id: record.reason or record.phase.value for record in records if record.phase in DRAIN_MARK}
     gone = {record.id for record in records if record.phase is Phase.GONE} | forgotten
     touched = [*(record.id for record in records), *forgotten]
     yield from _hset(keys.endpoints, endpoints)
