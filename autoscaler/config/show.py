@@ -45,6 +45,8 @@ def _scalar(value: Any, hint: Any) -> Any:
     match value:
         case Span() | Secret():
             return str(value)
+        case DurationRange(between=(_, *_)):
+            return [exact_duration(seconds) for seconds in value.points]
         case DurationRange():
             return f"{exact_duration(value.low)}..{exact_duration(value.high)}"
         case Band():

@@ -6,7 +6,7 @@ Inside, a duration is a ``float`` of seconds and a price a ``float`` of USD per 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -98,11 +98,15 @@ class Written:
 
     parse: Callable[[object], Any]
     example: str
+    listed: bool = False
+    """A list of texts will do, too."""
 
     def __get_pydantic_core_schema__(self, _source: object, _handler: object) -> dict[str, Any]:
         return {"type": "function-plain", "function": {"type": "no-info", "function": self.parse}}
 
     def __get_pydantic_json_schema__(self, _schema: object, _handler: object) -> dict[str, Any]:
+        if self.listed:
+            return {"type": ["string", "array"], "items": {"type": "string"}, "examples": [self.example]}
         return {"type": ["string", "integer"], "examples": [self.example]}
 
 
@@ -113,41 +117,78 @@ Name = Annotated[str, Written(parse_name, "images")]
 
 @dataclass(frozen=True, slots=True)
 class DurationRange:
-    """A shortest and a longest duration in seconds, both included; written ``30m..60m``."""
+    """Durations in seconds to draw from: a range, both ends included, or measured ones; written ``30m..60m`` or
+    ``[95s, 2m, 400s]``.
+    """
 
     low: float
     high: float
+    between: tuple[float, ...] = ()
+    """Measurements between the shortest and the longest, in rising order."""
+
+    @property
+    def points(self) -> tuple[float, ...]:
+        """The shortest, those between, the longest."""
+        return (self.low, *self.between, self.high)
+
+    @property
+    def mean(self) -> float:
+        """The mean of what is drawn: of each two neighbours the middle, each pair as likely as any other."""
+        return (self.low / 2 + sum(self.between) + self.high / 2) / (len(self.between) + 1)
 
     def at(self, fraction: float) -> float:
-        """The duration that lies at this fraction of the way: 0 is the shortest, 1 the longest."""
-        return self.low + (self.high - self.low) * fraction
+        """The duration that lies at this fraction of the way: 0 is the shortest, 1 the longest.
 
-    def __str__(self) -> str:
-        return f"{format_duration(self.low)}..{format_duration(self.high)}"
+        The quantile function of measurements, interpolated (Hyndman and Fan, 1996, type 7): with x[0] ≤ … ≤ x[n],
+        h = n × fraction and k = min(⌊h⌋, n − 1), it is x[k] + (x[k + 1] − x[k]) × (h − k). A range is the two that it
+        lies between: drawn evenly.
+        """
+        points = self.points
+        place = (len(points) - 1) * fraction
+        below = min(int(place), len(points) - 2)
+        return points[below] + (points[below + 1] - points[below]) * (place - below)
 
 
 def parse_duration_range(value: object) -> DurationRange:
-    """A range of durations written ``30m..60m``, or ``5m`` for exactly that long.
+    """A range of durations written ``30m..60m``, ``5m`` for exactly that long, or a list of measured ones in any order.
 
     Raises:
         ValueError: not of that form, or the shortest exceeds the longest.
     """
     if isinstance(value, DurationRange):
         return value
+    if isinstance(value, list | tuple):
+        return _measured(value)
     bounds = value.split("..") if isinstance(value, str) else []
     try:
         durations = [parse_duration(bound.strip()) for bound in bounds]
     except ValueError:
         durations = []
     if len(durations) not in (1, 2):
-        raise ValueError("expected a range of durations such as 30m..60m, or one duration for exactly that")
+        raise ValueError(
+            "expected a range of durations such as 30m..60m, one duration for exactly that, "
+            "or measured ones such as [95s, 2m, 400s]"
+        )
     low, high = durations[0], durations[-1]
     if low > high:
         raise ValueError(f"{bounds[0]} exceeds {bounds[1]}; expected SHORTEST..LONGEST such as 30m..60m")
     return DurationRange(low, high)
 
 
-SecondsRange = Annotated[DurationRange, Written(parse_duration_range, "30m..60m")]
+def _measured(written: Sequence[object]) -> DurationRange:
+    durations = []
+    for number, each in enumerate(written, start=1):
+        try:
+            durations.append(parse_duration(each))
+        except ValueError as error:
+            raise ValueError(f"measurement {number} is {each!r}; {error}") from error
+    if not durations:
+        raise ValueError("expected at least one measured duration, such as [95s, 2m, 400s]")
+    low, *between = sorted(durations)
+    return DurationRange(low, between.pop() if between else low, tuple(between))
+
+
+SecondsRange = Annotated[DurationRange, Written(parse_duration_range, "30m..60m", listed=True)]
 
 
 class Secret:
