@@ -1,0 +1,146 @@
+"""One rehearsal: the daemon's very loop, or a peer's policy, in a simulated world on virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from autoscaler.core.decision import Outcome
+from autoscaler.core.journal import Entry
+from autoscaler.runtime.clock import LoopClock
+from autoscaler.runtime.entropy import Entropy
+from autoscaler.runtime.loop import Loop, PoolSetup
+from autoscaler.runtime.report import TickReport
+from autoscaler.sim.books import Books
+from autoscaler.sim.floor import Floor
+from autoscaler.sim.scenario import Scenario
+from autoscaler.sim.virtual import VirtualLoop
+from autoscaler.sim.world import World
+from autoscaler.store.memory import MemoryState
+from policies import POLICIES
+
+EPOCH = 1_767_571_200.0
+"""When every simulation begins: Monday, 5 January 2026, 00:00 UTC."""
+_STEP_S = 3600.0
+_PATIENCE_S = 24 * 3600.0
+"""How long after the last arrival a simulation goes on while jobs are left."""
+
+
+def simulate(scenario: Scenario, *, progress: Callable[[float], None] | None = None) -> Books:
+    """Play a scenario to the first full hour after its last job is done, or a day after the last one came.
+
+    `progress` is told after each simulated hour how many seconds have been simulated.
+
+    Raises:
+        SettingsError: a trace is faulty or does not fit its pool.
+    """
+    loop = VirtualLoop()
+    try:
+        return loop.run_until_complete(_play(scenario, progress or _ignore))
+    finally:
+        loop.close()
+
+
+def _ignore(_simulated_s: float) -> None: ...
+
+
+async def _play(scenario: Scenario, progress: Callable[[float], None]) -> Books:
+    clock = LoopClock(epoch=EPOCH)
+    floors = {
+        each.pool.name: Floor(
+            each.pool,
+            each.jobs(scenario.seed + place),
+            order=each.workload.order,
+            model_load_s=each.workload.model_load,
+        )
+        for place, each in enumerate(scenario.pools)
+    }
+    world = World(fleet=scenario.fleet, floors=floors, providers=scenario.providers, clock=clock, seed=scenario.seed)
+    chronicle = Chronicle()
+    task = asyncio.get_running_loop().create_task(_controller(scenario, world, chronicle))
+    while not _over(world):
+        await clock.sleep(_STEP_S)
+        if task.done():
+            task.result()
+        progress(world.now_s)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    world.close()
+    return _books(scenario, world, chronicle)
+
+
+def _controller(scenario: Scenario, world: World, chronicle: Chronicle) -> Coroutine[Any, Any, None]:
+    loop = Loop(
+        fleet=scenario.fleet,
+        pools=[
+            PoolSetup(
+                pool=each.pool, policies=tuple((name, POLICIES[name], settings) for name, settings in each.policies)
+            )
+            for each in scenario.pools
+        ],
+        store=world.store("simulation", MemoryState()),
+        demand=world,
+        providers=world.providers,
+        probe=world,
+        clock=world.clock,
+        entropy=Entropy(scenario.seed),
+        listener=chronicle,
+        tick_s=scenario.tick_s,
+    )
+    return loop.run()
+
+
+def _over(world: World) -> bool:
+    floors = world.floors.values()
+    if any(not floor.arrivals_over for floor in floors):
+        return False
+    last_s = max((floor.log.arrived_s[-1] for floor in floors if len(floor.log)), default=0.0)
+    done = all(floor.waiting == floor.in_hand == 0 for floor in floors)
+    return (done and world.now_s > 0) or world.now_s >= last_s + _PATIENCE_S
+
+
+class Chronicle:
+    """Remembers what a daemon did and said."""
+
+    def __init__(self) -> None:
+        self.ticks = 0
+        self.entries: list[Entry] = []
+        self.failures: list[str] = []
+        """Ticks that could not be made; a simulation has none."""
+
+    def ticked(self, _report: TickReport) -> None:
+        """A tick ended well."""
+        self.ticks += 1
+
+    def failed(self, reason: str, _now: float) -> None:
+        """A tick could not be made."""
+        self.failures.append(reason)
+
+    def noted(self, entry: Entry) -> None:
+        """Something went into the journal."""
+        self.entries.append(entry)
+
+    def called(self, provider: str, outcome: Outcome) -> None:
+        """The journal tells of it, too."""
+
+    def came_up(self, placement: str, seconds: float, *, resumed: bool) -> None:
+        """The books tell of it, too."""
+
+
+def _books(scenario: Scenario, world: World, chronicle: Chronicle) -> Books:
+    providers = world.providers.values()
+    return Books(
+        pools={each.pool.name: each.pool for each in scenario.pools},
+        jobs={name: floor.log for name, floor in world.floors.items()},
+        phases=world.phases,
+        entries=chronicle.entries,
+        until_s=world.now_s,
+        epoch=world.epoch,
+        ticks=chronicle.ticks,
+        launches=sum(provider.market.rented for provider in providers),
+        resumes=sum(provider.resumes for provider in providers),
+        refused_resumes=sum(provider.refused_resumes for provider in providers),
+        interruptions=world.interruptions,
+        killed=sum(provider.killed for provider in providers),
+    )

@@ -1,0 +1,60 @@
+"""What is rehearsed: plain values, which other processes can be handed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from autoscaler.core.spec import Pool
+from autoscaler.runtime.entropy import seeded
+from autoscaler.sim.traces.plain import read_trace
+from autoscaler.sim.workload import Job, Workload, make_jobs
+from providers.mock import MockSettings
+
+PolicyChoice = tuple[str, Any]
+"""A policy's name and its settings."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolScenario:
+    """One pool and the jobs that come to it."""
+
+    pool: Pool
+    policies: tuple[PolicyChoice, ...]
+    workload: Workload = Workload()
+    trace: Path | None
+    """None for a pool to which no jobs come."""
+
+    def jobs(self, seed: int) -> Iterator[Job]:
+        """The jobs, as they come; the same for the same seed.
+
+        Raises:
+            SettingsError: the trace is faulty, or does not fit the pool.
+        """
+        if self.trace is None:
+            return iter(())
+        name = self.pool.name
+        return make_jobs(
+            read_trace(self.trace, tier_column=self.workload.tier_column),
+            self.workload,
+            [tier.name for tier in self.pool.tiers],
+            seeded(seed),
+            pool=name,
+            name=str(self.trace),
+        )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scenario:
+    """One fleet, its pools and the market in which it rents."""
+
+    fleet: str
+    pools: tuple[PoolScenario, ...]
+    providers: Mapping[str, MockSettings]
+    tick_s: float = 10.0
+    seed: int = 1
+    """Everything that is drawn follows from it."""
+    peers: Mapping[str, PolicyChoice] = field(default_factory=dict)
+    """By pool: the baseline that controls it, and its settings, in place of the daemon."""
