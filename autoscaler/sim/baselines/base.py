@@ -18,7 +18,6 @@ class PeerMachine:
     """One machine that a peer rented and has not told to end."""
 
     id: str
-    slots: int
     created_at: float
     ready_at: float | None
     """When it last came up; None while it boots or is suspended."""
@@ -42,6 +41,8 @@ class PeerView:
     """Of the jobs that wait; 0 when there is none."""
     mean_service_s: float
     """The true mean service time of the trace, for peers that are given a rate per machine."""
+    slots: int
+    """Jobs that one machine works on at the same time."""
     machines: tuple[PeerMachine, ...]
     """Oldest first."""
     arrived: Callable[[float], int]
@@ -52,12 +53,18 @@ class PeerView:
 class Orders:
     """What a peer wants done now."""
 
-    start: int = 0
-    """Machines to start: suspended ones first, then rented ones."""
+    rent: int = 0
+    """Machines to rent."""
+    resume: tuple[str, ...] = ()
+    """Suspended machines to start."""
     end: tuple[str, ...] = ()
     """Machines to give back: they pull no more jobs, and after the peer's grace they are killed."""
     suspend: tuple[str, ...] = ()
     """Idle machines to stop and keep."""
+
+
+NOTHING = Orders()
+"""Leave all as it is."""
 
 
 class Peer(Protocol):
@@ -70,7 +77,7 @@ class Peer(Protocol):
 
     @property
     def grace_s(self) -> float:
-        """How long a machine told to end may go on with its jobs before they are killed; infinite: for as long as they take."""
+        """How long a machine told to end may go on with its jobs before they are killed; infinite: to their end."""
         ...
 
     def step(self, view: PeerView) -> Orders:
@@ -95,3 +102,5 @@ class Baseline:
     """The setting that trades cost against waiting."""
     grid: tuple[Any, ...]
     """Values of the knob to try."""
+    boot_deadline_s: float = 900.0
+    """When it gives up a machine that has not come up; by default as cluster-autoscaler, Karpenter and GitLab do."""
