@@ -1,4 +1,7 @@
-"""What happened in a simulation: the books that `jobs.csv` and `phases.csv` are printed from."""
+"""What happened in a simulation: the books that `jobs.csv` and `phases.csv` are printed from.
+
+They are kept to the millisecond and the millionth of a dollar, so that whoever adds up the files gets the same sums.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from autoscaler.core.spec import Pool
 
 NEVER = math.nan
 """The time of what never happened."""
+TIME_DIGITS, PRICE_DIGITS = 3, 6
 
 
 class JobLog:
@@ -40,7 +44,7 @@ class JobLog:
 
     def arrive(self, arrived_s: float, tier: int, service_s: float) -> int:
         """Take a new job; gives its number."""
-        self.arrived_s.append(arrived_s)
+        self.arrived_s.append(round(arrived_s, TIME_DIGITS))
         self.tier.append(tier)
         self.service_s.append(service_s)
         self.started_s.append(NEVER)
@@ -48,10 +52,25 @@ class JobLog:
         self.machine.append(-1)
         return len(self.arrived_s) - 1
 
+    def start(self, number: int, started_s: float, machine: int) -> None:
+        """A job starts on a machine, given as its place in `machines`."""
+        self.started_s[number] = round(started_s, TIME_DIGITS)
+        self.machine[number] = machine
+
+    def interrupt(self, number: int) -> None:
+        """A job's machine went away: it has to be started again."""
+        self.started_s[number] = NEVER
+        self.machine[number] = -1
+        self.interrupted += 1
+
+    def finish(self, number: int, finished_s: float) -> None:
+        """A job is done."""
+        self.finished_s[number] = round(finished_s, TIME_DIGITS)
+
     def waits_s(self, tier: int) -> list[float]:
         """How long each job of a tier waited until it started; infinite for those that never did."""
         return [
-            started - arrived if started == started else math.inf  # noqa: PLR0124 - only NaN differs from itself
+            math.inf if math.isnan(started) else round(started - arrived, TIME_DIGITS)
             for arrived, started, place in zip(self.arrived_s, self.started_s, self.tier, strict=True)
             if place == tier
         ]

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from autoscaler.sim.books import Books
+from autoscaler.sim.books import PRICE_DIGITS, TIME_DIGITS, Books
 
 JOBS, PHASES, SUMMARY, REPORT = "jobs.csv", "phases.csv", "summary.json", "report.html"
 JOB_COLUMNS = ("job", "tier", "arrived_s", "started_s", "finished_s", "instance")
@@ -66,8 +66,8 @@ def _job_rows(books: Books) -> Iterable[tuple[object, ...]]:
 
 def _phase_rows(books: Books) -> Iterable[tuple[object, ...]]:
     for row in books.phases:
-        yield (*row[:4], _time(row.from_s), _time(row.to_s), f"{row.usd_per_hour:.6f}")
+        yield (*row[:4], _time(row.from_s), _time(row.to_s), f"{row.usd_per_hour:.{PRICE_DIGITS}f}")
 
 
 def _time(seconds: float) -> str:
-    return "" if math.isnan(seconds) else f"{seconds:.3f}"
+    return "" if math.isnan(seconds) else f"{seconds:.{TIME_DIGITS}f}"

@@ -18,7 +18,7 @@ from typing import Literal
 from autoscaler.core.demand import AgeSource, Demand, InFlightKind, TierDemand
 from autoscaler.core.spec import Pool
 from autoscaler.runtime.ports import Heartbeat
-from autoscaler.sim.books import NEVER, JobLog
+from autoscaler.sim.books import JobLog
 from autoscaler.sim.workload import Job
 
 _BEAT_EVERY_S = 10.0
@@ -121,7 +121,7 @@ class Floor:
 
     def _finish(self) -> None:
         end_s, number, station = heapq.heappop(self._in_hand)
-        self.log.finished_s[number] = end_s
+        self.log.finish(number, end_s)
         self._models.pop(number, None)
         station.busy -= 1
         self.changed.add(station)
@@ -157,8 +157,7 @@ class Floor:
         if self._model_load_s and (model := self._models.get(number)) is not None and model != station.model:
             lasts_s += self._model_load_s
             station.model = model
-        log.started_s[number] = now_s
-        log.machine[number] = station.number
+        log.start(number, now_s, station.number)
         station.busy += 1
         self.changed.add(station)
         heapq.heappush(self._in_hand, (now_s + lasts_s, number, station))
@@ -183,9 +182,7 @@ class Floor:
             self._in_hand = [work for work in self._in_hand if work[2] is not station]
             heapq.heapify(self._in_hand)
         for number in lost:
-            self.log.started_s[number] = NEVER
-            self.log.machine[number] = -1
-            self.log.interrupted += 1
+            self.log.interrupt(number)
             self._waiting[self.log.tier[number]].appendleft(number)
         if lost:
             self._start_waiting()

@@ -13,7 +13,7 @@ from autoscaler.core.instance import Instance, parse_label
 from autoscaler.core.market import Status
 from autoscaler.runtime.entropy import seeded
 from autoscaler.runtime.ports import Changes, Clock, Control
-from autoscaler.sim.books import PhaseRow
+from autoscaler.sim.books import PRICE_DIGITS, TIME_DIGITS, PhaseRow
 from autoscaler.sim.floor import Floor
 from autoscaler.sim.provider import SimulatedProvider
 from autoscaler.store.memory import MemoryState, MemoryStore
@@ -129,9 +129,9 @@ class World:
                     provider=name,
                     placement=provider.placements.get(machine.label, ""),
                     phase=phase,
-                    from_s=from_at - self.epoch,
-                    to_s=to_at - self.epoch,
-                    usd_per_hour=machine.burn_usd_per_hour,
+                    from_s=round(from_at - self.epoch, TIME_DIGITS),
+                    to_s=round(to_at - self.epoch, TIME_DIGITS),
+                    usd_per_hour=round(machine.burn_usd_per_hour, PRICE_DIGITS),
                 )
             )
 
