@@ -16,6 +16,7 @@ from autoscaler.config.words import suggest
 from autoscaler.core.spec import SETTINGS, Deadlines, Limits, MachineSpec, Placement, Pool
 from autoscaler.core.units import Name, Seconds, Written
 from autoscaler.queues import QueueSettings
+from autoscaler.sim.workload import Workload
 from policies import POLICIES
 from providers.base import Capabilities
 from providers.mock import MockProvider, MockSettings
@@ -114,6 +115,8 @@ class PoolSettings:
         PolicyChoice(name="thresholds", settings=POLICIES["thresholds"].settings()),
     )
     """What decides how many machines it has. Several combine: the most machines that any of them wants."""
+    workload: Workload = Workload()
+    """How `simulate` makes its jobs from a trace. The daemon itself never reads it."""
 
     def pool(self, name: str) -> Pool:
         """This pool as the core sees it."""

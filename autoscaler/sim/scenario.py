@@ -9,7 +9,7 @@ from typing import Any
 
 from autoscaler.core.spec import Pool
 from autoscaler.runtime.entropy import seeded
-from autoscaler.sim.traces.plain import read_trace
+from autoscaler.sim.traces import read_trace
 from autoscaler.sim.workload import Job, Workload, make_jobs
 from providers.mock import MockSettings
 
