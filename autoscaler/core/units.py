@@ -181,7 +181,7 @@ def _measured(written: Sequence[object]) -> DurationRange:
         try:
             durations.append(parse_duration(each))
         except ValueError as error:
-            raise ValueError(f"measurement {number} is {each!r}; {error}") from error
+            raise ValueError(f"measurement {number} is {each}; {error}") from error
     if not durations:
         raise ValueError("expected at least one measured duration, such as [95s, 2m, 400s]")
     low, *between = sorted(durations)

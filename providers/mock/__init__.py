@@ -4,6 +4,19 @@ from providers.mock.faults import Fault, Operation
 from providers.mock.market import Market
 from providers.mock.provider import MockProvider
 from providers.mock.scenario import Step, read_scenario
+from providers.mock.series import Change, Series, series_for
 from providers.mock.settings import MockSettings, Stock
 
-__all__ = ["Fault", "Market", "MockProvider", "MockSettings", "Operation", "Step", "Stock", "read_scenario"]
+__all__ = [
+    "Change",
+    "Fault",
+    "Market",
+    "MockProvider",
+    "MockSettings",
+    "Operation",
+    "Series",
+    "Step",
+    "Stock",
+    "read_scenario",
+    "series_for",
+]

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autoscaler.core.spec import Buy
+from providers.mock.series import Quote, Tape
 from providers.mock.settings import MockSettings, Stock
 
 _DAY_S, _SHORT_WAVE_S = 86400.0, 5 * 3600.0
@@ -21,6 +23,8 @@ class Host:
 
     id: str
     stock: Stock
+    quotes: Mapping[Buy, Quote]
+    """What the series that its stock follows says at present."""
     swing: float
     price_factor: float
     phase: float
@@ -35,7 +39,13 @@ class Host:
         return held < self.stock.gpus_per_host and now >= self.taken_until
 
     def usd_per_hour(self, buy: Buy, now: float) -> float:
-        """Price of one GPU, disk not included: it moves with the day and, half as much, with a wave of five hours."""
+        """Price of one GPU, disk not included: as it was recorded, or else as it moves around the host's own mean.
+
+        It moves with the day and, half as much, with a wave of five hours.
+        """
+        recorded = self.quotes[buy].usd_per_hour
+        if recorded is not None:
+            return recorded
         day = math.sin(2 * math.pi * now / _DAY_S + self.phase)
         short = math.sin(2 * math.pi * now / _SHORT_WAVE_S + 2 * self.phase)
         mean = (self.stock.spot if buy == "spot" else self.stock.on_demand) * self.price_factor
@@ -46,16 +56,18 @@ class Host:
         return f"{self.id}/{buy}/{self.lets}"
 
 
-def open_hosts(settings: MockSettings) -> dict[str, Host]:
+def open_hosts(settings: MockSettings, tape: Tape) -> dict[str, Host]:
     """All hosts of the market; the same settings give the same hosts."""
     hosts: dict[str, Host] = {}
     for stock in settings.stock:
+        quotes = tape.quotes(stock)
         kind = f"{stock.gpu}-{stock.region}".replace(" ", "-").lower()
         for _ in range(stock.hosts):
             name = f"{kind}-{sum(1 for other in hosts if other.startswith(kind)) + 1}"
             hosts[name] = Host(
                 id=name,
                 stock=stock,
+                quotes=quotes,
                 swing=settings.price_swing,
                 price_factor=1 + _SPREAD * (2 * _share(settings.seed, name, "price") - 1),
                 phase=2 * math.pi * _share(settings.seed, name, "phase"),

@@ -31,6 +31,7 @@ class Event(StrEnum):
 
 _OF_THE_HOST = frozenset({Event.LISTED, Event.GOES_OFFLINE, Event.COMES_BACK, Event.VANISHES})
 """Events that neither a stop nor a start calls off."""
+_FOREIGN_USD_PER_HOUR, _FOREIGN_DISK_USD_PER_HOUR = 0.50, 0.02
 _ON_THE_GPU = frozenset({Status.STARTING, Status.RUNNING, Status.FAILED})
 
 
@@ -101,9 +102,8 @@ class Machine:
         """What it has cost from its creation up to now, in USD."""
         return self.billed_usd + self.burn_usd_per_hour * (now - self.billed_to) / 3600.0
 
-    def become(self, status: Status, now: float, detail: str = "") -> None:
-        """Change its state."""
-        self.bill(now)
+    def become(self, status: Status, detail: str) -> None:
+        """Change its state, its meter closed before."""
         self.status, self.detail = status, detail
         self.busy = 0
 
@@ -157,3 +157,20 @@ class Machine:
         """A machine from what `dump` gave."""
         ahead = {Event(event): at for event, at in row["ahead"].items()}
         return cls(**{**row, "status": Status(row["status"]), "ahead": ahead})
+
+
+def foreign_machine(number: int, label: str, now: float) -> Machine:
+    """A machine that somebody else runs in the same account."""
+    return Machine(
+        id=f"foreign-{number}",
+        number=0,
+        label=label,
+        gpu="RTX 4090",
+        region="US",
+        host="elsewhere",
+        buy="on_demand",
+        usd_per_hour=_FOREIGN_USD_PER_HOUR,
+        disk_usd_per_hour=_FOREIGN_DISK_USD_PER_HOUR,
+        created_at=now,
+        status=Status.RUNNING,
+    )

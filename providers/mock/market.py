@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 
-from autoscaler.core.errors import InsufficientFunds, NoCapacity, PartialLaunch, Rejected, Transient
+from autoscaler.core.errors import InsufficientFunds, NoCapacity, NotFound, PartialLaunch, Rejected, Transient
 from autoscaler.core.market import Offer, Remote, Status
 from autoscaler.core.spec import MachineSpec, Placement
 from providers.mock.faults import NOTHING, Fault, Operation, Struck
 from providers.mock.hosts import disk_usd_per_hour
 from providers.mock.machine import Event, Machine
 from providers.mock.scenario import Step
+from providers.mock.series import Series
 from providers.mock.settings import MockSettings
 from providers.mock.world import World
 
@@ -24,8 +26,15 @@ class Market(World):
     `struck` is what `strike` gave for the call; without it nothing goes wrong.
     """
 
-    def __init__(self, name: str, settings: MockSettings, scenario: tuple[Step, ...], rng: random.Random) -> None:
-        super().__init__(settings, scenario, rng)
+    def __init__(
+        self,
+        name: str,
+        settings: MockSettings,
+        scenario: Sequence[Step],
+        rng: random.Random,
+        series: Sequence[Series] = (),
+    ) -> None:
+        super().__init__(settings, scenario, rng, series)
         self._name = name
 
     def strike(self, call: Operation, now: float) -> Struck:
@@ -36,7 +45,9 @@ class Market(World):
     def listing(self, now: float, struck: Struck = NOTHING) -> tuple[Remote, ...]:
         """The machines as the provider shows them."""
         self.settle(now)
-        rows = tuple(machine.remote() for machine in self.machines.values() if machine.listed)
+        if self._rows is None:
+            self._rows = tuple(machine.remote() for machine in self.machines.values() if machine.listed)
+        rows = self._rows
         if self.lingering:
             self.lingering = {key: shown for key, shown in self.lingering.items() if shown[0] > self.clock}
             rows += tuple(remote for _, remote in self.lingering.values())
@@ -68,6 +79,7 @@ class Market(World):
             if host.stock.gpu in gpus
             and (not placement.regions or host.stock.region in placement.regions)
             and host.has_free_gpu(held[host.id], self.clock)
+            and self.is_available(host.quotes[placement.buy])
             and (price := host.usd_per_hour(placement.buy, self.clock) + disk) <= placement.max_usd_per_hour
         ]
         return tuple(sorted(offers, key=lambda offer: (offer.usd_per_hour, offer.host)))
@@ -86,7 +98,7 @@ class Market(World):
             raise InsufficientFunds("insufficient_credit: the account's spending limit does not allow this machine")
         self.require_funds()
         host = self.hosts.get(offer.host)
-        taken = host is None or host.offer_id(offer.buy) != offer.offer_id or not self.has_free_gpu(host)
+        taken = host is None or host.offer_id(offer.buy) != offer.offer_id or not self.has_free_gpu(host, offer.buy)
         if host is None or taken or Fault.OFFER_GONE in struck:
             raise NoCapacity(f"no_such_ask: offer {offer.offer_id} is no longer available")
         host.lets += 1
@@ -95,7 +107,7 @@ class Market(World):
             made.listed = False
             made.ahead[Event.LISTED] = self.clock + self.draw(self.settings.listing_lag)
         if Fault.PARTIAL_LAUNCH in struck:
-            made.become(Status.STOPPED, self.clock, "created without a GPU")
+            self.become(made, Status.STOPPED, "created without a GPU")
         else:
             self.start(made, self.settings.setup, struck)
         self.changed()
@@ -115,7 +127,7 @@ class Market(World):
             Rejected: it failed, and must be stopped first.
             Transient: its host is offline.
         """
-        machine = self.find(now, provider_id)
+        machine = self._find(now, provider_id)
         if machine.status is Status.FAILED:
             raise Rejected(f"409: {provider_id} failed and cannot be started")
         if machine.status is Status.OFFLINE:
@@ -129,9 +141,9 @@ class Market(World):
         machine.barred |= Fault.RESUME_NEVER in struck
         if host is not None and struck & {Fault.RESUME_REFUSED, Fault.RESUME_QUEUED}:
             host.taken_until = max(host.taken_until, self.clock + self.draw(self.settings.let_to_others))
-        if machine.barred or not self.has_free_gpu(host):
+        if machine.barred or not self.has_free_gpu(host, machine.buy):
             if Fault.RESUME_QUEUED in struck:
-                machine.become(Status.QUEUED, self.clock, "scheduling")
+                self.become(machine, Status.QUEUED, "scheduling")
                 machine.ahead[Event.STARTS] = host.taken_until if host else self.clock
             self.changed()
             raise NoCapacity("required resources are currently unavailable on this host")
@@ -144,7 +156,7 @@ class Market(World):
         Raises:
             NotFound: there is no such machine.
         """
-        machine = self.find(now, provider_id)
+        machine = self._find(now, provider_id)
         if Fault.STOP_IGNORED in struck:
             return
         if machine.on_gpu:
@@ -173,15 +185,27 @@ class Market(World):
             NotFound: there is no such machine.
             Rejected: it is rented on demand, or the bid does not cover its disk.
         """
-        machine = self.find(now, provider_id)
+        machine = self._find(now, provider_id)
         if machine.buy != "spot" or usd_per_hour <= machine.disk_usd_per_hour:
             raise Rejected(f"invalid_args: no bid of {usd_per_hour} USD per hour on {provider_id}")
-        machine.bill(self.clock)
+        self.bill(machine)
         machine.usd_per_hour = usd_per_hour
         host = self.hosts.get(machine.host)
         if host and machine.on_gpu and usd_per_hour < host.usd_per_hour("spot", self.clock) + machine.disk_usd_per_hour:
             machine.ahead[Event.OUTBID] = self.clock
         self.changed()
+
+    def _find(self, now: float, provider_id: str) -> Machine:
+        """The machine of this id.
+
+        Raises:
+            NotFound: there is none.
+        """
+        self.settle(now)
+        machine = self.machines.get(provider_id)
+        if machine is None:
+            raise NotFound(f"no_such_instance: {provider_id}")
+        return machine
 
     def _make(self, offer: Offer, machine: MachineSpec, label: str, *, dearer: bool) -> Machine:
         self.rented += 1

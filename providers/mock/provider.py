@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from autoscaler.core.errors import AuthFailed, RateLimited, Transient, UnclearOutcome
+from autoscaler.core.errors import AuthFailed, RateLimited, SettingsError, Transient, UnclearOutcome
 from autoscaler.core.market import Listing, Offer
 from autoscaler.core.spec import MachineSpec, Placement
 from providers.base import Capabilities
 from providers.mock.faults import Fault, Operation, Struck
 from providers.mock.market import Market
 from providers.mock.scenario import read_scenario
+from providers.mock.series import Series
 from providers.mock.settings import MockSettings
 from providers.mock.state import StateFile
 
@@ -28,22 +30,36 @@ class MockProvider:
 
     capabilities = Capabilities(can_bid=True)
 
-    def __init__(self, name: str, settings: MockSettings, *, now: Callable[[], float], rng: random.Random) -> None:
+    def __init__(
+        self,
+        name: str,
+        settings: MockSettings,
+        *,
+        now: Callable[[], float],
+        rng: random.Random,
+        series: Sequence[Series] = (),
+    ) -> None:
         """Open the market, or take it up where its state file left it.
+
+        Of the series, those are followed that are of kinds in stock; their time begins with the first call.
 
         Raises:
             SettingsError: the scenario file or the state file is bad.
         """
         scenario = settings.scenario
         if settings.scenario_file is not None:
-            scenario += read_scenario(Path(settings.scenario_file))
+            with _problems_of(f"providers.{name}.scenario_file"):
+                scenario += read_scenario(Path(settings.scenario_file))
         self.name = name
-        self.market = Market(name, settings, scenario, rng)
+        self.market = Market(name, settings, scenario, rng, series)
         self._now = now
-        self._file = StateFile(Path(settings.state_file)) if settings.state_file is not None else None
+        self._file: StateFile | None = None
         self._changes = 0
-        if self._file is not None and (state := self._file.read()) is not None:
-            self.market.load(state)
+        if settings.state_file is not None:
+            with _problems_of(f"providers.{name}.state_file"):
+                self._file = StateFile(Path(settings.state_file))
+                if (state := self._file.read()) is not None:
+                    self.market.load(state)
 
     async def list_machines(self) -> Listing:
         """All machines of the account, or what the faults leave of them."""
@@ -110,6 +126,15 @@ class MockProvider:
             await asyncio.to_thread(self._file.write, self._changes, text)
         except OSError as error:
             raise UnclearOutcome(f"the state file cannot be written: {error}") from error
+
+
+@contextmanager
+def _problems_of(setting: str) -> Iterator[None]:
+    """Say of problems which setting they are about."""
+    try:
+        yield
+    except SettingsError as error:
+        raise SettingsError(*(f"{setting}: {problem}" for problem in error.problems)) from error
 
 
 async def _strike_before(struck: Struck) -> None:

@@ -111,7 +111,7 @@ def read_scenario(path: Path) -> tuple[Step, ...]:
     try:
         rows = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"scenario_file: {path} cannot be read: {error}") from error
+        raise SettingsError(f"{path} cannot be read: {error}") from error
     except yaml.YAMLError as error:
         raise SettingsError(f"{path}: expected YAML: {' '.join(str(error).split())}") from error
     try:

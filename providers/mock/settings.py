@@ -35,6 +35,9 @@ class Stock:
     """Physical machines of this kind."""
     gpus_per_host: AtLeastOne = 2
     """GPUs in each; one machine rents one."""
+    series: str | None = None
+    """The series of a recorded market that it follows in a simulation, such as `v100/us-west-2a`; the one of its own
+    GPU and region when absent."""
 
 
 _STOCK = (
@@ -62,7 +65,8 @@ class MockSettings:
     disk_usd_per_gb_month: Usd = 0.30
     """Disk price, billed from creation to release; 0.30 makes a stopped machine with 40 GB cost 0.017 USD per hour."""
     setup: SecondsRange = DurationRange(30 * 60.0, 60 * 60.0)
-    """Time from renting to a loaded model."""
+    """Time from renting to a loaded model. Like the others below, a range from which it is drawn evenly, or measured
+    durations such as `[95s, 2m, 400s]`, between which it is interpolated."""
     resume: SecondsRange = DurationRange(2 * 60.0, 5 * 60.0)
     """Time from starting a stopped machine to a loaded model."""
     stop: SecondsRange = DurationRange(5.0, 20.0)

@@ -21,7 +21,7 @@ class StateFile:
             SettingsError: its directory does not exist.
         """
         if not path.parent.is_dir():
-            raise SettingsError(f"state_file: {path.parent} is no directory; expected a file in an existing one")
+            raise SettingsError(f"{path.parent} is no directory; expected a file in an existing one")
         self._path = path
         self._lock = threading.Lock()
         self._written = 0
@@ -37,9 +37,9 @@ class StateFile:
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:
-            raise SettingsError(f"state_file: {self._path} cannot be read: {error}; remove it to start anew") from error
+            raise SettingsError(f"{self._path} cannot be read: {error}; remove it to start anew") from error
         if not isinstance(state, dict) or "version" not in state:
-            raise SettingsError(f"state_file: {self._path} is not a state file of the mock market")
+            raise SettingsError(f"{self._path} is not a state file of the mock market")
         return state
 
     def write(self, order: int, text: str) -> None:

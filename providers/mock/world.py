@@ -11,24 +11,25 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from autoscaler.core.errors import InsufficientFunds, NotFound, SettingsError
+from autoscaler.core.errors import InsufficientFunds, SettingsError
 from autoscaler.core.market import Remote, Status
+from autoscaler.core.spec import Buy
 from autoscaler.core.units import DurationRange
 from providers.mock.faults import NOTHING, Fault, Struck
 from providers.mock.hosts import Host, open_hosts
-from providers.mock.machine import Event, Machine
+from providers.mock.machine import Event, Machine, foreign_machine
 from providers.mock.scenario import FaultPlan, Step
+from providers.mock.series import Quote, Series, Tape
 from providers.mock.settings import MockSettings
 
 _SLOW_PULL_FACTOR = 3.0
 _CRASHES_AFTER = 0.1
 """The share of its boot after which a crash loop shows."""
 _QUEUE_LOOKS_AGAIN_S = 300.0
-_FOREIGN_USD_PER_HOUR, _FOREIGN_DISK_USD_PER_HOUR = 0.50, 0.02
 _NEAR_CERTAIN = 0.999999
 """A chance per hour of 1 has no rate."""
 _STATE_VERSION = 1
@@ -37,7 +38,9 @@ _STATE_VERSION = 1
 class World:
     """Machines, hosts and the account."""
 
-    def __init__(self, settings: MockSettings, scenario: tuple[Step, ...], rng: random.Random) -> None:
+    def __init__(
+        self, settings: MockSettings, scenario: Sequence[Step], rng: random.Random, series: Sequence[Series]
+    ) -> None:
         self.settings = settings
         self.plan = FaultPlan(settings.faults, scenario, rng)
         self.machines: dict[str, Machine] = {}
@@ -46,7 +49,8 @@ class World:
         """What each machine cost that is gone, in USD."""
         self.lingering: dict[str, tuple[float, Remote]] = {}
         """Machines that are gone and still listed, and until when."""
-        self.hosts = open_hosts(settings)
+        self.tape = Tape(settings.stock, series)
+        self.hosts = open_hosts(settings, self.tape)
         self.rented = 0
         """Machines rented so far."""
         self.opened_at: float | None = None
@@ -59,7 +63,11 @@ class World:
         """When something happens next by itself."""
         self.changes = 0
         """Rises with every change, so that a simulator need not compare machines."""
+        self.metered: Callable[[Machine, float, float], None] | None = None
+        """Is told of each machine's every interval without a change of state or price, when it ends: the machine as it
+        was in it, from when, to when. Intervals of no length are left out."""
         self._rng = rng
+        self._rows: tuple[Remote, ...] | None = None
         self._emptied_until: float | None = None
 
     def running(self, now: float) -> tuple[Machine, ...]:
@@ -72,11 +80,18 @@ class World:
         machine = self.machines.get(provider_id)
         if machine is not None and machine.serves:
             machine.set_busy(slots)
+            self._rows = None
 
     def billed_usd(self, now: float) -> dict[str, float]:
         """What each machine there ever was has cost up to now, in USD, by provider id."""
         self.settle(now)
         return self.released | {machine.id: machine.cost_usd(self.clock) for machine in self.machines.values()}
+
+    def close_meters(self, now: float) -> None:
+        """End every machine's interval, so that `metered` has been told of all that was billed up to now."""
+        self.settle(now)
+        for machine in self.machines.values():
+            self.bill(machine)
 
     def balance_usd(self, now: float) -> float | None:
         """Money left in the account, negative where disks billed on; None when it never runs out."""
@@ -101,28 +116,18 @@ class World:
         """Look anew at what comes next; called after every change."""
         self.due = self._upcoming()[0]
         self.changes += 1
+        self._rows = None
 
     def _open(self, now: float) -> None:
         self.opened_at = self.clock = now
         for number, label in enumerate(self.settings.foreign, start=1):
-            self.machines[f"foreign-{number}"] = Machine(
-                id=f"foreign-{number}",
-                number=0,
-                label=label,
-                gpu="RTX 4090",
-                region="US",
-                host="elsewhere",
-                buy="on_demand",
-                usd_per_hour=_FOREIGN_USD_PER_HOUR,
-                disk_usd_per_hour=_FOREIGN_DISK_USD_PER_HOUR,
-                created_at=now,
-                status=Status.RUNNING,
-            )
+            machine = foreign_machine(number, label, now)
+            self.machines[machine.id] = machine
         self.changed()
 
     def _upcoming(self) -> tuple[float, Callable[[], None]]:
         """What happens next, and when; never before the present."""
-        due: list[tuple[float, Callable[[], None]]] = [(math.inf, _nothing)]
+        due: list[tuple[float, Callable[[], None]]] = [(self._at(self.tape.next_s), self._follow_series)]
         due += [
             (coming[0], partial(self._happen, machine, coming[1]))
             for machine in self.machines.values()
@@ -147,9 +152,9 @@ class World:
             case Event.LISTED:
                 machine.listed = True
             case Event.READY:
-                machine.become(Status.RUNNING, self.clock)
+                self.become(machine, Status.RUNNING)
             case Event.FAILS:
-                machine.become(Status.FAILED, self.clock, "OCI runtime create failed: the container exits at once")
+                self.become(machine, Status.FAILED, "OCI runtime create failed: the container exits at once")
             case Event.STOPS:
                 self.halt(machine, "stopped by user")
             case Event.STARTS:
@@ -166,7 +171,7 @@ class World:
     def _start_when_free(self, machine: Machine) -> None:
         if self.broke or machine.barred:
             self.halt(machine, machine.detail)
-        elif self.has_free_gpu(self.hosts.get(machine.host)):
+        elif self.has_free_gpu(self.hosts.get(machine.host), machine.buy):
             self.start(machine, self.settings.resume)
         else:
             machine.ahead[Event.STARTS] = self.clock + _QUEUE_LOOKS_AGAIN_S
@@ -182,7 +187,7 @@ class World:
     def _go_offline(self, machine: Machine, back_at: float) -> None:
         machine.runs_after_outage = machine.holds_gpu and Event.STOPS not in machine.ahead
         machine.call_off()
-        machine.become(Status.OFFLINE, self.clock, "the host does not answer")
+        self.become(machine, Status.OFFLINE, "the host does not answer")
         machine.ahead[Event.COMES_BACK] = back_at
 
     def _come_back(self, machine: Machine) -> None:
@@ -191,6 +196,16 @@ class World:
         else:
             self.halt(machine, "the host is back")
         self.add_hazard(machine, Fault.HOST_OFFLINE, Event.GOES_OFFLINE)
+
+    def _follow_series(self) -> None:
+        """Let what was recorded come; what we hold as spot beyond what is then available is outbid, newest first."""
+        for quote in self.tape.advance():
+            held = [machine for machine in self._held(quote) if machine.buy == "spot"]
+            for machine in held[int(min(quote.available, len(held))) :]:
+                if machine.on_gpu:
+                    self._outbid(machine)
+                else:  # its host is offline, and will come back without room for it
+                    machine.runs_after_outage = False
 
     # The account
 
@@ -262,7 +277,7 @@ class World:
         return 0.0 if self.opened_at is None else self.clock - self.opened_at
 
     def _at(self, elapsed_s: float) -> float:
-        return self.clock - self.elapsed_s + elapsed_s
+        return math.inf if self.opened_at is None else self.opened_at + elapsed_s
 
     # What the calls are made of
 
@@ -270,7 +285,7 @@ class World:
         """Begin a boot."""
         boot_s = self.draw(lasting) * (_SLOW_PULL_FACTOR if Fault.SLOW_PULL in struck else 1.0)
         machine.call_off()
-        machine.become(Status.STARTING, self.clock, "loading")
+        self.become(machine, Status.STARTING, "loading")
         machine.starts += 1
         machine.gpu_count = 0 if Fault.ZERO_GPU in struck else 1
         if Fault.CRASH_LOOP in struck:
@@ -280,34 +295,48 @@ class World:
         if machine.buy == "spot":
             self.add_hazard(machine, Fault.OUTBID, Event.OUTBID)
 
+    def become(self, machine: Machine, status: Status, detail: str = "") -> None:
+        """Change a machine's state."""
+        self.bill(machine)
+        machine.become(status, detail)
+
+    def bill(self, machine: Machine) -> None:
+        """Close a machine's meter up to the present, before its price or state changes."""
+        if self.metered is not None and self.clock > machine.billed_to:
+            self.metered(machine, machine.billed_to, self.clock)
+        machine.bill(self.clock)
+
     def halt(self, machine: Machine, detail: str) -> None:
         """Make a machine stopped, at once."""
         machine.call_off()
-        machine.become(Status.STOPPED, self.clock, detail)
+        self.become(machine, Status.STOPPED, detail)
 
     def remove(self, machine: Machine) -> None:
         """Make a machine gone, at once."""
-        self.released[machine.id] = machine.cost_usd(self.clock)
+        self.bill(machine)
+        self.released[machine.id] = machine.billed_usd
         del self.machines[machine.id]
 
-    def find(self, now: float, provider_id: str) -> Machine:
-        """The machine of this id.
-
-        Raises:
-            NotFound: there is none.
-        """
-        self.settle(now)
-        machine = self.machines.get(provider_id)
-        if machine is None:
-            raise NotFound(f"no_such_instance: {provider_id}")
-        return machine
-
-    def has_free_gpu(self, host: Host | None) -> bool:
+    def has_free_gpu(self, host: Host | None, buy: Buy) -> bool:
         """Whether a machine could start on this host now; a foreign machine's host always has room."""
         if host is None:
             return True
         held = sum(1 for machine in self.machines.values() if machine.host == host.id and machine.holds_gpu)
-        return host.has_free_gpu(held, self.clock)
+        return host.has_free_gpu(held, self.clock) and self.is_available(host.quotes[buy])
+
+    def is_available(self, quote: Quote) -> bool:
+        """Whether what was recorded leaves us one more GPU."""
+        return math.isinf(quote.available) or len(self._held(quote)) < quote.available
+
+    def _held(self, quote: Quote) -> list[Machine]:
+        """The machines that hold the GPUs a quote is about, in the order of renting."""
+        return [
+            machine
+            for machine in self.machines.values()
+            if machine.holds_gpu
+            and (host := self.hosts.get(machine.host)) is not None
+            and host.quotes[machine.buy] is quote
+        ]
 
     def draw(self, lasting: DurationRange) -> float:
         """Seconds drawn evenly from a range."""
@@ -337,7 +366,7 @@ class World:
             SettingsError: it was written by another version.
         """
         if state["version"] != _STATE_VERSION:
-            raise SettingsError(f"state_file: version {state['version']} is not known; expected {_STATE_VERSION}")
+            raise SettingsError(f"version {state['version']} is not known; expected {_STATE_VERSION}")
         self.opened_at, self.clock = state["opened_at"], state["clock"]
         self.rented, self.released = state["rented"], dict(state["released"])
         self.broke, self._emptied_until = state["broke"], state["emptied_until"]
@@ -347,6 +376,8 @@ class World:
                 self.hosts[name].lets, self.hosts[name].taken_until = lets, taken_until
         if len(state["seen"]) == len(self.plan.seen):
             self.plan.seen = list(state["seen"])
+        while self._at(self.tape.next_s) <= self.clock:
+            self.tape.advance()
         self.changed()
 
 
@@ -354,6 +385,3 @@ def _can_strike(fault: Fault, machine: Machine) -> bool:
     if fault is Fault.OUTBID:
         return machine.buy == "spot" and machine.on_gpu
     return machine.status is not Status.OFFLINE
-
-
-def _nothing() -> None: ...

@@ -132,10 +132,10 @@ async def test_a_file_that_cannot_be_written_makes_the_outcome_unclear(tmp_path:
 def test_a_file_that_is_not_ours_is_refused(tmp_path: Path, text: str, expected: str) -> None:
     file = tmp_path / "market.json"
     file.write_text(text)
-    with pytest.raises(SettingsError, match=expected):
+    with pytest.raises(SettingsError, match=rf"^providers\.mock\.state_file: .*{expected}"):
         Bench(replace(CALM, state_file=str(file)))
 
 
 def test_a_directory_that_does_not_exist_is_refused_at_once(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="is no directory"):
+    with pytest.raises(SettingsError, match=r"^providers\.mock\.state_file: .* is no directory"):
         Bench(replace(CALM, state_file=str(tmp_path / "nowhere" / "market.json")))
