@@ -14,7 +14,10 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry, alarm_entry, phase_entry
 from autoscaler.core.ledger import DayLedger, Spent, book
 from autoscaler.core.lifecycle import Phase
-from autoscaler.runtime.ports import Changes, Saved
+from autoscaler.core.meter import Meter
+from autoscaler.core.samples import Sample
+from autoscaler.core.snapshot import PoolSnapshot
+from autoscaler.runtime.ports import Changes, Heartbeat, Saved
 from autoscaler.runtime.report import Listener
 
 _BLOCKING = {
@@ -36,6 +39,7 @@ class Fleet:
     """Mutable state of one fleet and the changes that are not stored yet."""
 
     listener: Listener
+    meter: Meter
     instances: dict[str, Instance] = field(default_factory=dict)
     history: dict[str, dict[str, PlacementHistory]] = field(default_factory=dict)
     """By pool and placement label."""
@@ -45,12 +49,13 @@ class Fleet:
     _unsaved: dict[str, Instance] = field(default_factory=dict)
     _forgotten: list[str] = field(default_factory=list)
     _entries: list[Entry] = field(default_factory=list)
+    _samples: list[Sample] = field(default_factory=list)
     _learned: set[str] = field(default_factory=set)
 
     @classmethod
-    def restored(cls, saved: Saved, listener: Listener) -> Fleet:
+    def restored(cls, saved: Saved, listener: Listener, meter: Meter) -> Fleet:
         """The fleet as the store remembers it."""
-        fleet = cls(listener, instances={record.id: record for record in saved.instances})
+        fleet = cls(listener, meter, instances={record.id: record for record in saved.instances})
         for name, text in saved.documents.items():
             kind, _, pool = name.partition(":")
             if kind == "history":
@@ -133,6 +138,15 @@ class Fleet:
         """What a pool has cost on the present UTC day."""
         return self.ledger.pools.get(pool, Spent()) if self.ledger else Spent()
 
+    # --- the history --------------------------------------------------------------------------------------------------
+
+    def measure(self, snapshots: Iterable[PoolSnapshot], heartbeats: Mapping[str, Heartbeat], now: float) -> None:
+        """Take a tick into the history."""
+        taken = {instance_id: beat.taken for instance_id, beat in heartbeats.items()}
+        sample = self.meter.tick(snapshots, taken, now)
+        if sample is not None:
+            self._samples.append(sample)
+
     # --- the store ----------------------------------------------------------------------------------------------------
 
     @property
@@ -150,10 +164,11 @@ class Fleet:
             instances=tuple(self._unsaved.values()),
             forgotten=tuple(self._forgotten),
             journal=tuple(self._entries),
+            samples=tuple(self._samples),
             documents=documents,
             ledger={day_name(day.day): json.dumps(day, default=_fields) for day in days},
         )
-        self._unsaved, self._forgotten, self._entries, self._learned = {}, [], [], set()
+        self._unsaved, self._forgotten, self._entries, self._samples, self._learned = {}, [], [], [], set()
         return changes
 
     def restore_changes(self, changes: Changes) -> None:
@@ -163,6 +178,7 @@ class Fleet:
                 self._unsaved.setdefault(record.id, self.instances[record.id])
         self._forgotten = [*changes.forgotten, *self._forgotten]
         self._entries = [*changes.journal, *self._entries][-_MOST_UNSAVED_ENTRIES:]
+        self._samples = [*changes.samples, *self._samples]
         self._learned.update(name.partition(":")[2] for name in changes.documents)
 
 

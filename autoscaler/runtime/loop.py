@@ -20,6 +20,7 @@ from autoscaler.core.journal import command_entry, decision_entry, outcome_entry
 from autoscaler.core.ledger import DAY_S, DayLedger, day_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Offer
+from autoscaler.core.meter import Meter
 from autoscaler.core.plan import RENT, plan
 from autoscaler.core.settle import begin, begin_rent, owed, settle
 from autoscaler.core.snapshot import PoolSnapshot
@@ -210,7 +211,7 @@ class Loop:
     async def _lead(self, control: Control, demand: Mapping[str, Demand | Unknown], now: float) -> TickReport:
         fleet = self._fleet
         if fleet is None:
-            fleet = Fleet.restored(await self._store.load(), self._listener)
+            fleet = Fleet.restored(await self._store.load(), self._listener, Meter(self._tick_s))
             self._leads_since = now
             await self._observer.look(now)
             self._fleet = fleet
@@ -227,6 +228,7 @@ class Loop:
         reports = {name: self._decide(fleet, setup, moment) for name, setup in self._setups.items()}
         commands = [command for report in reports.values() for command in report.commands]
         commands += self._give_up_strays(moment)
+        fleet.measure([report.snapshot for report in reports.values()], control.heartbeats, now)
         calls = self._begin(fleet, commands, now)
         if moment.paused_by is None:
             due = owed(fleet.instances.values(), self._executor.calling, now)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry
+from autoscaler.core.samples import Sample
 
 
 class Clock(Protocol):
@@ -45,6 +46,8 @@ class Heartbeat:
     drained: bool = False
     """The worker has seen the drain mark, pulls no more jobs, and `busy` counts what is left."""
     slots: int | None = None
+    taken: Mapping[str, int] | None = None
+    """Jobs taken since the worker began, by tier; None when it does not count them."""
     stamp: str = ""
     """Any value that changes with each beat; compared, never read as a time."""
 
@@ -81,12 +84,13 @@ class Changes:
     forgotten: tuple[str, ...] = ()
     """Ids of tombstones whose time is over."""
     journal: tuple[Entry, ...] = ()
+    samples: tuple[Sample, ...] = ()
     documents: Mapping[str, str] = field(default_factory=dict)
     ledger: Mapping[str, str] = field(default_factory=dict)
 
     def __bool__(self) -> bool:
         """Whether there is anything to write."""
-        return bool(self.instances or self.forgotten or self.journal or self.documents or self.ledger)
+        return bool(self.instances or self.forgotten or self.journal or self.samples or self.documents or self.ledger)
 
 
 class Store(Protocol):
@@ -122,6 +126,14 @@ class Store(Protocol):
 
     async def journal(self, count: int) -> Sequence[Entry]:
         """The newest entries, newest first."""
+        ...
+
+    def samples(self) -> AsyncIterator[Sample]:
+        """The history of about a month, oldest first; it needs no lease.
+
+        Raises:
+            NewerRecords: a newer program wrote it.
+        """
         ...
 
     async def set_paused(self, paused: bool, *, by: str) -> None:

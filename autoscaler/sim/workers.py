@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -72,6 +73,8 @@ class _Station:
     marked: bool = False
     """Its workers have seen the drain mark and pull no more."""
     busy: int = 0
+    taken: Counter[str] = field(default_factory=Counter)
+    """Jobs that its workers took, by tier."""
 
     @property
     def free(self) -> bool:
@@ -165,6 +168,7 @@ class SimulatedWorkers:
             if job is None:
                 return True
             self._taken += 1
+            station.taken[job.tier] += 1
             self._set_busy(station, station.busy + 1)
             ends_at = self._clock.now() + job.service_s
             heapq.heappush(self._in_hand, _Work(ends_at, self._taken, station, job))
@@ -185,5 +189,9 @@ class SimulatedWorkers:
 
 def _heartbeat(station: _Station, now: float) -> Heartbeat:
     return Heartbeat(
-        busy=station.busy, drained=station.marked, slots=station.machine.slots, stamp=f"{station.starts}/{now:.6f}"
+        busy=station.busy,
+        drained=station.marked,
+        slots=station.machine.slots,
+        taken=dict(station.taken),
+        stamp=f"{station.starts}/{now:.6f}",
     )

@@ -3,17 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import NonNegativeInt, TypeAdapter, ValidationError
+from pydantic import NonNegativeInt, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import from_json
 
 from autoscaler.core.errors import NewerRecords, StoreUnavailable
 from autoscaler.core.instance import RECORD_VERSION, Instance
 from autoscaler.core.journal import Entry
+from autoscaler.core.samples import Sample
 from autoscaler.runtime.ports import Heartbeat
 
 T = TypeVar("T")
+
+
+def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
+    """What is read, or None: a worker whose counts make no sense still says whether it is busy."""
+    try:
+        return read(value)
+    except ValidationError:
+        return None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,10 +32,12 @@ class _Beat:
     busy: NonNegativeInt
     drained: bool = False
     slots: NonNegativeInt | None = None
+    taken: Annotated[dict[str, NonNegativeInt] | None, WrapValidator(_or_none)] = None
 
 
 _INSTANCE = TypeAdapter(Instance)
 _ENTRY = TypeAdapter(Entry)
+_SAMPLE = TypeAdapter(Sample)
 _BEAT: TypeAdapter[_Beat | int] = TypeAdapter(_Beat | NonNegativeInt)
 
 
@@ -60,8 +71,23 @@ def decode_entry(name: str, stored: bytes) -> Entry:
     return _decode(_ENTRY, f"journal entry {name}", stored)
 
 
+def encode_sample(sample: Sample) -> bytes:
+    """The stored form of a sample."""
+    return _with_version(_SAMPLE.dump_json(sample, exclude_defaults=True))
+
+
+def decode_sample(name: str, stored: bytes) -> Sample:
+    """The sample stored under a name.
+
+    Raises:
+        NewerRecords: a newer program wrote it.
+        StoreUnavailable: it cannot be read.
+    """
+    return _decode(_SAMPLE, f"sample {name} of the history", stored)
+
+
 def decode_heartbeat(stored: bytes) -> Heartbeat | None:
-    """A heartbeat: ``{"busy": 1, "slots": 2, …}``, or a bare number of busy slots; None for anything else.
+    """A heartbeat: ``{"busy": 1, "taken": {"pro": 7}, …}``, or a bare number of busy slots; None for anything else.
 
     Its stamp is the whole text, so that a change in any field counts as a beat.
     """
@@ -72,7 +98,7 @@ def decode_heartbeat(stored: bytes) -> Heartbeat | None:
     stamp = stored.decode()
     if isinstance(beat, int):
         return Heartbeat(busy=beat, stamp=stamp)
-    return Heartbeat(busy=beat.busy, drained=beat.drained, slots=beat.slots, stamp=stamp)
+    return Heartbeat(busy=beat.busy, drained=beat.drained, slots=beat.slots, taken=beat.taken, stamp=stamp)
 
 
 def _with_version(json: bytes) -> bytes:

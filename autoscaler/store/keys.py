@@ -22,6 +22,8 @@ class Keys:
         """Hash: UTC day to JSON."""
         self.journal = self.prefix + "journal"
         """Stream, capped: what happened."""
+        self.history = self.prefix + "history"
+        """Stream, capped: a sample of each minute."""
         self.endpoints = self.prefix + "endpoints"
         """Hash for the gateway that routes jobs: instance id to address, phase and slots."""
         self.workers = self.prefix + "workers"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
@@ -11,9 +11,10 @@ from autoscaler.core.errors import LeaseLost
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.samples import Sample
 from autoscaler.runtime.ports import Changes, Clock, Control, Heartbeat, Saved
 from autoscaler.store.lease import Lead
-from autoscaler.store.rules import JOURNAL_LENGTH, old_days, pause_entry
+from autoscaler.store.rules import HISTORY_LENGTH, JOURNAL_LENGTH, old_days, pause_entry
 
 
 @dataclass(kw_only=True, slots=True)
@@ -24,6 +25,7 @@ class MemoryState:
     documents: dict[str, str] = field(default_factory=dict)
     ledger: dict[str, str] = field(default_factory=dict)
     journal: deque[Entry] = field(default_factory=lambda: deque(maxlen=JOURNAL_LENGTH))
+    samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=HISTORY_LENGTH))
     heartbeats: dict[str, Heartbeat] = field(default_factory=dict)
     """Written by simulated workers, by instance id."""
     paused: bool = False
@@ -97,6 +99,7 @@ class MemoryStore:
         for day in old_days(state.ledger):
             del state.ledger[day]
         state.journal.extend(changes.journal)
+        state.samples.extend(changes.samples)
 
     def _holds(self, fence: int) -> bool:
         state = self._state
@@ -105,6 +108,11 @@ class MemoryStore:
     async def journal(self, count: int) -> Sequence[Entry]:
         """The newest entries, newest first."""
         return list(islice(reversed(self._state.journal), count))
+
+    async def samples(self) -> AsyncIterator[Sample]:
+        """The history of about a month, oldest first."""
+        for sample in tuple(self._state.samples):
+            yield sample
 
     async def set_paused(self, paused: bool, *, by: str) -> None:
         """An operator's word; it needs no lease."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from autoscaler.core.journal import Entry
+from autoscaler.core.samples import Sample
 from autoscaler.runtime.ports import Changes, Control, Saved
 from autoscaler.store.redis import RedisStore
 
@@ -33,6 +34,10 @@ class PreviewStore:
     async def journal(self, count: int) -> Sequence[Entry]:
         """The newest entries, newest first."""
         return await self._store.journal(count)
+
+    def samples(self) -> AsyncIterator[Sample]:
+        """The history of about a month, oldest first."""
+        return self._store.samples()
 
     async def set_paused(self, paused: bool, *, by: str) -> None:
         """Write nothing."""

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from redis.exceptions import NoPermissionError, NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 
 from autoscaler.core.errors import LeaseLost, NewerRecords, StoreUnavailable
 from autoscaler.core.journal import Entry, Kind
+from autoscaler.core.samples import Sample
 from autoscaler.link import Command, RedisLink, Reply
 from autoscaler.runtime.ports import Changes, Control, Heartbeat, Saved
-from autoscaler.store.codec import decode_entry, decode_heartbeat, decode_instance
+from autoscaler.store.codec import decode_entry, decode_heartbeat, decode_instance, decode_sample
 from autoscaler.store.keys import Keys
 from autoscaler.store.lease import Lead
 from autoscaler.store.rules import old_days, pause_entry
 from autoscaler.store.scripts import COMMIT, RESIGN, TAKE, Script
 from autoscaler.store.writes import commands_for, journal_command
+
+_PAGE = 1000
+"""Samples read at once: about a third of a megabyte for a pool of three tiers."""
 
 
 class RedisStore:
@@ -100,6 +104,22 @@ class RedisStore:
         """The newest entries, newest first. One that cannot be read is shown as such."""
         [rows] = await self._ask(("XREVRANGE", self._keys.journal, "+", "-", "COUNT", count))
         return [_entry(row_id.decode(), fields) for row_id, fields in rows or ()]
+
+    async def samples(self) -> AsyncIterator[Sample]:
+        """The history of about a month, oldest first, read in pages.
+
+        Raises:
+            NewerRecords: a newer program wrote it.
+            StoreUnavailable: no answer, or a sample that cannot be read.
+        """
+        last = "-"
+        while True:
+            [rows] = await self._ask(("XRANGE", self._keys.history, last, "+", "COUNT", _PAGE))
+            for row_id, (_, stored) in rows:
+                yield decode_sample(row_id.decode(), stored)
+            if len(rows) < _PAGE:
+                return
+            last = f"({rows[-1][0].decode()}"
 
     async def set_paused(self, paused: bool, *, by: str) -> None:
         """An operator's word; it needs no lease."""

@@ -9,6 +9,8 @@ from autoscaler.core.lifecycle import Phase
 
 JOURNAL_LENGTH = 10_000
 """Journal entries kept, about."""
+HISTORY_LENGTH = 31 * 24 * 60
+"""Samples kept, about: one a minute for 31 days."""
 LEDGER_DAYS = 400
 """Days of ledger kept, at most."""
 DRAIN_MARK = frozenset({Phase.DRAINING, Phase.STOPPING, Phase.RELEASING})

@@ -10,11 +10,12 @@ from pydantic_core import to_json
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.samples import Sample
 from autoscaler.link import Command
 from autoscaler.runtime.ports import Changes
-from autoscaler.store.codec import encode_entry, encode_instance
+from autoscaler.store.codec import encode_entry, encode_instance, encode_sample
 from autoscaler.store.keys import Keys
-from autoscaler.store.rules import DRAIN_MARK, JOURNAL_LENGTH
+from autoscaler.store.rules import DRAIN_MARK, HISTORY_LENGTH, JOURNAL_LENGTH
 
 _FIELDS_PER_COMMAND = 1000
 """Lua can hand over some 8,000 arguments at once."""
@@ -33,11 +34,17 @@ def commands_for(changes: Changes, keys: Keys, *, dropped_days: Iterable[str]) -
     yield from _hdel(keys.ledger, dropped_days)
     for entry in changes.journal:
         yield journal_command(entry, keys)
+    for sample in changes.samples:
+        yield _history_command(sample, keys)
 
 
 def journal_command(entry: Entry, keys: Keys) -> Command:
     """One more line in the journal, which forgets its oldest."""
     return ("XADD", keys.journal, "MAXLEN", "~", JOURNAL_LENGTH, "*", "entry", encode_entry(entry))
+
+
+def _history_command(sample: Sample, keys: Keys) -> Command:
+    return ("XADD", keys.history, "MAXLEN", "~", HISTORY_LENGTH, "*", "sample", encode_sample(sample))
 
 
 def _published(records: list[Instance], forgotten: set[str], keys: Keys) -> Iterator[Command]:

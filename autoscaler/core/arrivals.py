@@ -1,0 +1,154 @@
+"""How many jobs came and how many were started, from the depths of a queue and from the workers' own counts.
+
+Jobs do not vanish: what arrived in a tier is the change of its depth plus the jobs started from it. A worker counts a
+job up to one heartbeat after it took it, so a depth that fell waits a while for the start that explains it.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from autoscaler.core.demand import Demand, Unknown
+from autoscaler.core.instance import Instance
+from autoscaler.core.lifecycle import Phase
+from autoscaler.core.samples import TierSample
+
+Counts = Mapping[str, int]
+"""Jobs that a worker has taken since it began, by tier."""
+
+RUNNING = frozenset({Phase.HOT, Phase.DRAINING})
+"""Phases in which a machine's workers may have jobs in hand."""
+
+_LATE_S = 60.0
+"""A worker that says nothing for longer does not count."""
+
+
+class Arrivals:
+    """Follows one pool's queue."""
+
+    def __init__(self, longest_s: float) -> None:
+        """What happened between two readings is a gap where they lie further apart than `longest_s`."""
+        self._longest_s = longest_s
+        self._read_at = float("-inf")
+        self._depths: list[int] = []
+        self._counters = _Counters(self._read_at)
+        self._unexplained: dict[str, tuple[int, float]] = {}
+        """Jobs that left a tier and that no worker has counted yet, and since when."""
+        self.demand: Demand | None = None
+        """The last good reading."""
+        self.begin(())
+
+    def begin(self, instances: Sequence[Instance]) -> None:
+        """Begin a new minute."""
+        self.seen_s = 0.0
+        self.counted = True
+        self._arrived: Counter[str] = Counter()
+        self._started: Counter[str] = Counter()
+        self._counters.forget_all_but(instances)
+
+    def read(
+        self, demand: Demand | Unknown, instances: Sequence[Instance], taken: Mapping[str, Counts | None], now: float
+    ) -> None:
+        """Take one reading. One that failed, or that gives no more than a lower bound, is made up for by the next."""
+        if isinstance(demand, Unknown) or True in [tier.waiting_is_lower_bound for tier in demand.tiers]:
+            return
+        elapsed_s = now - self._read_at
+        depths = [tier.waiting for tier in demand.tiers]
+        if elapsed_s > self._longest_s:
+            self._counters = _Counters(now)
+            self._counters.take(instances, taken, now)
+            self._unexplained.clear()
+        else:
+            self.seen_s += elapsed_s
+            starts, who = self._counters.take(instances, taken, now)
+            names = [tier.tier for tier in demand.tiers]
+            if who.do_not or starts.keys() - set(names):
+                self.counted = False
+            if starts or self._unexplained or depths != self._depths:
+                for name, before, depth in zip(names, self._depths, depths, strict=True):
+                    self._balance(name, depth - before, starts.get(name, 0), now, explained_later=who.do)
+        self._read_at, self._depths, self.demand = now, depths, demand
+
+    def _balance(self, tier: str, deeper: int, started: int, now: float, *, explained_later: bool) -> None:
+        missing, since = self._unexplained.pop(tier, (0, now))
+        balance = deeper + started - missing
+        self._started[tier] += started
+        if balance >= 0:
+            self._arrived[tier] += balance
+        elif explained_later and now - since <= _LATE_S:
+            self._unexplained[tier] = (-balance, since)
+        else:
+            self._started[tier] -= balance
+            self.counted = False
+
+    def tiers(self) -> dict[str, TierSample]:
+        """What this minute brought; nothing where the queue was not seen."""
+        if self.demand is None or not self.seen_s:
+            return {}
+        return {
+            tier.tier: TierSample(
+                self._arrived[tier.tier],
+                self._started[tier.tier],
+                tier.waiting,
+                None if tier.oldest_wait_s is None else round(tier.oldest_wait_s, 1),
+            )
+            for tier in self.demand.tiers
+        }
+
+
+class _Who(NamedTuple):
+    """Which of a pool's workers count."""
+
+    do: bool
+    """Some do, or may when they are first heard."""
+    do_not: bool
+    """Some do not."""
+
+
+class _Counters:
+    """The workers' counts as they were last heard.
+
+    A count that falls is that of a new worker. So is the first one of a machine that was ordered since we listen; that
+    of any other may be of any age, and only what is added to it counts.
+    """
+
+    def __init__(self, since: float) -> None:
+        self._since = since
+        self._heard: dict[str, Counts] = {}
+
+    def take(
+        self, instances: Sequence[Instance], taken: Mapping[str, Counts | None], now: float
+    ) -> tuple[Counts, _Who]:
+        """The jobs started since the last time, by tier, as far as workers count."""
+        starts: dict[str, int] = {}
+        do = do_not = False
+        for instance in instances:
+            counts = taken.get(instance.id)
+            if counts is None:
+                if instance.phase in RUNNING:
+                    new = instance.id not in taken and now - instance.phase_since <= _LATE_S
+                    do, do_not = do or new, do_not or not new
+                continue
+            do = True
+            before = self._heard.get(instance.id)
+            if counts != before:
+                self._heard[instance.id] = counts
+                for tier, count in _added(before, counts, fresh=instance.ordered_at >= self._since).items():
+                    starts[tier] = starts.get(tier, 0) + count
+        return starts, _Who(do, do_not)
+
+    def forget_all_but(self, instances: Sequence[Instance]) -> None:
+        """Forget the machines that are gone."""
+        if len(self._heard) > len(instances):
+            known = {instance.id for instance in instances}
+            self._heard = {name: counts for name, counts in self._heard.items() if name in known}
+
+
+def _added(before: Counts | None, counts: Counts, *, fresh: bool) -> Counts:
+    if before is None:
+        return counts if fresh else {}
+    if any(counts.get(tier, 0) < count for tier, count in before.items()):
+        return counts
+    return {tier: count - before.get(tier, 0) for tier, count in counts.items() if count > before.get(tier, 0)}
