@@ -119,7 +119,8 @@ class Loop:
             started = self._clock.now()
             await self.tick_safely()
             await self._clock.sleep(self._tick_s * _LEAST_GAP)
-            await self.wake.wait(self._clock, max(0.0, started + self._tick_s - self._clock.now()))
+            left_s = started + self._tick_s - self._clock.now()  # an hour too much, where the clock was set back by one
+            await self.wake.wait(self._clock, min(self._tick_s, max(0.0, left_s)))
 
     async def tick_safely(self) -> TickReport | None:
         """One tick; what goes wrong is told to the listener.
