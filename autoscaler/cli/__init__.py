@@ -17,9 +17,11 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "check": "autoscaler.cli.check:check",
         "status": "autoscaler.cli.status:status",
         "why": "autoscaler.cli.why:why",
+        "simulate": "autoscaler.cli.simulate:simulate",
         "pause": "autoscaler.cli.pause:pause",
         "unpause": "autoscaler.cli.pause:unpause",
         "schema": "autoscaler.cli.schema:schema",
+        "trace": "autoscaler.cli.trace:trace",
     }
 )
 """Where each command is, in the order a newcomer needs them."""
@@ -31,15 +33,17 @@ INTERRUPTED = 130
 class CommandGroup(click.Group):
     """Imports a command when it is needed, and ends every failure that has a name with a line and an exit code."""
 
+    table = COMMANDS
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - the signature is click's
         """All commands, in the order of the table."""
-        return list(COMMANDS)
+        return list(self.table)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - as above
         """One command, or None where there is none of that name."""
-        if cmd_name not in COMMANDS:
+        if cmd_name not in self.table:
             return None
-        module, attribute = COMMANDS[cmd_name].split(":")
+        module, attribute = self.table[cmd_name].split(":")
         command: click.Command = getattr(import_module(module), attribute)
         return command
 

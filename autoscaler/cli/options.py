@@ -32,3 +32,17 @@ def config_of(file: Path | None) -> Config:
     from autoscaler.config import load_config
 
     return packaged("default") if file is None else load_config(file, os.environ)
+
+
+trace_option = click.option(
+    "--trace",
+    "traces",
+    metavar="[POOL=]FILE",
+    multiple=True,
+    required=True,
+    help="Jobs to play: CSV or CSV.gz with a column t_s. Once a pool where there are several.",
+)
+market_option = click.option(
+    "--market", type=click.Path(path_type=Path), help="Recorded prices and availability that the market follows."
+)
+seed_option = click.option("--seed", default=1, show_default=True, help="Everything that is drawn follows from it.")

@@ -8,14 +8,22 @@ from collections.abc import Callable, Sequence
 from autoscaler.core.errors import NoCapacity
 from autoscaler.core.market import Offer
 from autoscaler.core.spec import MachineSpec, Placement
-from providers.mock import MockProvider, MockSettings
+from providers.mock import MockProvider, MockSettings, Series
 
 
 class SimulatedProvider(MockProvider):
     """The mock provider, which also keeps account of what was ordered and what became of it."""
 
-    def __init__(self, name: str, settings: MockSettings, *, now: Callable[[], float], rng: random.Random) -> None:
-        super().__init__(name, settings, now=now, rng=rng)
+    def __init__(
+        self,
+        name: str,
+        settings: MockSettings,
+        *,
+        now: Callable[[], float],
+        rng: random.Random,
+        series: Sequence[Series] = (),
+    ) -> None:
+        super().__init__(name, settings, now=now, rng=rng, series=series)
         self.killed = 0
         """Jobs in hand on machines that were ordered to stop or released. The daemon's must stay 0."""
         self.resumes = 0

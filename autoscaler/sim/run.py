@@ -56,7 +56,14 @@ async def _play(scenario: Scenario, progress: Callable[[float], None]) -> Books:
         )
         for place, each in enumerate(scenario.pools)
     }
-    world = World(fleet=scenario.fleet, floors=floors, providers=scenario.providers, clock=clock, seed=scenario.seed)
+    world = World(
+        fleet=scenario.fleet,
+        floors=floors,
+        providers=scenario.providers,
+        series=scenario.market,
+        clock=clock,
+        seed=scenario.seed,
+    )
     chronicle = Chronicle()
     task = asyncio.get_running_loop().create_task(_controller(scenario, world, chronicle))
     while not _over(world):

@@ -11,7 +11,7 @@ from autoscaler.core.spec import Pool
 from autoscaler.runtime.entropy import seeded
 from autoscaler.sim.traces import read_trace
 from autoscaler.sim.workload import Job, Workload, make_jobs
-from providers.mock import MockSettings
+from providers.mock import MockSettings, Series
 
 PolicyChoice = tuple[str, Any]
 """A policy's name and its settings."""
@@ -45,6 +45,29 @@ class PoolScenario:
             name=str(self.trace),
         )
 
+    def survey(self, seed: int) -> Survey:
+        """What the jobs amount to, found by going through all of them once; it finds every bad line, too.
+
+        Raises:
+            SettingsError: the trace is faulty, or does not fit the pool.
+        """
+        jobs, last_s, work_s = 0, 0.0, 0.0
+        for job in self.jobs(seed):
+            jobs += 1
+            last_s = job.arrived_s
+            work_s += job.service_s
+        return Survey(jobs=jobs, last_arrival_s=last_s, work_s=work_s)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Survey:
+    """What the jobs of a pool amount to."""
+
+    jobs: int
+    last_arrival_s: float
+    work_s: float
+    """Service times of all jobs together."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scenario:
@@ -53,8 +76,18 @@ class Scenario:
     fleet: str
     pools: tuple[PoolScenario, ...]
     providers: Mapping[str, MockSettings]
+    market: tuple[Series, ...] = ()
+    """Recorded prices and availability that the markets follow."""
     tick_s: float = 10.0
     seed: int = 1
     """Everything that is drawn follows from it."""
     peers: Mapping[str, PolicyChoice] = field(default_factory=dict)
     """By pool: the baseline that controls it, and its settings, in place of the daemon."""
+
+    def surveys(self) -> dict[str, Survey]:
+        """What each pool's jobs amount to.
+
+        Raises:
+            SettingsError: a trace is faulty, or does not fit its pool.
+        """
+        return {each.pool.name: each.survey(self.seed + place) for place, each in enumerate(self.pools)}

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import math
+import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from typing import Any
 
 from autoscaler.core.spec import Tier
 from autoscaler.sim.books import Books, JobLog
+from autoscaler.sim.scenario import Scenario
 
-HOUR_S = 3600.0
+DOCUMENT_VERSION = 1
+_HOUR_S = 3600.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -88,11 +93,25 @@ def summarize(books: Books) -> Summary:
     )
 
 
+def document(scenario: Scenario, summary: Summary) -> dict[str, Any]:
+    """What `summary.json` holds: the figures, and what they were made with."""
+    return {
+        "version": DOCUMENT_VERSION,
+        "made_with": {"autoscaler": version("gpu-autoscaler"), "python": platform.python_version()},
+        "fleet": scenario.fleet,
+        "seed": scenario.seed,
+        "tick_s": scenario.tick_s,
+        "traces": {each.pool.name: each.trace.name for each in scenario.pools if each.trace},
+        "slots": {each.pool.name: each.pool.machine.slots for each in scenario.pools},
+        **asdict(summary),
+    }
+
+
 def _totals(books: Books, column: str, *, money: bool) -> dict[str, float]:
     """Money or hours by what a column says, sorted by it."""
     parts: dict[str, list[float]] = {}
     for row in books.phases:
-        part = row.usd if money else (row.to_s - row.from_s) / HOUR_S
+        part = row.usd if money else (row.to_s - row.from_s) / _HOUR_S
         parts.setdefault(getattr(row, column), []).append(part)
     return {key: math.fsum(parts[key]) for key in sorted(parts)}
 

@@ -6,7 +6,7 @@ at it or acts on it first lets it catch up with the clock; between two looks it 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from autoscaler.core.demand import Demand
 from autoscaler.core.instance import Instance, parse_label
@@ -18,7 +18,7 @@ from autoscaler.sim.floor import Floor
 from autoscaler.sim.provider import SimulatedProvider
 from autoscaler.store.memory import MemoryState, MemoryStore
 from autoscaler.store.rules import DRAIN_MARK
-from providers.mock import MockSettings
+from providers.mock import MockSettings, Series
 from providers.mock.machine import Machine
 
 Meter = Callable[[Machine, float, float], None]
@@ -44,6 +44,7 @@ class World:
         fleet: str,
         floors: Mapping[str, Floor],
         providers: Mapping[str, MockSettings],
+        series: Sequence[Series] = (),
         clock: Clock,
         seed: int,
     ) -> None:
@@ -52,7 +53,7 @@ class World:
         self.clock = clock
         self.epoch = clock.now()
         self.providers = {
-            name: SimulatedProvider(name, settings, now=self.catch_up, rng=seeded(seed + number))
+            name: SimulatedProvider(name, settings, now=self.catch_up, rng=seeded(seed + number), series=series)
             for number, (name, settings) in enumerate(providers.items())
         }
         self.phases: list[PhaseRow] = []

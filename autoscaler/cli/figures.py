@@ -1,0 +1,79 @@
+"""The figures of a simulation on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from autoscaler.core.units import format_duration
+from autoscaler.sim.summary import Summary, TierSummary
+
+_HOURS_PER_DAY = 24.0
+
+
+def figures(summary: Summary) -> RenderableType:
+    """What a simulation cost and how its jobs were served."""
+    return Group(_tiers(summary), Text(), _facts(summary))
+
+
+def _tiers(summary: Summary) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    several = len(summary.tiers) > 1
+    if several:
+        table.add_column("pool")
+    table.add_column("tier")
+    for name in ("jobs", "target", "in time", "p50", "p95", "p99", "longest"):
+        table.add_column(name, justify="right")
+    for pool, tiers in summary.tiers.items():
+        for name, tier in tiers.items():
+            table.add_row(*([pool] if several else []), name, *_tier(tier))
+    return table
+
+
+def _tier(tier: TierSummary) -> Iterator[str]:
+    yield f"{tier.jobs:,}"
+    yield format_duration(tier.wait_target_s)
+    yield "-" if tier.attainment is None else f"{tier.attainment:.1%}"
+    for wait_s in (tier.wait_p50_s, tier.wait_p95_s, tier.wait_p99_s, tier.wait_max_s):
+        yield "-" if wait_s is None else format_duration(wait_s)
+
+
+def _facts(summary: Summary) -> Table:
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold")
+    table.add_column()
+    for title, text in _lines(summary):
+        table.add_row(title, text)
+    return table
+
+
+def _lines(summary: Summary) -> Iterator[tuple[str, str]]:
+    days = summary.simulated_s / 86400.0
+    a_day = f", {summary.usd / days:.2f} a day" if days else ""
+    each = f", {1000 * summary.usd / summary.jobs:.2f} per 1,000 jobs" if summary.jobs else ""
+    yield "cost", f"{summary.usd:,.2f} USD{a_day}{each}"
+    yield "", _parts(summary.usd_by_phase, "USD")
+    if len(summary.usd_by_placement) > 1:
+        yield "", _parts(summary.usd_by_placement, "USD")
+    yield "machines", _parts(summary.hours_by_phase, "h")
+    refused = f" ({summary.refused_resumes} refused)" if summary.refused_resumes else ""
+    yield (
+        "",
+        f"{summary.launches} rented, {summary.resumes} resumed{refused}, {summary.interruptions} lost to the market",
+    )
+    yield "work", _work(summary)
+
+
+def _parts(parts: Mapping[str, float], unit: str) -> str:
+    return ", ".join(f"{name} {value:,.2f} {unit}" for name, value in parts.items())
+
+
+def _work(summary: Summary) -> str:
+    served = summary.jobs - summary.unserved_jobs
+    done = "all jobs were served" if not summary.unserved_jobs else f"{served:,} of {summary.jobs:,} jobs were served"
+    cut = f"{summary.killed_jobs} cut off by our orders" if summary.killed_jobs else "none was cut off by our orders"
+    again = f", {summary.interrupted_jobs} had to start again" if summary.interrupted_jobs else ""
+    return f"{done}, {cut}{again}"

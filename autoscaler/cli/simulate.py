@@ -1,0 +1,89 @@
+"""``autoscaler simulate``: what a configuration would have done with the jobs of a trace, at what cost."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.console import Console
+
+from autoscaler.cli.options import config_of, file_argument, market_option, seed_option, trace_option
+
+if TYPE_CHECKING:
+    from autoscaler.sim.books import Books
+
+
+@click.command()
+@file_argument
+@trace_option
+@market_option
+@seed_option
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write the books and a report there.")
+@click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, as in summary.json.")
+def simulate(
+    file: Path | None, traces: tuple[str, ...], market: Path | None, seed: int, *, out: Path | None, as_json: bool
+) -> None:
+    r"""Rehearse the configuration FILE with the jobs of a trace.
+
+    The daemon's very loop runs on virtual time, with a mock market and simulated workers: two weeks take seconds.
+    Nothing is rented, and no queue is touched. The same seed gives the same result, byte for byte.
+
+    \b
+      autoscaler simulate fleet.yaml --trace jobs.csv.gz
+      autoscaler simulate fleet.yaml --trace images=a.csv --trace speech=b.csv --out result
+      autoscaler trace record fleet.yaml jobs.csv      your own queue as a trace
+
+    With --out, DIR/jobs.csv and DIR/phases.csv hold every job and every machine, for anyone to check; DIR/report.html
+    shows them.
+    """
+    from autoscaler.cli.figures import figures
+    from autoscaler.cli.progress import progress_bar
+    from autoscaler.rehearsal import scenario_of
+    from autoscaler.sim.run import simulate as play
+    from autoscaler.sim.summary import document, summarize
+
+    scenario = scenario_of(config_of(file), traces, market=market, seed=seed)
+    last_arrival_s = max(survey.last_arrival_s for survey in scenario.surveys().values())
+    with progress_bar("simulating", last_arrival_s) as progress:
+        books = play(scenario, progress=progress)
+    summary = summarize(books)
+    told = document(scenario, summary)
+    if out:
+        write(out, books, told)
+    if as_json:
+        click.echo(json.dumps(told, indent=2))
+    else:
+        Console(highlight=False).print(figures(summary))
+        _suggest(file, traces, out)
+
+
+def write(directory: Path, books: Books, told: Mapping[str, Any]) -> None:
+    """Write a simulation's books, and have them audited.
+
+    Raises:
+        SettingsError: the directory cannot be written.
+    """
+    from autoscaler.core.errors import SettingsError
+    from autoscaler.sim.audit import audit
+    from autoscaler.sim.files import write_books
+
+    try:
+        write_books(books, told, directory)
+        problems = audit(directory)
+    except OSError as error:
+        raise SettingsError(f"--out: {directory} cannot be written: {error.strerror or error}") from error
+    if problems:
+        raise SettingsError("the books are wrong, please report it", *problems)
+
+
+def _suggest(file: Path | None, traces: Iterable[str], out: Path | None) -> None:
+    again = " ".join([*([str(file)] if file else []), *(f"--trace {trace}" for trace in traces)])
+    click.echo()
+    if out:
+        click.echo(f"The books are in {out} and were audited; open {out}/report.html in a browser.")
+    else:
+        click.echo(f"Every job and machine, and charts: autoscaler simulate {again} --out DIR")
+    click.echo(f"Beside other policies: autoscaler compare {again}")
