@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from typing import Any
 
 from autoscaler.core.decision import Outcome
@@ -12,6 +12,8 @@ from autoscaler.runtime.clock import LoopClock
 from autoscaler.runtime.entropy import Entropy
 from autoscaler.runtime.loop import Loop, PoolSetup
 from autoscaler.runtime.report import TickReport
+from autoscaler.sim.baselines import BASELINES
+from autoscaler.sim.baselines.controller import Controller
 from autoscaler.sim.books import Books
 from autoscaler.sim.floor import Floor
 from autoscaler.sim.scenario import Scenario
@@ -65,20 +67,23 @@ async def _play(scenario: Scenario, progress: Callable[[float], None]) -> Books:
         seed=scenario.seed,
     )
     chronicle = Chronicle()
-    task = asyncio.get_running_loop().create_task(_controller(scenario, world, chronicle))
+    controllers = list(_peers(scenario, world)) if scenario.peers else [_daemon(scenario, world, chronicle).run()]
+    tasks = [asyncio.get_running_loop().create_task(controller) for controller in controllers]
     while not _over(world):
         await clock.sleep(_STEP_S)
-        if task.done():
-            task.result()
+        for task in tasks:
+            if task.done():
+                task.result()
         progress(world.now_s)
-    task.cancel()
-    await asyncio.gather(task, return_exceptions=True)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
     world.close()
     return _books(scenario, world, chronicle)
 
 
-def _controller(scenario: Scenario, world: World, chronicle: Chronicle) -> Coroutine[Any, Any, None]:
-    loop = Loop(
+def _daemon(scenario: Scenario, world: World, chronicle: Chronicle) -> Loop:
+    return Loop(
         fleet=scenario.fleet,
         pools=[
             PoolSetup(
@@ -95,7 +100,24 @@ def _controller(scenario: Scenario, world: World, chronicle: Chronicle) -> Corou
         listener=chronicle,
         tick_s=scenario.tick_s,
     )
-    return loop.run()
+
+
+def _peers(scenario: Scenario, world: World) -> Iterator[Coroutine[Any, Any, None]]:
+    """Each pool's peer at work."""
+    surveys = scenario.surveys()
+    for each in scenario.pools:
+        name, settings = scenario.peers[each.pool.name]
+        baseline, pool = BASELINES[name], each.pool
+        controller = Controller(
+            baseline.make(settings, pool.limits.hot),
+            pool,
+            world,
+            mean_service_s=surveys[pool.name].mean_service_s,
+            # A peer whose deadline is shorter than any boot would never have a machine; whoever runs it would raise it.
+            boot_deadline_s=max(baseline.boot_deadline_s, pool.deadlines.booting),
+            entropy=Entropy(scenario.seed),
+        )
+        yield controller.run()
 
 
 def _over(world: World) -> bool:

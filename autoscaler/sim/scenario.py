@@ -68,6 +68,11 @@ class Survey:
     work_s: float
     """Service times of all jobs together."""
 
+    @property
+    def mean_service_s(self) -> float:
+        """The mean service time; 0 without jobs."""
+        return self.work_s / self.jobs if self.jobs else 0.0
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scenario:
