@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 
 class SystemClock:
@@ -20,6 +21,10 @@ class SystemClock:
     def timeout(self, seconds: float) -> asyncio.Timeout:
         """A limit on what is awaited inside; it raises `TimeoutError`."""
         return asyncio.timeout(seconds)
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call back after that many seconds."""
+        return asyncio.get_running_loop().call_later(seconds, callback)
 
 
 class LoopClock:
@@ -47,3 +52,7 @@ class LoopClock:
     def timeout(self, seconds: float) -> asyncio.Timeout:
         """A limit in this clock's seconds on what is awaited inside; it raises `TimeoutError`."""
         return asyncio.timeout(seconds / self._speed)
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call back after that many seconds of this clock."""
+        return asyncio.get_running_loop().call_later(seconds / self._speed, callback)

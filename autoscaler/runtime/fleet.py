@@ -32,6 +32,7 @@ _BLOCKING = {
 }
 
 _MOST_UNSAVED_ENTRIES = 1000  # while the store is away, the oldest journal entries are dropped first
+_BOOKS_S = 60.0  # while nothing else changes, the books are written as seldom as this
 
 
 @dataclass
@@ -46,6 +47,10 @@ class Fleet:
     policies: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
     """Policy states by pool and policy."""
     ledger: DayLedger | None = None
+    _days: dict[int, DayLedger] = field(default_factory=dict)
+    """Books that are not stored yet, by day."""
+    _stored_until: float = float("-inf")
+    """What the books that are stored cover."""
     _unsaved: dict[str, Instance] = field(default_factory=dict)
     _forgotten: list[str] = field(default_factory=list)
     _entries: list[Entry] = field(default_factory=list)
@@ -128,11 +133,11 @@ class Fleet:
 
     # --- money --------------------------------------------------------------------------------------------------------
 
-    def book(self, now: float) -> list[DayLedger]:
-        """Bring the books up to now; gives the days they cover."""
+    def book(self, now: float) -> None:
+        """Bring the books up to now."""
         days = book(self.ledger, self.instances.values(), now)
         self.ledger = days[-1]
-        return days
+        self._days.update((day.day, day) for day in days)
 
     def spent_today(self, pool: str) -> Spent:
         """What a pool has cost on the present UTC day."""
@@ -154,7 +159,16 @@ class Fleet:
         """Whether records have changed that must not be lost."""
         return bool(self._unsaved or self._forgotten)
 
-    def take_changes(self, days: Iterable[DayLedger] = ()) -> Changes:
+    @property
+    def worth_saving(self) -> bool:
+        """Whether more is unsaved than a minute's books.
+
+        Those are no loss: as long as no record changes, they follow from the ones that were written.
+        """
+        booked_s = self.ledger.booked_until - self._stored_until if self.ledger else 0.0
+        return self.urgent or bool(self._entries or self._samples or self._learned) or booked_s >= _BOOKS_S
+
+    def take_changes(self) -> Changes:
         """Everything not stored yet, which is then taken for stored; `restore_changes` gives it back."""
         documents: dict[str, str] = {}
         for pool in sorted(self._learned):
@@ -166,9 +180,11 @@ class Fleet:
             journal=tuple(self._entries),
             samples=tuple(self._samples),
             documents=documents,
-            ledger={day_name(day.day): json.dumps(day, default=_fields) for day in days},
+            ledger={day_name(day.day): json.dumps(day, default=_fields) for day in self._days.values()},
         )
-        self._unsaved, self._forgotten, self._entries, self._samples, self._learned = {}, [], [], [], set()
+        self._unsaved, self._forgotten, self._entries, self._samples = {}, [], [], []
+        self._learned, self._days = set(), {}
+        self._stored_until = self.ledger.booked_until if self.ledger else float("-inf")
         return changes
 
     def restore_changes(self, changes: Changes) -> None:
@@ -180,6 +196,9 @@ class Fleet:
         self._entries = [*changes.journal, *self._entries][-_MOST_UNSAVED_ENTRIES:]
         self._samples = [*changes.samples, *self._samples]
         self._learned.update(name.partition(":")[2] for name in changes.documents)
+        for day in (_ledger(json.loads(text)) for text in changes.ledger.values()):
+            self._days.setdefault(day.day, day)
+        self._stored_until = float("-inf")
 
 
 def day_name(day: int) -> str:

@@ -8,8 +8,9 @@ they lead to is made.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from autoscaler.core.decision import Action, Command, Decision, Outcome
 from autoscaler.core.demand import Demand, Unknown
@@ -17,7 +18,7 @@ from autoscaler.core.errors import AutoscalerError, LeaseLost, StoreUnavailable
 from autoscaler.core.guards import guard
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import command_entry, decision_entry, outcome_entry
-from autoscaler.core.ledger import DAY_S, DayLedger, day_of
+from autoscaler.core.ledger import DAY_S, day_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Offer
 from autoscaler.core.meter import Meter
@@ -39,6 +40,9 @@ _FINISH_S = 75.0  # at the end, calls under way may take their full time-out
 _LEASE_S = 5.0  # often enough to hold any lease
 _LEAST_GAP = 0.1  # of a tick: however often the loop is woken, providers are not hammered
 _STRAY_GRACE_S = 600.0  # machines of a pool that is not configured are left alone for this long after a start
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,7 +113,6 @@ class Loop:
         )
         self._fleet: Fleet | None = None
         self._leads_since = 0.0
-        self._days: list[DayLedger] = []
         self._said: dict[str, object] = {}
         self.wake = Wake()
 
@@ -181,30 +184,27 @@ class Loop:
         one Redis is sent in one pipeline a turn after the first question.
         """
         if self._fleet is None:
-            queues, lease = await asyncio.gather(self._demand.read(now), self._store.read())
-            return lease, queues
+            demand, control = await _both(self._demand.read(now), self._store.read())
+            return control, demand
         asked = self._observer.ask(now)
-        demand, saved, control = await asyncio.gather(
-            self._demand.read(now), self._save(self._fleet), self._store.read(), return_exceptions=True
-        )
-        if isinstance(saved, LeaseLost):
-            self._fleet = None  # its records are another daemon's now
-        if isinstance(control, BaseException):
-            raise control
-        if isinstance(demand, BaseException):
-            raise demand
-        if isinstance(saved, BaseException):
-            raise saved
+        demand, control = await _both(self._demand.read(now), self._exchange(self._fleet))
         await self._observer.answers(asked)
         return control, demand
 
+    async def _exchange(self, fleet: Fleet) -> Control:
+        if not fleet.worth_saving:
+            return await self._store.read()
+        _, control = await _both(self._save(fleet), self._store.read())
+        return control
+
     async def _save(self, fleet: Fleet) -> None:
-        changes = fleet.take_changes(self._days)
+        changes = fleet.take_changes()
         try:
-            if changes:
-                await self._store.commit(changes)
-        except BaseException:
+            await self._store.commit(changes)
+        except BaseException as error:
             fleet.restore_changes(changes)
+            if isinstance(error, LeaseLost):
+                self._fleet = None  # its records are another daemon's now
             raise
 
     # --- deciding -----------------------------------------------------------------------------------------------------
@@ -217,7 +217,7 @@ class Loop:
             await self._observer.look(now)
             self._fleet = fleet
         self._observer.hear(control.heartbeats, now)
-        self._days = fleet.book(now)
+        fleet.book(now)
         self._mirror(fleet, now)
         moment = _Moment(
             now=now,
@@ -352,6 +352,16 @@ class Loop:
         for settled in settle(record, outcome):
             fleet.put(settled, outcome.ended_at)
         self.wake.set()
+
+
+async def _both(first: Awaitable[T], second: Awaitable[U]) -> tuple[T, U]:
+    """Both answers, or the error of one once both have ended."""
+    one, other = await asyncio.gather(first, second, return_exceptions=True)
+    if isinstance(one, BaseException):
+        raise one
+    if isinstance(other, BaseException):
+        raise other
+    return one, other
 
 
 def _by_pool(fleet: Fleet) -> dict[str, list[Instance]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -26,6 +26,10 @@ class Clock(Protocol):
 
     def timeout(self, seconds: float) -> asyncio.Timeout:
         """A limit in this clock's time on what is awaited inside; it raises `TimeoutError`."""
+        ...
+
+    def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        """Call back after that much of this clock's time; the handle cancels it."""
         ...
 
 

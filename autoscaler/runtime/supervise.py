@@ -21,11 +21,11 @@ class Wake:
 
     async def wait(self, clock: Clock, seconds: float) -> None:
         """Wait until woken, `seconds` of the clock at most."""
+        alarm = clock.call_later(seconds, self.set)
         try:
-            async with clock.timeout(seconds):
-                await self._event.wait()
-        except TimeoutError:
-            pass
+            await self._event.wait()
+        finally:
+            alarm.cancel()
         self._event.clear()
 
 

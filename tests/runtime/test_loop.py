@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from dataclasses import replace
 
@@ -10,6 +11,7 @@ import pytest
 from autoscaler.core.decision import Action, Result
 from autoscaler.core.demand import Unknown
 from autoscaler.core.journal import Kind
+from autoscaler.core.ledger import DAY_S, day_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.spec import DayBudget, Limits, Placement
 from autoscaler.core.units import Span
@@ -68,6 +70,40 @@ async def test_the_books_agree_with_the_providers_bill() -> None:
     assert sum(i.cost_usd(world.clock.now()) for i in daemon.report.instances.values()) == pytest.approx(
         daemon.usd_today(), rel=0.001
     )
+
+
+async def test_the_books_of_a_quiet_fleet_are_written_once_a_minute_and_a_kill_costs_them_nothing() -> None:
+    world = Rehearsal(CALM)
+    first = world.daemon()
+    await first.live(2 * HOUR)
+    written = set(world.state.ledger.values())
+    for _ in range(60):
+        await first.live(TICK_S)
+        written.update(world.state.ledger.values())
+    assert len(written) == 11, "what was there, and ten times in ten minutes"
+    [machine] = first.report.instances.values()
+    await first.kill()
+
+    second = world.daemon()
+    await second.live(60.0)
+
+    hours = (second.report.at - first.report.at) / HOUR
+    assert second.usd_today() - first.usd_today() == pytest.approx(machine.burn_usd_per_hour * hours)
+
+
+async def test_a_day_that_ends_while_the_store_is_away_is_booked_to_its_end() -> None:
+    world = Rehearsal(CALM)
+    store = FlakyStore(world.state, "flaky", world.clock)
+    daemon = world.daemon(store=store)
+    midnight = (day_of(NOW) + 1) * DAY_S
+    await daemon.live(midnight - NOW - 30.0)
+    store.refusing = True
+    await daemon.live(180.0)
+    store.refusing = False
+    await daemon.live(60.0)
+
+    first_day, _ = sorted(world.state.ledger)
+    assert json.loads(world.state.ledger[first_day])["booked_until"] == midnight
 
 
 async def test_set_up_and_resume_times_are_learned_and_outlive_the_daemon() -> None:
