@@ -48,7 +48,7 @@ def test_from_none_it_follows_at_once_and_looks_every_5_seconds() -> None:
 def test_the_rate_per_replica_is_a_share_of_what_a_machine_with_its_slots_can_do() -> None:
     sky = peer("skyserve-rate")
 
-    assert sky.step(view(per_s=0.8, mean_service_s=600.0, slots=2)).rent == math.ceil(0.8 / (0.8 * 2 / 600.0))
+    assert sky.step(view(per_s=0.1, mean_service_s=600.0, slots=2)).rent == math.ceil(0.1 / (0.8 * 2 / 600.0))
 
 
 def test_one_long_job_within_a_minute_looks_like_many_machines() -> None:
