@@ -1,0 +1,109 @@
+"""Many simulations side by side: configurations and the autoscalers of others, each tuned over its main setting."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+
+from autoscaler.sim.baselines import BASELINES
+from autoscaler.sim.run import simulate
+from autoscaler.sim.scenario import Scenario
+from autoscaler.sim.summary import Summary, summarize
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Candidate:
+    """One thing to simulate."""
+
+    name: str
+    title: str
+    setting: str = ""
+    """Of the setting that is tried over a grid: `list_length=5`."""
+    scenario: Scenario
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Played:
+    """A candidate and what came of it."""
+
+    candidate: Candidate
+    summary: Summary
+
+    @property
+    def worst_attainment(self) -> float:
+        """That of the tier that is served worst; 1 without jobs."""
+        shares = [tier.attainment for tiers in self.summary.tiers.values() for tier in tiers.values()]
+        return min((share for share in shares if share is not None), default=1.0)
+
+
+def peer_candidates(scenario: Scenario, names: Iterable[str]) -> Iterator[Candidate]:
+    """Each of these peers with its own defaults, but for its main setting, which takes all values of its grid."""
+    for name in names:
+        baseline = BASELINES[name]
+        for value in baseline.grid:
+            settings = replace(baseline.settings(), **{baseline.knob: value})
+            yield Candidate(
+                name=name,
+                title=baseline.title,
+                setting=f"{baseline.knob}={value:g}",
+                scenario=replace(scenario, peers={each.pool.name: (name, settings) for each in scenario.pools}),
+            )
+
+
+def play_all(candidates: Sequence[Candidate], *, processes: int, done: Callable[[int], None]) -> list[Played]:
+    """Simulate all candidates, so many at a time; `done` is told how many are.
+
+    Raises:
+        SettingsError: a trace is faulty or does not fit its pool.
+    """
+    summaries: dict[int, Summary] = {}
+    if processes == 1:
+        for number, candidate in enumerate(candidates):
+            summaries[number] = summary_of(candidate.scenario)
+            done(len(summaries))
+    else:
+        # Fresh processes: a fork would copy the locks of whatever threads the caller has.
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(max_workers=processes, mp_context=context) as pool:
+            futures = {pool.submit(summary_of, each.scenario): number for number, each in enumerate(candidates)}
+            try:
+                for future in as_completed(futures):
+                    summaries[futures[future]] = future.result()
+                    done(len(summaries))
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+    return [Played(candidate=each, summary=summaries[number]) for number, each in enumerate(candidates)]
+
+
+def summary_of(scenario: Scenario) -> Summary:
+    """The figures of a scenario, for another process."""
+    return summarize(simulate(scenario))
+
+
+def tuned(played: Iterable[Played], attainment: float) -> list[Played]:
+    """Of each candidate the setting that serves every tier at this attainment for the least cost, cheapest first.
+
+    Those that reach it with no setting follow, each with the setting that comes nearest, the nearest first.
+    """
+    by_name: dict[str, list[Played]] = {}
+    for each in played:
+        by_name.setdefault(each.candidate.name, []).append(each)
+    best = [min(settings, key=lambda each: _rank(each, attainment)) for settings in by_name.values()]
+    return sorted(best, key=lambda each: _rank(each, attainment))
+
+
+def _rank(played: Played, attainment: float) -> tuple[float, float]:
+    short = max(0.0, attainment - played.worst_attainment)
+    return short, played.summary.usd
+
+
+def frontier(played: Sequence[Played]) -> list[Played]:
+    """Those that nothing else beats in both cost and the attainment of the worst served tier, cheapest first."""
+    best: list[Played] = []
+    for each in sorted(played, key=lambda each: (each.summary.usd, -each.worst_attainment)):
+        if not best or each.worst_attainment > best[-1].worst_attainment:
+            best.append(each)
+    return best
