@@ -63,12 +63,14 @@ class Arrivals:
         else:
             self.seen_s += elapsed_s
             starts, who = self._counters.take(instances, taken, now)
-            names = [tier.tier for tier in demand.tiers]
-            if who.do_not or starts.keys() - set(names):
+            if who.do_not:
                 self.counted = False
             if starts or self._unexplained or depths != self._depths:
-                for name, before, depth in zip(names, self._depths, depths, strict=True):
-                    self._balance(name, depth - before, starts.get(name, 0), now, explained_later=who.do)
+                for tier, before in zip(demand.tiers, self._depths, strict=True):
+                    begun = starts.pop(tier.tier, 0)
+                    self._balance(tier.tier, tier.waiting - before, begun, now, explained_later=who.do)
+                if starts:  # of tiers that are none of this pool's
+                    self.counted = False
         self._read_at, self._depths, self.demand = now, depths, demand
 
     def _balance(self, tier: str, deeper: int, started: int, now: float, *, explained_later: bool) -> None:
@@ -120,7 +122,7 @@ class _Counters:
 
     def take(
         self, instances: Sequence[Instance], taken: Mapping[str, Counts | None], now: float
-    ) -> tuple[Counts, _Who]:
+    ) -> tuple[dict[str, int], _Who]:
         """The jobs started since the last time, by tier, as far as workers count."""
         starts: dict[str, int] = {}
         do = do_not = False

@@ -118,11 +118,13 @@ class _PoolMeter:
 
 def _busy(snapshot: PoolSnapshot) -> int | None:
     """Slots at work: as all machines that may have any say, else as the queue says."""
-    slots = [snapshot.busy.get(each.id) for each in snapshot.instances if each.phase in RUNNING]
-    known = [busy for busy in slots if busy is not None]
-    if len(known) == len(slots):
-        return sum(known)
-    return None if isinstance(snapshot.demand, Unknown) else snapshot.demand.in_flight
+    told, busy = snapshot.busy, 0
+    for each in snapshot.instances:
+        if each.phase in RUNNING:
+            if each.id not in told:
+                return None if isinstance(snapshot.demand, Unknown) else snapshot.demand.in_flight
+            busy += told[each.id]
+    return busy
 
 
 def _spent(before: PoolSnapshot, snapshot: PoolSnapshot, elapsed_s: float) -> float:
