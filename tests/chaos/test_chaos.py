@@ -1,0 +1,38 @@
+"""Two hundred days of a daemon in which everything goes wrong that may."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+
+import pytest
+
+from providers.mock import Fault
+from tests.chaos.plan import Blow, draw
+from tests.chaos.run import live
+
+SEEDS = range(200)
+_GROUP = 20
+
+
+@pytest.mark.parametrize("seeds", [SEEDS[first : first + _GROUP] for first in range(0, len(SEEDS), _GROUP)], ids=str)
+def test_a_day_of_faults_breaks_no_invariant(seeds: Sequence[int]) -> None:
+    findings = [str(lived.finding) for seed in seeds if (lived := live(seed)).finding]
+    assert not findings
+
+
+def test_every_fault_of_the_market_and_every_blow_is_drawn_by_some_seed() -> None:
+    drawn = {name for seed in SEEDS for name in draw(seed).drawn}
+    assert drawn == {*Fault, *Blow}
+
+
+def test_the_same_seed_gives_the_same_day_in_any_process() -> None:
+    code = "from tests.chaos.run import live; print(*(live(seed).digest for seed in range(5)))"
+    printed = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": salt}, capture_output=True, check=True, text=True
+        ).stdout
+        for salt in ("1", "2")
+    }
+    assert len(printed) == 1
