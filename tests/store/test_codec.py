@@ -9,8 +9,10 @@ from hypothesis import given
 
 from autoscaler.core.errors import NewerRecords, StoreUnavailable
 from autoscaler.core.instance import RECORD_VERSION, Instance
+from autoscaler.core.lifecycle import Phase
+from autoscaler.core.samples import PoolSample, Sample, TierSample
 from autoscaler.runtime.ports import Heartbeat
-from autoscaler.store.codec import decode_heartbeat, decode_instance, encode_instance
+from autoscaler.store.codec import decode_heartbeat, decode_instance, decode_sample, encode_instance, encode_sample
 from tests.support.stores import INSTANCES, an_instance
 
 
@@ -66,6 +68,37 @@ def test_an_unreadable_record_is_reported_by_name(stored: bytes) -> None:
 )
 def test_a_heartbeat_is_a_number_or_an_object_and_its_stamp_is_the_whole_of_it(stored: bytes, beat: Heartbeat) -> None:
     assert decode_heartbeat(stored) == beat
+
+
+def test_a_heartbeat_may_count_the_jobs_taken_by_tier() -> None:
+    beat = decode_heartbeat(b'{"busy":1,"taken":{"pro":12,"free":0}}')
+    assert beat is not None
+    assert beat.taken == {"pro": 12, "free": 0}
+
+
+@pytest.mark.parametrize("taken", [b"7", b'{"pro":-1}', b'{"pro":"many"}', b"[]", b"null", b"1795000000.5"])
+def test_counts_that_make_no_sense_are_none_and_the_heartbeat_still_counts(taken: bytes) -> None:
+    beat = decode_heartbeat(b'{"busy":1,"taken":%b}' % taken)
+    assert beat is not None
+    assert (beat.busy, beat.taken) == (1, None)
+
+
+def test_a_newer_sample_is_refused_and_an_unreadable_one_named() -> None:
+    newer = encode_sample(Sample(at=0.0, until=60.0)).replace(b'"v":1', b'"v":2')
+    with pytest.raises(NewerRecords, match=r"sample 7-0 of the history has version 2"):
+        decode_sample("7-0", newer)
+    with pytest.raises(StoreUnavailable, match=r"sample 7-0 of the history cannot be read"):
+        decode_sample("7-0", b'{"v":1}')
+
+
+def test_a_sample_of_three_tiers_takes_at_most_a_third_of_a_kilobyte() -> None:
+    tiers = {name: TierSample(12, 11, 140, 321.5) for name in ("pro", "premium", "free")}
+    hours = {Phase.HOT: 180.0, Phase.WARM: 60.0, Phase.BOOTING: 60.0}
+    pool = PoolSample(
+        tiers=tiers, seen_s=60.002, counted=True, in_flight=3, busy_s=171.3, machine_s=hours, usd=0.04016667
+    )
+    stored = encode_sample(Sample(at=1800000000.123, until=1800000060.125, pools={"images": pool}))
+    assert len(stored) <= 1024 / 3
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from autoscaler.core.errors import LeaseLost
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.samples import Sample
 from autoscaler.runtime.ports import Changes, Saved, Store
-from autoscaler.store.rules import JOURNAL_LENGTH, LEDGER_DAYS
-from tests.support.stores import INSTANCES, Backend, an_instance
+from autoscaler.store.rules import HISTORY_LENGTH, JOURNAL_LENGTH, LEDGER_DAYS
+from tests.support.stores import INSTANCES, SAMPLES, Backend, an_instance
 
 
 async def leading(backend: Backend, owner: str = "a") -> Store:
@@ -200,6 +201,37 @@ async def test_the_journal_is_capped_and_newest_first(backend: Backend) -> None:
     assert [entry.at for entry in await store.journal(3)] == [total - 1, total - 2, total - 3]
     kept = len(await store.journal(total))
     assert JOURNAL_LENGTH <= kept <= JOURNAL_LENGTH + 100
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(samples=st.lists(SAMPLES, min_size=1, max_size=3))
+async def test_every_field_of_a_sample_comes_back_oldest_first(backend: Backend, samples: list[Sample]) -> None:
+    store = backend.open("a")
+    await store.read()
+    for sample in samples:
+        await store.commit(Changes(samples=(sample,)))
+    assert [sample async for sample in store.samples()][-len(samples) :] == samples
+
+
+async def test_anybody_may_read_the_history_and_only_the_leader_writes_it(backend: Backend) -> None:
+    stale, fresh = await leading(backend, "a"), backend.open("b")
+    await stale.commit(Changes(samples=(Sample(at=0.0, until=60.0),)))
+    await backend.expire_lease()
+    await fresh.read()
+    with pytest.raises(LeaseLost):
+        await stale.commit(Changes(samples=(Sample(at=60.0, until=120.0),)))
+    assert [sample.at async for sample in backend.open("reader").samples()] == [0.0]
+
+
+async def test_the_history_is_capped_at_a_month_of_minutes(backend: Backend) -> None:
+    store = await leading(backend)
+    total = HISTORY_LENGTH + 3000
+    for start in range(0, total, 1000):
+        batch = range(start, min(start + 1000, total))
+        await store.commit(Changes(samples=tuple(Sample(at=float(n), until=n + 1.0) for n in batch)))
+    kept = [sample.at async for sample in store.samples()]
+    assert kept == [float(n) for n in range(total - len(kept), total)]
+    assert HISTORY_LENGTH <= len(kept) <= HISTORY_LENGTH + 100
 
 
 async def test_an_operator_pauses_whoever_leads(backend: Backend) -> None:

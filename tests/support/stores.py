@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.samples import PoolSample, Sample, TierSample
 from autoscaler.link import RedisLink
 from autoscaler.runtime.ports import Heartbeat, Store
 from autoscaler.store.keys import Keys
@@ -127,3 +128,26 @@ INSTANCES: st.SearchStrategy[Instance] = st.builds(
     Instance, **{field.name: _NUMBERS.get(field.type, ...) for field in dataclasses.fields(Instance)}
 )
 """Records with anything in every field."""
+
+_COUNTS = st.integers(0, 10**9)
+SAMPLES: st.SearchStrategy[Sample] = st.builds(
+    Sample,
+    at=_FINITE,
+    until=_FINITE,
+    pools=st.dictionaries(
+        st.text(),
+        st.builds(
+            PoolSample,
+            tiers=st.dictionaries(st.text(), st.builds(TierSample, _COUNTS, _COUNTS, _COUNTS, st.none() | _FINITE)),
+            seen_s=_FINITE,
+            counted=st.booleans(),
+            in_flight=st.none() | _COUNTS,
+            busy_s=st.none() | _FINITE,
+            machine_s=st.dictionaries(st.sampled_from(Phase), _FINITE),
+            usd=_FINITE,
+            offered_usd_per_hour=st.none() | _FINITE,
+        ),
+        max_size=2,
+    ),
+)
+"""Samples with anything in every field."""
