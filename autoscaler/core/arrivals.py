@@ -1,12 +1,14 @@
 """How many jobs came and how many were started, from the depths of a queue and from the workers' own counts.
 
 Jobs do not vanish: what arrived in a tier is the change of its depth plus the jobs started from it. A worker counts a
-job up to one heartbeat after it took it, so a depth that fell waits a while for the start that explains it.
+job up to one heartbeat after it took it. So where a depth fell, the starts are known before they are counted, and the
+next counts are taken for theirs; a job that came and went between two ticks is known when it is counted. Arrivals are
+never claimed before they happened, and never more of them are missing than jobs were taken since the last heartbeats.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -34,8 +36,8 @@ class Arrivals:
         self._read_at = float("-inf")
         self._depths: list[int] = []
         self._counters = _Counters(self._read_at)
-        self._unexplained: dict[str, tuple[int, float]] = {}
-        """Jobs that left a tier and that no worker has counted yet, and since when."""
+        self._uncounted: dict[str, deque[float]] = {}
+        """When jobs were seen to leave a tier that no worker has counted yet."""
         self.demand: Demand | None = None
         """The last good reading."""
         self.begin(())
@@ -59,31 +61,41 @@ class Arrivals:
         if elapsed_s > self._longest_s:
             self._counters = _Counters(now)
             self._counters.take(instances, taken, now)
-            self._unexplained.clear()
+            self._uncounted.clear()
         else:
             self.seen_s += elapsed_s
             starts, who = self._counters.take(instances, taken, now)
             if who.do_not:
                 self.counted = False
-            if starts or self._unexplained or depths != self._depths:
+            if starts or self._uncounted or depths != self._depths:
                 for tier, before in zip(demand.tiers, self._depths, strict=True):
-                    begun = starts.pop(tier.tier, 0)
-                    self._balance(tier.tier, tier.waiting - before, begun, now, explained_later=who.do)
+                    self._balance(tier.tier, tier.waiting - before, starts.pop(tier.tier, 0), now)
                 if starts:  # of tiers that are none of this pool's
                     self.counted = False
+                self._give_up(now if who.do else float("inf"))
         self._read_at, self._depths, self.demand = now, depths, demand
 
-    def _balance(self, tier: str, deeper: int, started: int, now: float, *, explained_later: bool) -> None:
-        missing, since = self._unexplained.pop(tier, (0, now))
-        balance = deeper + started - missing
-        self._started[tier] += started
-        if balance >= 0:
-            self._arrived[tier] += balance
-        elif explained_later and now - since <= _LATE_S:
-            self._unexplained[tier] = (-balance, since)
-        else:
-            self._started[tier] -= balance
-            self.counted = False
+    def _balance(self, tier: str, deeper: int, counted: int, now: float) -> None:
+        """Book what one tick brought to a tier."""
+        uncounted = self._uncounted.pop(tier, deque())
+        while uncounted and counted:
+            uncounted.popleft()
+            counted -= 1
+        arrived = deeper + counted
+        self._arrived[tier] += max(0, arrived)
+        self._started[tier] += counted - min(0, arrived)
+        uncounted.extend([now] * -arrived)
+        if uncounted:
+            self._uncounted[tier] = uncounted
+
+    def _give_up(self, now: float) -> None:
+        """Wait no longer for counts that are too late: the jobs left, and no worker of ours has taken them."""
+        for tier, uncounted in [*self._uncounted.items()]:
+            while uncounted and now - uncounted[0] > _LATE_S:
+                uncounted.popleft()
+                self.counted = False
+            if not uncounted:
+                del self._uncounted[tier]
 
     def tiers(self) -> dict[str, TierSample]:
         """What this minute brought; nothing where the queue was not seen."""

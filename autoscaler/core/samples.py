@@ -26,7 +26,7 @@ class TierSample(NamedTuple):
     arrived: int
     """Jobs that came; where the pool's jobs were not counted, the fewest there can have been."""
     started: int
-    """Jobs that a worker took; where they were not counted, the fewest there can have been."""
+    """Jobs that were taken by a worker; where they were not counted, the fewest there can have been."""
     waiting: int
     """Jobs that waited at the end of the minute."""
     oldest_wait_s: float | None
@@ -43,8 +43,8 @@ class PoolSample:
     """Seconds for which the queue was followed; what is missing is a gap, not quiet. Where a reading failed at the end
     of a minute and the next succeeded, its seconds are the next minute's."""
     counted: bool = False
-    """Every worker counted its jobs, so that arrivals and starts are exact, save that a job may be counted one
-    heartbeat late."""
+    """Every worker counted its jobs, so that arrivals and starts are exact, save that a few jobs may be counted in the
+    next minute, about as many as are taken from one heartbeat to the next."""
     in_flight: int | None = None
     """Jobs being worked on at the end of the minute."""
     busy_s: float | None = None
