@@ -46,7 +46,7 @@ class PeerView:
     machines: tuple[PeerMachine, ...]
     """Oldest first."""
     arrived: Callable[[float], int]
-    """How many jobs came within the last so many seconds."""
+    """How many jobs came within the last so many seconds; to be asked during the look."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

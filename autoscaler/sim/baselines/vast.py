@@ -5,10 +5,12 @@
     active >= max(min_load, load / target_util);  all = active * cold_mult, within min_workers .. max_workers
     inactive = all - active: machines that are stopped, their disk billed
 
-The engine is closed; how it foresees load is not published. Load is taken as waiting and running jobs here, in machines
-that they keep at work: by Little's law, running jobs are on average the rate of arrivals times the service time, and
-waiting ones are what the queue time asks on top. A machine that does not come back when it is asked to is given back
-and another rented in its place. Only idle machines are stopped.
+The engine is closed; how it foresees load is not published. Here the load foreseen is the highest of the last minutes,
+and load is waiting and running jobs, in machines that they keep at work: by Little's law, running jobs are on average
+the rate of arrivals times the service time, and waiting ones are what the queue time asks on top.
+
+A machine that does not come back when it is asked to is given back and another rented in its place. Only idle machines
+are stopped.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from autoscaler.core.spec import SETTINGS
 from autoscaler.core.units import Seconds, Span
 from autoscaler.sim.baselines.base import Baseline, Orders, PeerView
 from autoscaler.sim.baselines.moves import NEVER_KILL, idle_for
+from autoscaler.sim.baselines.windows import WindowMax
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,6 +44,8 @@ class VastSettings:
     """Most workers, stopped ones included."""
     inactivity_timeout: Seconds = 0.0
     """How long after the last job the last active worker stays when `min_load` is 0."""
+    anticipation: Seconds = 300.0
+    """The load foreseen is the highest of this time. Our assumption; Vast does not publish how it foresees load."""
     period: Seconds = 2.0
     """How often it looks; Vast does not publish it."""
 
@@ -54,6 +59,7 @@ class VastServerless:
         self.every_s = settings.period
         self._settings = settings
         self._limits = limits
+        self._highest = WindowMax(settings.anticipation)
         self._last_load = -math.inf
         self._asked: frozenset[str] = frozenset()
 
@@ -78,9 +84,10 @@ class VastServerless:
 
     def _active(self, view: PeerView) -> int:
         settings = self._settings
-        load = (view.waiting + view.running) / view.slots
-        if load:
+        jobs = view.waiting + view.running
+        if jobs:
             self._last_load = view.now
+        load = self._highest.add(view.now, jobs) / view.slots
         active = math.ceil(max(settings.min_load, load / settings.target_util))
         recent = view.now - self._last_load < settings.inactivity_timeout
         return self._limits.clamp(max(active, int(recent)))

@@ -30,7 +30,16 @@ def test_stopped_workers_are_resumed_for_load_and_idle_ones_stopped_without() ->
     machines = [at_work("busy"), idle("long", since=1.0), idle("short", since=2.0), *sleepers(9)]
 
     assert vast.step(view(10.0, machines, waiting=3)).resume == ("s0",)
-    assert vast.step(view(20.0, machines)).suspend == ("long",)
+    assert vast.step(view(320.0, machines)).suspend == ("long",)
+
+
+def test_the_load_foreseen_is_the_highest_of_five_minutes() -> None:
+    vast = peer("vast-serverless", Span(0, 4))
+    machines = [at_work("busy"), idle("a"), idle("b"), *sleepers(9)]
+    vast.step(view(0.0, machines, waiting=3))
+
+    assert vast.step(view(299.0, machines)).suspend == ()
+    assert vast.step(view(300.0, machines)).suspend == ("a",)
 
 
 def test_a_worker_that_is_up_is_not_stopped_for_one_that_boots() -> None:
@@ -69,7 +78,7 @@ def test_workers_at_work_are_never_stopped_or_given_back() -> None:
 
 
 def test_the_last_active_worker_stays_for_the_inactivity_timeout() -> None:
-    vast = peer("vast-serverless", min_load=0.0, min_workers=1, inactivity_timeout=60.0)
+    vast = peer("vast-serverless", min_load=0.0, min_workers=1, inactivity_timeout=60.0, anticipation=0.0)
     vast.step(view(0.0, [at_work("m")]))
 
     assert vast.step(view(59.0, [idle("m", since=1.0)])).suspend == ()
