@@ -51,6 +51,10 @@ class PlacementHistory:
     """Epoch seconds; nothing is rented here before."""
     blocked_why: str = ""
 
+    def not_after(self, now: float) -> PlacementHistory:
+        """This history with nothing in it later than now: for when the clock was set back."""
+        return replace(self, blocked_until=min(self.blocked_until, now))
+
     def resume_chance(self) -> float:
         """Probability that a stopped machine comes back: Laplace's rule of succession over decaying counts."""
         return (self.resumed + 1.0) / (self.resumed + self.refused + 2.0)

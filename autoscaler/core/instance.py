@@ -77,6 +77,22 @@ class Instance:
         fresh: dict[str, Any] = {"attempts": 0, "retry_at": 0.0, "absent_since": None, "alarmed": False}
         return replace(self.booked(now), **(fresh | {"phase": phase, "phase_since": now, "reason": reason} | changes))
 
+    def not_after(self, now: float) -> Instance:
+        """This record with nothing in it later than now: for when the clock was set back.
+
+        Its phase begins anew then, so that the deadline may come late, but not by as much as the clock was set back.
+        """
+        return replace(
+            self,
+            created_at=min(self.created_at, now),
+            phase_since=min(self.phase_since, now),
+            booked_at=min(self.booked_at, now),
+            called_at=min(self.called_at, now),
+            ordered_at=self.ordered_at if self.ordered_at <= now else 0.0,
+            retry_at=self.retry_at if self.retry_at is None else min(self.retry_at, now),
+            absent_since=self.absent_since if self.absent_since is None else min(self.absent_since, now),
+        )
+
     def booked(self, now: float) -> Instance:
         """This record with its cost up to now."""
         return replace(self, usd_spent=self.cost_usd(now), booked_at=now)

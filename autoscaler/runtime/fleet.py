@@ -134,10 +134,20 @@ class Fleet:
     # --- money --------------------------------------------------------------------------------------------------------
 
     def book(self, now: float) -> None:
-        """Bring the books up to now."""
+        """Bring the books up to now. Books that lie in the future tell that the clock was set back."""
+        if self.ledger is not None and self.ledger.booked_until > now:
+            self._set_back(self.ledger, now)
         days = book(self.ledger, self.instances.values(), now)
         self.ledger = days[-1]
         self._days.update((day.day, day) for day in days)
+
+    def _set_back(self, ledger: DayLedger, now: float) -> None:
+        """Count from now on what was counted from a moment that is now in the future."""
+        self.ledger = replace(ledger, booked_until=now)
+        for record in self.instances.values():
+            self.instances[record.id] = self._unsaved[record.id] = record.not_after(now)
+        for pool, learned in self.history.items():
+            self.history[pool] = {label: history.not_after(now) for label, history in learned.items()}
 
     def spent_today(self, pool: str) -> Spent:
         """What a pool has cost on the present UTC day."""

@@ -216,6 +216,7 @@ class Loop:
             self._leads_since = now
             await self._observer.look(now)
             self._fleet = fleet
+        self._leads_since = min(self._leads_since, now)
         self._observer.hear(control.heartbeats, now)
         fleet.book(now)
         self._mirror(fleet, now)

@@ -219,7 +219,7 @@ class Observer:
                 continue
             heartbeat, heard_at = beat
             confirmed = heartbeat.drained or instance.phase is not Phase.DRAINING
-            if now - heard_at <= _BEAT_FRESH_S and heard_at > since and confirmed:
+            if 0.0 <= now - heard_at <= _BEAT_FRESH_S and heard_at > since and confirmed:
                 known[instance.id] = heartbeat.busy
         return known
 
