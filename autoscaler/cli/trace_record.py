@@ -60,18 +60,20 @@ def record(
     service: float | None,
     force: bool,
 ) -> None:
-    r"""Make a plain trace of the daemon's own history, to replay your own queue.
+    """Make a plain trace of the daemon's own history, to replay your own queue.
 
     The daemon that runs with CONFIG keeps a sample of each minute for about 31 days. OUT gets the columns t_s, tier and
     service_s, where t_s counts from the first sample; it is compressed if its name ends with .gz.
 
     \b
     What is exact and what is not:
-      arrivals    by minute and tier, where each worker counts the jobs it takes; else those that
-                  were seen waiting, and as many more as the work done is worth (--service)
-      t_s         a minute's arrivals are spread evenly over it
-      service_s   slot-seconds of work ÷ jobs started, the mean of about 30 jobs around it
-    """
+      arrivals   by minute and tier, where each worker counts the jobs it takes;
+                 else those seen waiting, and as many more as the work done is
+                 worth (--service)
+      t_s        a minute's arrivals are spread evenly over it
+      service_s  slot-seconds of work ÷ jobs started: the mean of about 30 jobs
+                 around it
+    """  # noqa: D301 - the escape is click's mark of lines to be left as they are
     from autoscaler.core.samples import window
     from autoscaler.sim import record as recording
     from autoscaler.sim.traces.write import write_plain
