@@ -108,7 +108,15 @@ class RedisJobSource:
 def _flat(beats: Mapping[str, Heartbeat]) -> Iterable[str]:
     for instance, beat in beats.items():
         yield instance
-        yield json.dumps({"busy": beat.busy, "slots": beat.slots, "drained": beat.drained, "stamp": beat.stamp})
+        yield json.dumps(
+            {
+                "busy": beat.busy,
+                "slots": beat.slots,
+                "drained": beat.drained,
+                "taken": beat.taken,
+                "stamp": beat.stamp,
+            }
+        )
 
 
 def _service_s(payload: bytes) -> float:

@@ -126,10 +126,11 @@ async def test_the_store_understands_the_workers_beats(source: RedisJobSource, l
     store = RedisStore(link, FLEET, "daemon-1")
     await source.beat({"a": Heartbeat(busy=1, slots=2, stamp="1"), "b": Heartbeat(busy=0, drained=True, stamp="1")})
     first = (await store.read()).heartbeats
-    await source.beat({"a": Heartbeat(busy=1, slots=2, stamp="2")})
+    await source.beat({"a": Heartbeat(busy=1, slots=2, taken={"pro": 3}, stamp="2")})
     second = (await store.read()).heartbeats
     assert (first["a"].busy, first["a"].slots, first["a"].drained) == (1, 2, False)
     assert (first["b"].busy, first["b"].slots, first["b"].drained) == (0, None, True)
+    assert (first["a"].taken, second["a"].taken) == (None, {"pro": 3})
     assert second["a"] != first["a"], "a beat that says the same is a beat"
     assert second["b"] == first["b"]
 
