@@ -4,6 +4,7 @@ What counts as evidence:
 
 * A listing says nothing about a machine whose last call ended after the listing was asked for.
 * Absence counts only when complete listings, some time apart, agree on it (`ABSENCE_S`).
+* A machine whose worker beats is there, whatever the listings say.
 * A listing that failed is no evidence at all; then only alarms may follow from a deadline.
 """
 
@@ -42,6 +43,8 @@ class Evidence:
     """Ids of records with a provider call under way."""
     ready: frozenset[str] = frozenset()
     """Ids whose worker beats or whose service answers, since they boot."""
+    beating: frozenset[str] = frozenset()
+    """Ids whose worker was heard lately, and since they are in their phase."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,10 +104,12 @@ def _mirror(old: Instance, remote: Remote | None, evidence: Evidence) -> Instanc
         new = old.moved(Phase.RENTING, evidence.now, text, called_at=evidence.now, burn_usd_per_hour=old.usd_per_hour)
     if new.phase is Phase.BOOTING and new.id in evidence.ready:
         new = _hot(new, evidence.now)
+    if new.phase is Phase.LOST and new.id in evidence.beating:
+        new = new.moved(Phase.BOOTING, evidence.now, "its worker beats: it is there", resumed=True, ordered_at=0.0)
     listing = evidence.listings.get(old.provider)
     if listing is None or isinstance(listing, Unknown) or listing.asked_at < new.called_at:
         return _overdue(new, evidence, listed=False)
-    new = _absent(new, listing.asked_at, evidence.now) if remote is None else _present(new, remote, evidence)
+    new = _absent(new, listing.asked_at, evidence) if remote is None else _present(new, remote, evidence)
     return _overdue(new, evidence, listed=True)
 
 
@@ -222,6 +227,8 @@ def _failed(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
 
 
 def _offline(old: Instance, _remote: Remote, evidence: Evidence) -> Instance:
+    if old.id in evidence.beating:
+        return old
     return old.moved(Phase.LOST, evidence.now, "its host is offline")
 
 
@@ -251,7 +258,7 @@ _STEPS: Mapping[tuple[Phase, Status], Step] = {
 # --- what the listing does not show -----------------------------------------------------------------------------------
 
 
-def _absent(old: Instance, asked_at: float, now: float) -> Instance:
+def _absent(old: Instance, asked_at: float, evidence: Evidence) -> Instance:
     """The record of a machine that a complete listing does not show."""
     if old.phase is Phase.GONE or (old.phase is Phase.RENTING and old.provider_id is not None):
         return old
@@ -260,11 +267,12 @@ def _absent(old: Instance, asked_at: float, now: float) -> Instance:
     missing_s = asked_at - old.absent_since
     if old.phase is Phase.RELEASING:
         answered = old.called_at >= old.phase_since or old.provider_id is None
-        return _gone(old, now, "proven gone") if answered and missing_s >= ABSENCE_S else old
+        return _gone(old, evidence.now, "proven gone") if answered and missing_s >= ABSENCE_S else old
     if old.phase is Phase.RENTING:
-        return _gone(old, now, "its token never showed: it was not made") if missing_s >= UNCLEAR_S else old
-    if old.phase is not Phase.LOST and missing_s >= ABSENCE_S:
-        return old.moved(Phase.LOST, now, "missing from the provider's complete listing")
+        text = "its token never showed: it was not made"
+        return _gone(old, evidence.now, text) if missing_s >= UNCLEAR_S else old
+    if old.phase is not Phase.LOST and missing_s >= ABSENCE_S and old.id not in evidence.beating:
+        return old.moved(Phase.LOST, evidence.now, "missing from the provider's complete listing")
     return old
 
 

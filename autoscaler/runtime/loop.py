@@ -255,6 +255,7 @@ class Loop:
             listings=self._observer.listings,
             calling=self._executor.calling,
             ready=self._observer.ready(booting),
+            beating=self._observer.beating(fleet.instances.values()),
         )
         synced = sync(fleet.instances, evidence)
         for record in synced.changed:

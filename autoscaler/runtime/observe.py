@@ -170,6 +170,14 @@ class Observer:
         for instance_id in self._beats.keys() - heartbeats.keys():
             del self._beats[instance_id]
 
+    def beating(self, instances: Iterable[Instance]) -> frozenset[str]:
+        """Machines whose worker was heard lately, and since they are in their phase."""
+        now = self._clock.now()
+        heard = {
+            name: heard_at for name, (_, heard_at) in self._beats.items() if 0.0 <= now - heard_at <= _BEAT_FRESH_S
+        }
+        return frozenset(i.id for i in instances if heard.get(i.id, float("-inf")) > i.phase_since)
+
     def ready(self, booting: Iterable[Instance]) -> frozenset[str]:
         """Which of the booting machines beat or answer by now; asks those that are to be asked."""
         found = set()
