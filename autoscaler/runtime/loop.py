@@ -8,9 +8,9 @@ they lead to is made.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from autoscaler.core.decision import Action, Command, Decision, Outcome
 from autoscaler.core.demand import Demand, Unknown
@@ -180,8 +180,8 @@ class Loop:
     async def _read(self, now: float) -> tuple[Control, Mapping[str, Demand | Unknown]]:
         """Everything from outside at once; what the last tick left to write goes along.
 
-        The queues come first: their readers are tasks that begin a turn of the event loop later, and what is asked of
-        one Redis is sent in one pipeline a turn after the first question.
+        The queues' readers and the exchange with the store begin in the same turn of the event loop, the next one; what
+        is asked of one Redis in one turn goes out as one pipeline.
         """
         if self._fleet is None:
             demand, control = await _both(self._demand.read(now), self._store.read())
@@ -356,14 +356,15 @@ class Loop:
         self.wake.set()
 
 
-async def _both(first: Awaitable[T], second: Awaitable[U]) -> tuple[T, U]:
-    """Both answers, or the error of one once both have ended."""
-    one, other = await asyncio.gather(first, second, return_exceptions=True)
-    if isinstance(one, BaseException):
-        raise one
-    if isinstance(other, BaseException):
-        raise other
-    return one, other
+async def _both(first: Awaitable[T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:
+    """Both answers, asked for at the same time; when the first fails, the second is given up."""
+    other = asyncio.get_running_loop().create_task(second)
+    try:
+        return await first, await other
+    except BaseException:
+        other.cancel()
+        await asyncio.gather(other, return_exceptions=True)
+        raise
 
 
 def _by_pool(fleet: Fleet) -> dict[str, list[Instance]]:
