@@ -357,14 +357,17 @@ class Loop:
 
 
 async def _both(first: Awaitable[T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:
-    """Both answers, asked for at the same time; when the first fails, the second is given up."""
+    """Both answers, asked for at the same time. Where the first fails, the second is brought to its end all the same."""
     other = asyncio.get_running_loop().create_task(second)
     try:
-        return await first, await other
-    except BaseException:
+        one = await first
+    except asyncio.CancelledError:
         other.cancel()
+        raise
+    except Exception:
         await asyncio.gather(other, return_exceptions=True)
         raise
+    return one, await other
 
 
 def _by_pool(fleet: Fleet) -> dict[str, list[Instance]]:
