@@ -13,9 +13,9 @@ HISTORY_LENGTH = 31 * 24 * 60
 """Samples kept, about: one a minute for 31 days."""
 LEDGER_DAYS = 400
 """Days of ledger kept, at most."""
-DRAIN_MARK = frozenset({Phase.DRAINING, Phase.STOPPING, Phase.RELEASING})
-"""Phases whose machines carry a drain mark. RELEASING too: until it is proven gone its workers may still run, and must
-not pull a job that would be cut off."""
+DRAIN_MARK = frozenset({Phase.DRAINING, Phase.STOPPING, Phase.RELEASING, Phase.GONE})
+"""Phases whose machines carry a drain mark. RELEASING and GONE too: listings may have lied, and workers that still run
+must not pull a job that would be cut off when the machine is listed, and released, again."""
 
 
 def old_days(days: Collection[str]) -> list[str]:

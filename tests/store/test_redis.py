@@ -33,8 +33,15 @@ async def test_endpoints_and_drain_marks_follow_the_phase(redis_backend: RedisBa
         await store.commit(Changes(instances=(an_instance("i1", before),)))
         await store.commit(Changes(instances=(an_instance("i1", phase, reason="too many"),)))
         assert await client.hexists(keys.endpoints, "i1") is (phase in {Phase.HOT, Phase.DRAINING})
-        marked = phase in {Phase.DRAINING, Phase.STOPPING, Phase.RELEASING}
+        marked = phase in {Phase.DRAINING, Phase.STOPPING, Phase.RELEASING, Phase.GONE}
         assert await client.get(keys.drain("i1")) == ("too many" if marked else None)
+
+
+async def test_a_drain_mark_goes_when_its_machine_is_forgotten(redis_backend: RedisBackend) -> None:
+    store = await leading(redis_backend)
+    await store.commit(Changes(instances=(an_instance("i1", Phase.GONE),)))
+    await store.commit(Changes(forgotten=("i1",)))
+    assert not await redis_backend.client.exists(redis_backend.keys.drain("i1"))
 
 
 async def test_an_endpoint_says_where_jobs_go(redis_backend: RedisBackend) -> None:
