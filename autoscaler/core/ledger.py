@@ -74,6 +74,13 @@ def book(ledger: DayLedger | None, instances: Iterable[Instance], now: float) ->
     return days
 
 
+def newest(kept: DayLedger | None, stored: DayLedger | None) -> DayLedger | None:
+    """The books that know more: what a daemon kept in memory, or what it finds in a store that may have lost some."""
+    if kept is None or stored is None or kept.day != stored.day:
+        return max((ledger for ledger in (kept, stored) if ledger), key=lambda ledger: ledger.day, default=None)
+    return max(kept, stored, key=lambda ledger: ledger.usd)
+
+
 def _added(
     pools: Mapping[str, Spent], running: Mapping[str, float], stopped: Mapping[str, float], hours: float
 ) -> dict[str, Spent]:

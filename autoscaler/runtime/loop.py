@@ -18,7 +18,7 @@ from autoscaler.core.errors import AutoscalerError, LeaseLost, StoreUnavailable
 from autoscaler.core.guards import guard
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import command_entry, decision_entry, outcome_entry
-from autoscaler.core.ledger import DAY_S, day_of
+from autoscaler.core.ledger import DAY_S, DayLedger, day_of, newest
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Offer
 from autoscaler.core.meter import Meter
@@ -113,6 +113,7 @@ class Loop:
         )
         self._fleet: Fleet | None = None
         self._leads_since = 0.0
+        self._books: DayLedger | None = None
         self._said: dict[str, object] = {}
         self.wake = Wake()
 
@@ -213,12 +214,14 @@ class Loop:
         fleet = self._fleet
         if fleet is None:
             fleet = Fleet.restored(await self._store.load(), self._listener, Meter(self._tick_s))
+            fleet.ledger = newest(self._books, fleet.ledger)
             self._leads_since = now
             await self._observer.look(now)
             self._fleet = fleet
         self._leads_since = min(self._leads_since, now)
         self._observer.hear(control.heartbeats, now)
         fleet.book(now)
+        self._books = fleet.ledger
         self._mirror(fleet, now)
         moment = _Moment(
             now=now,

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.core.ledger import DAY_S, DayLedger, book, day_of
+from autoscaler.core.ledger import DAY_S, DayLedger, Spent, book, day_of, newest
 from autoscaler.core.lifecycle import Phase
 from tests.support.build import NOW, instance
 
@@ -59,3 +61,11 @@ def test_the_books_are_price_times_time_however_the_time_is_cut(steps: list[floa
 
     assert sum(day.usd for day in days.values()) == pytest.approx(price * (now - NOW) / 3600, abs=1e-8)
     assert all(day.booked_until <= (day.day + 1) * DAY_S for day in days.values())
+
+
+def test_of_two_ledgers_the_one_that_knows_more_is_kept() -> None:
+    empty, spent = ledger(NOW + 60), replace(ledger(NOW), pools={"images": Spent(running_usd=3.0)})
+    tomorrow = ledger(MIDNIGHT + 60)
+    assert newest(None, None) is None
+    assert newest(spent, None) is newest(None, spent) is newest(empty, spent) is newest(spent, empty) is spent
+    assert newest(spent, tomorrow) is newest(tomorrow, spent) is tomorrow

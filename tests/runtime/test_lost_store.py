@@ -1,0 +1,23 @@
+"""What a daemon knows does not go when the store loses it."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+
+import pytest
+
+from autoscaler.store.memory import MemoryState
+from tests.support.market import CALM
+from tests.support.rehearsal import HOUR, Rehearsal
+
+
+async def test_the_days_books_outlive_a_failover_to_an_empty_store() -> None:
+    world = Rehearsal(CALM)
+    daemon = world.daemon()
+    await daemon.live(3 * HOUR)
+    for part in fields(MemoryState):
+        setattr(world.state, part.name, getattr(MemoryState(), part.name))
+
+    await daemon.live(HOUR)
+
+    assert daemon.usd_today() == pytest.approx(world.billed_usd(), rel=0.02)
