@@ -25,3 +25,6 @@ class Policy:
     decide: Decide
     window_s: Callable[[Any], float]
     """How much history it needs before it may ask for fewer machines, given its settings."""
+    search: Mapping[str, tuple[Any, ...]]
+    """Settings worth searching, each with values to try, smallest first. The first of them trades cost against waiting
+    most: `compare` tries its values; `tune` searches all of them between the smallest and the largest."""

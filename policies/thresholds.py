@@ -18,6 +18,7 @@ is the planner's part, so a refused resume falls through to the next standby and
 from __future__ import annotations
 
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from autoscaler.core.decision import Decision
@@ -129,4 +130,17 @@ def _expire_note(decision: Decision, snapshot: PoolSnapshot, now: float, setting
 
 _time = format_duration
 
-POLICY = Policy(settings=Thresholds, decide=decide, window_s=lambda settings: settings.idle_for)
+POLICY = Policy(
+    settings=Thresholds,
+    decide=decide,
+    window_s=lambda settings: settings.idle_for,
+    search=MappingProxyType(
+        {
+            "resume_depth": (0, 1, 2, 5, 10, 20),
+            "rent_depth": (0, 1, 3, 10, 30, 60),
+            "idle_depth": (1, 2, 3, 5),
+            "idle_for": (60.0, 300.0, 900.0, 1800.0, 3600.0),
+            "release_after": (3600.0, 21600.0, 86400.0, 259200.0),
+        }
+    ),
+)

@@ -18,6 +18,8 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "status": "autoscaler.cli.status:status",
         "why": "autoscaler.cli.why:why",
         "simulate": "autoscaler.cli.simulate:simulate",
+        "compare": "autoscaler.cli.compare:compare",
+        "tune": "autoscaler.cli.tune:tune",
         "pause": "autoscaler.cli.pause:pause",
         "unpause": "autoscaler.cli.pause:unpause",
         "schema": "autoscaler.cli.schema:schema",

@@ -46,3 +46,13 @@ market_option = click.option(
     "--market", type=click.Path(path_type=Path), help="Recorded prices and availability that the market follows."
 )
 seed_option = click.option("--seed", default=1, show_default=True, help="Everything that is drawn follows from it.")
+attainment_option = click.option(
+    "--attainment",
+    type=click.FloatRange(0.0, 1.0),
+    default=0.95,
+    show_default=True,
+    help="The share of each tier's jobs that should start in time.",
+)
+processes_option = click.option(
+    "--processes", type=click.IntRange(1), help="Simulations at once; as many as processors when not given."
+)

@@ -11,6 +11,7 @@ from autoscaler.sim.baselines import BASELINES
 from autoscaler.sim.run import simulate
 from autoscaler.sim.scenario import Scenario
 from autoscaler.sim.summary import Summary, summarize
+from policies import POLICIES
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,11 +32,21 @@ class Played:
     candidate: Candidate
     summary: Summary
 
-    @property
-    def worst_attainment(self) -> float:
-        """That of the tier that is served worst; 1 without jobs."""
-        shares = [tier.attainment for tiers in self.summary.tiers.values() for tier in tiers.values()]
-        return min((share for share in shares if share is not None), default=1.0)
+
+def policy_candidates(scenario: Scenario, names: Iterable[str]) -> Iterator[Candidate]:
+    """Each of these policies alone, with its defaults, but for its main setting, which takes all values of its grid."""
+    for name in names:
+        policy = POLICIES[name]
+        knob, grid = next(iter(policy.search.items()))
+        for value in grid:
+            settings = replace(policy.settings(), **{knob: value})
+            pools = tuple(replace(each, policies=((name, settings),)) for each in scenario.pools)
+            yield Candidate(
+                name=name,
+                title=f"the policy {name}",
+                setting=f"{knob}={value:g}",
+                scenario=replace(scenario, pools=pools),
+            )
 
 
 def peer_candidates(scenario: Scenario, names: Iterable[str]) -> Iterator[Candidate]:
@@ -96,14 +107,14 @@ def tuned(played: Iterable[Played], attainment: float) -> list[Played]:
 
 
 def _rank(played: Played, attainment: float) -> tuple[float, float]:
-    short = max(0.0, attainment - played.worst_attainment)
+    short = max(0.0, attainment - played.summary.worst_attainment)
     return short, played.summary.usd
 
 
 def frontier(played: Sequence[Played]) -> list[Played]:
     """Those that nothing else beats in both cost and the attainment of the worst served tier, cheapest first."""
     best: list[Played] = []
-    for each in sorted(played, key=lambda each: (each.summary.usd, -each.worst_attainment)):
-        if not best or each.worst_attainment > best[-1].worst_attainment:
+    for each in sorted(played, key=lambda each: (each.summary.usd, -each.summary.worst_attainment)):
+        if not best or each.summary.worst_attainment > best[-1].summary.worst_attainment:
             best.append(each)
     return best

@@ -70,6 +70,12 @@ class Summary:
         in_time = math.fsum(tier.jobs * tier.attainment for tier in all_tiers if tier.attainment is not None)
         return in_time / self.jobs if self.jobs else 1.0
 
+    @property
+    def worst_attainment(self) -> float:
+        """That of the tier that was served worst; 1 without jobs."""
+        shares = [tier.attainment for tiers in self.tiers.values() for tier in tiers.values()]
+        return min((share for share in shares if share is not None), default=1.0)
+
 
 def summarize(books: Books) -> Summary:
     """The figures of a simulation."""

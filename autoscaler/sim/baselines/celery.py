@@ -59,5 +59,5 @@ BASELINE = Baseline(
     settings=CelerySettings,
     make=Celery,
     knob="keepalive",
-    grid=(30.0, 120.0, 300.0, 600.0, 1200.0),
+    grid=(30.0, 120.0, 300.0, 600.0, 1200.0, 2400.0, 3600.0),
 )

@@ -67,5 +67,5 @@ BASELINE = Baseline(
     settings=ClusterAutoscalerSettings,
     make=ClusterAutoscaler,
     knob="scale_down_unneeded_time",
-    grid=(60.0, 180.0, 300.0, 600.0, 1200.0),
+    grid=(60.0, 180.0, 300.0, 600.0, 1200.0, 2400.0, 3600.0),
 )

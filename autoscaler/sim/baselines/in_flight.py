@@ -109,7 +109,7 @@ BETA9 = Baseline(
     settings=Beta9Settings,
     make=_beta9,
     knob="keep_warm_seconds",
-    grid=(10.0, 60.0, 180.0, 300.0, 600.0, 1200.0),
+    grid=(10.0, 60.0, 180.0, 300.0, 600.0, 1200.0, 2400.0, 3600.0),
 )
 
 

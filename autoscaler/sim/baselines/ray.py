@@ -69,7 +69,7 @@ AUTOSCALER = Baseline(
     settings=RaySettings,
     make=Ray,
     knob="idle_timeout",
-    grid=(30.0, 60.0, 180.0, 300.0, 600.0, 1200.0),
+    grid=(30.0, 60.0, 180.0, 300.0, 600.0, 1200.0, 2400.0, 3600.0),
     boot_deadline_s=3600.0,
 )
 

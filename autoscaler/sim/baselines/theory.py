@@ -52,7 +52,7 @@ DELAYED_OFF = Baseline(
     settings=DelayedOffSettings,
     make=DelayedOff,
     knob="t_wait",
-    grid=(30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1200.0),
+    grid=(30.0, 60.0, 120.0, 180.0, 300.0, 600.0, 1200.0, 2400.0, 3600.0),
 )
 
 

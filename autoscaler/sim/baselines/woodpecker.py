@@ -62,6 +62,6 @@ BASELINE = Baseline(
     settings=WoodpeckerSettings,
     make=Woodpecker,
     knob="agent_idle_timeout",
-    grid=(60.0, 180.0, 300.0, 600.0, 1200.0),
+    grid=(60.0, 180.0, 300.0, 600.0, 1200.0, 2400.0, 3600.0),
     boot_deadline_s=600.0,
 )
