@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from autoscaler.core.decision import Action
-from autoscaler.core.instance import parse_label
 from autoscaler.core.ledger import day_of
 from autoscaler.core.lifecycle import ESCALATIONS, Phase, deadline_s
 from tests.chaos.world import World
-from tests.support.build import FLEET
 
 FOREIGN = "foreign-1"
 """The machine of somebody else in the same account."""
@@ -76,7 +74,8 @@ class Watch:
                 return f"{commit.owner} wrote while {commit.holder or 'nobody'} held the lease"
         for call in world.ground.calls:
             if call.holder != call.owner and call.at > world.failed_over_at + world.plan.lease_s:
-                return f"{call.owner} called {call.action} {call.machine} while {call.holder or 'nobody'} held the lease"
+                text = f"{call.owner} called {call.action} {call.machine}"
+                return f"{text} while {call.holder or 'nobody'} held the lease"
         return None
 
     def intent_before_effect(self) -> str | None:
@@ -124,21 +123,20 @@ class Watch:
     def no_machine_unknown(self) -> str | None:
         """A machine that a daemon was shown has a record, soon."""
         world, now = self._world, self._world.clock.now()
-        leader = world.leader()
-        shown = world.ground.shown.get(leader.owner, frozenset()) if leader else frozenset()
-        undisturbed_since = self._undisturbed_since()
-        machines = world.machines()
+        leader, undisturbed_since = world.leader(), self._undisturbed_since()
+        shown_at, shown = world.ground.shown.get(leader.owner if leader else "", (now, frozenset()))
+        machines = world.machines() if shown_at > undisturbed_since else {}
         records = [r for r in world.ground.state.instances.values() if r.phase is not Phase.GONE]
         tokens, ids = {r.id for r in records}, {r.provider_id for r in records}
         unknown = {}
         for provider_id in sorted(shown & machines.keys() - ids):
-            ours = parse_label(machines[provider_id].label, FLEET)
-            if ours is None or ours[1] in tokens:
+            label = machines[provider_id].label
+            if label.rpartition(".")[2] in tokens:
                 continue
             since = unknown[provider_id] = self._unknown_since.get(provider_id, now)
             for_s = now - max(since, undisturbed_since)
             if for_s > _UNKNOWN_S + 3 * world.plan.tick_s:
-                return f"{provider_id} ({machines[provider_id].label}) is listed, and has had no record for {for_s:.0f}s"
+                return f"{provider_id} ({label}) is listed, and has had no record for {for_s:.0f}s"
         self._unknown_since = unknown
         return None
 

@@ -133,7 +133,7 @@ def _pool(rng: random.Random) -> Pool:
 def _market(seed: int, rng: random.Random) -> MockSettings:
     """Half of the markets are calm but for two faults, half have many."""
     chance = rng.choice((0.06, 0.4))
-    faults = {
+    faults: dict[Fault, float] = {
         fault: rng.choice(_FULL_ODDS) if rng.random() < chance else 0.0
         for fault in Fault
         if fault is not Fault.BALANCE_SPENT

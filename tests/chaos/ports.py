@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from typing import TypeVar
 
@@ -13,6 +13,7 @@ from autoscaler.core.instance import Instance, parse_label
 from autoscaler.core.journal import Entry
 from autoscaler.core.lifecycle import ON_THE_WAY, Phase
 from autoscaler.core.market import Listing, Offer
+from autoscaler.core.samples import Sample
 from autoscaler.core.spec import MachineSpec, Placement
 from autoscaler.runtime.clock import LoopClock
 from autoscaler.runtime.ports import Changes, Control, Saved, Store
@@ -71,8 +72,8 @@ class Ground:
     """Jobs in the queue."""
     calls: list[Call] = field(default_factory=list)
     commits: list[Commit] = field(default_factory=list)
-    shown: dict[str, frozenset[str]] = field(default_factory=dict)
-    """By owner: our machines' provider ids in the last listing that a daemon got."""
+    shown: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict)
+    """By owner: when it last got a listing, and the provider ids of our machines in it."""
     refused_at: float = float("-inf")
     """When a call to stop or release a machine last failed."""
 
@@ -121,6 +122,9 @@ class StorePort:
 
     async def journal(self, count: int) -> Sequence[Entry]:
         return await self._ask(lambda: self._inner.journal(count))
+
+    def samples(self) -> AsyncIterator[Sample]:
+        return self._inner.samples()
 
     async def set_paused(self, paused: bool, *, by: str) -> None:
         await self._ask(lambda: self._inner.set_paused(paused, by=by))
@@ -189,9 +193,8 @@ class ProviderPort:
     async def list_machines(self) -> Listing:
         asked_at = self._process.now()
         listing = await self._process.crossing(self._inner.list_machines)
-        self._ground.shown[self._owner] = frozenset(
-            remote.provider_id for remote in listing.machines if parse_label(remote.label, FLEET)
-        )
+        ours = frozenset(remote.provider_id for remote in listing.machines if parse_label(remote.label, FLEET))
+        self._ground.shown[self._owner] = self._ground.clock.now(), ours
         return replace(listing, asked_at=asked_at)
 
     async def list_offers(self, placement: Placement, machine: MachineSpec) -> Sequence[Offer]:

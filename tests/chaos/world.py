@@ -8,6 +8,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from autoscaler.core.decision import Outcome
@@ -227,7 +228,7 @@ class World:
 
     def _script(self) -> None:
         for event in self.plan.events:
-            self._later(event.at_s, lambda event=event: self._deal(event))
+            self._later(event.at_s, partial(self._deal, event))
             if event.blow is Blow.OLD_REPLICA:
                 self._prepare_replica(event)
 
@@ -260,8 +261,9 @@ class World:
             case Blow.SECOND_DAEMON:
                 self.spawn()
                 self._after(event.lasting_s, lambda: self._end_one(kill=event.after))
-            case _ if up:
-                self._strike(self.rng.choice(up), event)
+            case _:
+                if up:
+                    self._strike(self.rng.choice(up), event)
 
     def _strike(self, daemon: Daemon, event: Event) -> None:
         """A blow that hits one daemon."""
