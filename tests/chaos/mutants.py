@@ -10,7 +10,7 @@ from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing
 from autoscaler.core.spec import DayBudget, Deadlines, Pool
 from autoscaler.core.units import Span
-from autoscaler.runtime.ports import Changes, Control, Saved
+from autoscaler.runtime.ports import Changes, Control
 from autoscaler.store.memory import MemoryStore
 from tests.chaos.ports import ProviderPort
 from tests.chaos.world import Parts
@@ -43,13 +43,6 @@ class _NoIntent(MemoryStore):
     async def commit(self, changes: Changes) -> None:
         kept = tuple(record for record in changes.instances if record.phase is not Phase.PLANNED)
         await super().commit(replace(changes, instances=kept))
-
-
-class _NoBooks(MemoryStore):
-    """Forgets at each start what the day has cost."""
-
-    async def load(self) -> Saved:
-        return replace(await super().load(), ledger={})
 
 
 class _FailedListingIsEmpty(ProviderPort):
@@ -89,13 +82,12 @@ MUTANTS: Mapping[str, tuple[Parts, frozenset[str]]] = {
     "stops without confirmation": (Parts(store=_NoConfirmation), frozenset({"no_job_killed"})),
     "writes without a fence": (Parts(store=_NoFence), frozenset({"one_writer"})),
     "acts before its intent is stored": (Parts(store=_NoIntent), frozenset({"intent_before_effect"})),
-    "keeps no books": (Parts(store=_NoBooks), frozenset({"budget_held"})),
     "has no budget": (Parts(pool=_without_budget), frozenset({"budget_held"})),
     "has no limits": (Parts(pool=_without_limits), frozenset({"orders_within_limits"})),
     "never escalates": (Parts(pool=_without_deadlines), frozenset({"no_phase_past_its_deadline"})),
     "believes that a failed listing is empty": (
         Parts(provider=_FailedListingIsEmpty),
-        frozenset({"no_job_killed", "no_machine_unknown"}),
+        frozenset({"no_job_killed", "no_machine_unknown", "budget_held"}),
     ),
     "sees no strangers": (Parts(provider=_StrangersIgnored), frozenset({"no_machine_unknown"})),
 }

@@ -16,9 +16,11 @@ from providers.mock.faults import STRIKES
 from tests.support.build import pool
 
 HOUR, DAY = 3600.0, 86400.0
+SUITE = range(200)
+"""The seeds of the test suite."""
 _FULL_ODDS = (0.02, 0.1, 0.3)
 _TICKS_S = (10.0, 30.0, 60.0)
-_TICK_WEIGHTS = (3, 12, 85)  # a day of short ticks costs six times one of long ticks
+_TICK_WEIGHTS = (1, 9, 90)  # a day of short ticks costs six times one of long ticks
 
 
 class Blow(StrEnum):

@@ -61,9 +61,7 @@ async def _live(plan: Plan, parts: Parts) -> Lived:
         lines = tuple(f"{at_s / HOUR:8.4f}h {text}" for at_s, text in world.journal)
         finding = Finding(seed=plan.seed, rule=broken[0], text=broken[1], at_s=world.elapsed_s, journal=lines)
     await world.end()
-    return Lived(
-        plan=plan, finding=finding, served=world.crew.served, rented=world.market.rented, digest=world.digest
-    )
+    return Lived(plan=plan, finding=finding, served=world.crew.served, rented=world.market.rented, digest=world.digest)
 
 
 async def _day(world: World) -> tuple[str, str] | None:
@@ -95,5 +93,3 @@ def unsettled(world: World) -> str | None:
     hot = sum(r.phase is Phase.HOT for r in records)
     floor = world.plan.pool.limits.hot.low
     return None if hot >= floor else f"{hot} machines are HOT, the floor is {floor}"
-
-

@@ -165,7 +165,7 @@ class World:
 
     async def step(self) -> None:
         """Let some seconds go by."""
-        await self.clock.sleep(self.rng.uniform(5.0, 55.0))
+        await self.clock.sleep(self.rng.uniform(5.0, 75.0))
         now = self.clock.now()
         while self._ahead and self._ahead[0][0] <= now:
             heapq.heappop(self._ahead)[2]()
@@ -316,5 +316,3 @@ class World:
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         self._acts.append(asyncio.get_running_loop().create_task(work))
-
-
