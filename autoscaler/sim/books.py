@@ -36,15 +36,13 @@ class JobLog:
         """Where it was served, as a place in `machines`; -1 for nowhere."""
         self.machines: list[str] = []
         """Instance ids."""
-        self.interrupted = 0
-        """Attempts that ended with their machine."""
 
     def __len__(self) -> int:
         return len(self.arrived_s)
 
     def arrive(self, arrived_s: float, tier: int, service_s: float) -> int:
-        """Take a new job; gives its number."""
-        self.arrived_s.append(round(arrived_s, TIME_DIGITS))
+        """Take a new job, its arrival to the millisecond; gives its number."""
+        self.arrived_s.append(arrived_s)
         self.tier.append(tier)
         self.service_s.append(service_s)
         self.started_s.append(NEVER)
@@ -61,7 +59,6 @@ class JobLog:
         """A job's machine went away: it has to be started again."""
         self.started_s[number] = NEVER
         self.machine[number] = -1
-        self.interrupted += 1
 
     def finish(self, number: int, finished_s: float) -> None:
         """A job is done."""
@@ -114,8 +111,12 @@ class Books:
     refused_resumes: int = 0
     interruptions: int = 0
     """Running machines that the market took."""
+    interrupted: int = 0
+    """Attempts at a job that ended with them."""
     killed: int = 0
-    """Jobs in hand on machines that were ordered to end."""
+    """Attempts at a job that were cut off by an order to stop or release the machine."""
+    failed_ticks: list[str] = field(default_factory=list)
+    """Why ticks of the daemon could not be made."""
 
     def usd(self) -> float:
         """What all machines cost."""

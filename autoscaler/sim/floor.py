@@ -4,13 +4,14 @@ Nothing here waits: the floor is told how far time went and plays every arrival,
 So jobs cost microseconds, and the daemon sees at each tick exactly what it would have seen in life.
 
 A job goes to the slot that was at work last: machines that are needed least stay idle, which is best for whoever stops
-idle machines, ours or a peer's. An interrupted job goes back to the head of its queue.
+idle machines, ours or a peer's. An interrupted job goes back to its place in its queue.
 """
 
 from __future__ import annotations
 
 import heapq
 import math
+from bisect import insort
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Literal
@@ -27,7 +28,7 @@ _BEAT_EVERY_S = 10.0
 class Station:
     """A machine since its latest start, and its workers."""
 
-    __slots__ = ("busy", "idle_since_s", "instance", "marked", "model", "number", "present", "ready_s", "slots")
+    __slots__ = ("busy", "idle_since_s", "instance", "marked", "model", "number", "ready_s", "slots")
 
     def __init__(self, instance: str, number: int, slots: int, now_s: float) -> None:
         self.instance = instance
@@ -38,8 +39,6 @@ class Station:
         self.busy = 0
         self.marked = False
         """Its workers pull no more jobs."""
-        self.present = True
-        """Its machine runs."""
         self.model: str | None = None
         """What the last job needed loaded."""
 
@@ -65,7 +64,8 @@ class Floor:
         self._in_hand: list[tuple[float, int, Station]] = []
         """A heap of when a job ends, its number and where."""
         self._free: list[Station] = []
-        """A station for each free slot, the one at work last at the end; some are gone or marked by now."""
+        """The station of each free slot that pulls jobs, the one at work last at the end."""
+        self._marked: frozenset[str] = frozenset()
         self._numbers: dict[str, int] = {}
 
     @property
@@ -106,11 +106,6 @@ class Floor:
                 break
         self.now_s = to_s
 
-    def next_event_s(self) -> float:
-        """When something happens next by itself."""
-        end_s = self._in_hand[0][0] if self._in_hand else math.inf
-        return end_s if self._next is None else min(end_s, self._next.arrived_s)
-
     def _arrive(self, job: Job) -> None:
         number = self.log.arrive(job.arrived_s, job.tier, job.service_s)
         if job.model is not None and self._model_load_s:
@@ -132,17 +127,8 @@ class Floor:
             self._start_waiting()
 
     def _start_waiting(self) -> None:
-        free = self._free
-        while free:
-            station = free[-1]
-            if not station.present or station.marked:
-                free.pop()
-                continue
-            number = self._pop()
-            if number is None:
-                return
-            free.pop()
-            self._start(number, station)
+        while self._free and (number := self._pop()) is not None:
+            self._start(number, self._free.pop())
 
     def _pop(self) -> int | None:
         """The next job that waits, taken out of its queue."""
@@ -170,35 +156,38 @@ class Floor:
         if number == len(self.log.machines):
             self.log.machines.append(instance)
         station = self.stations[instance] = Station(instance, number, slots, self.now_s)
-        self._free[:0] = [station] * slots
-        self._start_waiting()
+        station.marked = instance in self._marked
+        if not station.marked:
+            self._free[:0] = [station] * slots
+            self._start_waiting()
 
-    def abandon(self, instance: str) -> None:
-        """A machine went down, now; its jobs go back to the heads of their queues, the oldest first."""
+    def abandon(self, instance: str) -> int:
+        """A machine went down, now; gives how many jobs it had in hand, which go back to their places in the queues."""
         station = self.stations.pop(instance)
-        station.present = False
-        lost = sorted((number for _, number, at in self._in_hand if at is station), reverse=True)
+        self._free = [free for free in self._free if free is not station]
+        lost = [number for _, number, at in self._in_hand if at is station]
         if lost:
             self._in_hand = [work for work in self._in_hand if work[2] is not station]
             heapq.heapify(self._in_hand)
         for number in lost:
             self.log.interrupt(number)
-            self._waiting[self.log.tier[number]].appendleft(number)
-        if lost:
-            self._start_waiting()
+            insort(self._waiting[self.log.tier[number]], number)
+        self._start_waiting()
+        return len(lost)
 
     def mark(self, instances: Iterable[str]) -> None:
-        """Exactly these machines are marked to pull no more jobs, now."""
-        marked = set(instances)
+        """Exactly these machines are marked to pull no more jobs, now; a mark outlives the machine's restart."""
+        self._marked = frozenset(instances)
         for station in self.stations.values():
-            is_marked = station.instance in marked
+            is_marked = station.instance in self._marked
             if is_marked == station.marked:
                 continue
             station.marked = is_marked
-            self._free = [free for free in self._free if free is not station]
-            if not is_marked:
+            if is_marked:
+                self._free = [free for free in self._free if free is not station]
+            else:
                 self._free += [station] * (station.slots - station.busy)
-                self._start_waiting()
+        self._start_waiting()
 
     # --- what others see ----------------------------------------------------------------------------------------------
 

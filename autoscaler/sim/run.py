@@ -37,11 +37,8 @@ def simulate(scenario: Scenario, *, progress: Callable[[float], None] | None = N
     Raises:
         SettingsError: a trace is faulty or does not fit its pool.
     """
-    loop = VirtualLoop()
-    try:
-        return loop.run_until_complete(_play(scenario, progress or _ignore))
-    finally:
-        loop.close()
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        return runner.run(_play(scenario, progress or _ignore))
 
 
 def _ignore(_simulated_s: float) -> None: ...
@@ -71,6 +68,7 @@ async def _play(scenario: Scenario, progress: Callable[[float], None]) -> Books:
     tasks = [asyncio.get_running_loop().create_task(controller) for controller in controllers]
     while not _over(world):
         await clock.sleep(_STEP_S)
+        world.catch_up()
         for task in tasks:
             if task.done():
                 task.result()
@@ -105,6 +103,7 @@ def _daemon(scenario: Scenario, world: World, chronicle: Chronicle) -> Loop:
 def _peers(scenario: Scenario, world: World) -> Iterator[Coroutine[Any, Any, None]]:
     """Each pool's peer at work."""
     surveys = scenario.surveys()
+    entropy = Entropy(scenario.seed)  # one for all: a machine's token is its own in the whole fleet
     for each in scenario.pools:
         name, settings = scenario.peers[each.pool.name]
         baseline, pool = BASELINES[name], each.pool
@@ -115,7 +114,7 @@ def _peers(scenario: Scenario, world: World) -> Iterator[Coroutine[Any, Any, Non
             mean_service_s=surveys[pool.name].mean_service_s,
             # A peer whose deadline is shorter than any boot would never have a machine; whoever runs it would raise it.
             boot_deadline_s=max(baseline.boot_deadline_s, pool.deadlines.booting),
-            entropy=Entropy(scenario.seed),
+            entropy=entropy,
         )
         yield controller.run()
 
@@ -136,7 +135,7 @@ class Chronicle:
         self.ticks = 0
         self.entries: list[Entry] = []
         self.failures: list[str] = []
-        """Ticks that could not be made; a simulation has none."""
+        """Why ticks could not be made."""
 
     def ticked(self, _report: TickReport) -> None:
         """A tick ended well."""
@@ -171,5 +170,7 @@ def _books(scenario: Scenario, world: World, chronicle: Chronicle) -> Books:
         resumes=sum(provider.resumes for provider in providers),
         refused_resumes=sum(provider.refused_resumes for provider in providers),
         interruptions=world.interruptions,
-        killed=sum(provider.killed for provider in providers),
+        interrupted=world.interrupted,
+        killed=world.killed,
+        failed_ticks=chronicle.failures,
     )

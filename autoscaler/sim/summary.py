@@ -57,6 +57,9 @@ class Summary:
     killed_jobs: int
     """Times a job was cut off by our own order."""
     unserved_jobs: int
+    """Jobs that were not finished."""
+    failed_ticks: int
+    """Ticks of the daemon that could not be made."""
 
     @property
     def jobs(self) -> int:
@@ -93,9 +96,10 @@ def summarize(books: Books) -> Summary:
         resumes=books.resumes,
         refused_resumes=books.refused_resumes,
         interruptions=books.interruptions,
-        interrupted_jobs=sum(log.interrupted for log in books.jobs.values()),
+        interrupted_jobs=books.interrupted,
         killed_jobs=books.killed,
         unserved_jobs=books.unserved(),
+        failed_ticks=len(books.failed_ticks),
     )
 
 

@@ -12,6 +12,7 @@ from pydantic import Field
 from autoscaler.core.errors import SettingsError
 from autoscaler.core.spec import SETTINGS
 from autoscaler.core.units import Name, Seconds, SecondsRange
+from autoscaler.sim.books import TIME_DIGITS
 from autoscaler.sim.traces import TraceJob
 
 _SHOWN = 10
@@ -40,7 +41,7 @@ class Job(NamedTuple):
     """One job of a simulation."""
 
     arrived_s: float
-    """Seconds since the simulation began."""
+    """Seconds since the simulation began, to the millisecond."""
     tier: int
     """Its place among the pool's tiers."""
     service_s: float
@@ -78,7 +79,7 @@ def make_jobs(
             unknown[str(job.tier)] = unknown.get(str(job.tier), 0) + 1
             continue
         if not unknown:
-            yield Job(job.t_s, place, service_s, job.model)
+            yield Job(round(job.t_s, TIME_DIGITS), place, service_s, job.model)
     if unknown:
         named = ", ".join(f'"{tier}" ({count} jobs)' for tier, count in list(unknown.items())[:_SHOWN])
         raise SettingsError(f"{name}: tiers {named} are not tiers of the pool {pool}; expected {', '.join(tiers)}")

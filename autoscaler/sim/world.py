@@ -58,6 +58,11 @@ class World:
         }
         self.phases: list[PhaseRow] = []
         self.interruptions = 0
+        """Running machines that the market took."""
+        self.interrupted = 0
+        """Attempts at a job that ended with them."""
+        self.killed = 0
+        """Attempts at a job that our own orders to stop or release a machine cut off. The daemon's must stay 0."""
         self._markets = [provider.market for provider in self.providers.values()]
         self._changes = -1
         self._up: dict[tuple[str, str, int], tuple[Floor, str]] = {}
@@ -107,14 +112,18 @@ class World:
         }
         for key in self._up.keys() - up.keys():
             floor, instance = self._up.pop(key)
-            floor.abandon(instance)
+            cut_off = floor.abandon(instance)
             name, machine_id, _ = key
-            self.interruptions += machine_id not in self.providers[name].ordered_to_end
+            if machine_id in self.providers[name].ordered_to_end:
+                self.killed += cut_off
+            else:
+                self.interruptions += 1
+                self.interrupted += cut_off
         for key, machine in up.items():
-            if key not in self._up and (ours := parse_label(machine.label, self.fleet)):
-                pool, instance = ours
-                self._up[key] = (self.floors[pool], instance)
-                self.floors[pool].man(instance, machine.slots)
+            ours = None if key in self._up else parse_label(machine.label, self.fleet)
+            if ours is not None and (manned := self.floors.get(ours[0])) is not None:
+                self._up[key] = (manned, ours[1])
+                manned.man(ours[1], machine.slots)
 
     def _meter_of(self, name: str, provider: SimulatedProvider) -> Meter:
         """What books the time of one provider's machines."""
