@@ -1,6 +1,7 @@
 """A GPU market inside the process, for demos, rehearsals and tests. It bills, and misbehaves as real ones do."""
 
 from providers.mock.faults import Fault, Operation
+from providers.mock.hosts import disk_usd_per_hour, least_usd_per_hour
 from providers.mock.market import Market
 from providers.mock.provider import MockProvider
 from providers.mock.scenario import Step, read_scenario

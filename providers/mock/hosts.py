@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from autoscaler.core.spec import Buy
-from providers.mock.series import Quote, Tape
+from autoscaler.core.spec import Buy, MachineSpec, Placement
+from providers.mock.series import Quote, Series, Tape, series_for
 from providers.mock.settings import MockSettings, Stock
 
 _DAY_S, _SHORT_WAVE_S = 86400.0, 5 * 3600.0
@@ -33,6 +33,11 @@ class Host:
     """Machines rented on it so far; part of its offers' ids, so that each offer can be taken once."""
     taken_until: float = 0.0
     """Until then all GPUs that we do not hold are let to others."""
+
+    def fits(self, placement: Placement, machine: MachineSpec) -> bool:
+        """Whether this is what a placement asks for."""
+        gpus, regions = placement.gpus or machine.gpus, placement.regions
+        return self.stock.gpu in gpus and (not regions or self.stock.region in regions)
 
     def has_free_gpu(self, held: int, now: float) -> bool:
         """Whether a GPU is left beside the `held` ones that are ours."""
@@ -74,6 +79,24 @@ def open_hosts(settings: MockSettings, tape: Tape) -> dict[str, Host]:
                 reliability=round(0.95 + 0.049 * _share(settings.seed, name, "reliability"), 4),
             )
     return hosts
+
+
+def least_usd_per_hour(
+    settings: MockSettings, series: Sequence[Series], placement: Placement, machine: MachineSpec
+) -> float | None:
+    """What no machine at a placement ever costs less than, disk included; None where there is nothing to rent."""
+    prices = []
+    for host in open_hosts(settings, Tape(settings.stock, series)).values():
+        if not host.fits(placement, machine):
+            continue
+        followed = series_for(host.stock, series)
+        changes = [change for change in followed.changes if change.buy == placement.buy] if followed else []
+        recorded = [(change.t_s, change.usd_per_hour) for change in changes if change.usd_per_hour is not None]
+        prices += [usd for _, usd in recorded]
+        if not recorded or recorded[0][0] > 0:
+            mean = host.stock.spot if placement.buy == "spot" else host.stock.on_demand
+            prices.append(mean * host.price_factor * (1 - host.swing))
+    return min(prices) + disk_usd_per_hour(settings, machine.disk_gb) if prices else None
 
 
 def disk_usd_per_hour(settings: MockSettings, disk_gb: float) -> float:

@@ -61,7 +61,6 @@ class Market(World):
         if Fault.NO_OFFERS in struck:
             return ()
         disk = disk_usd_per_hour(self.settings, machine.disk_gb)
-        gpus = placement.gpus or machine.gpus
         held = Counter(held.host for held in self.machines.values() if held.holds_gpu)
         offers = [
             Offer(
@@ -76,8 +75,7 @@ class Market(World):
                 reliability=host.reliability,
             )
             for host in self.hosts.values()
-            if host.stock.gpu in gpus
-            and (not placement.regions or host.stock.region in placement.regions)
+            if host.fits(placement, machine)
             and host.has_free_gpu(held[host.id], self.clock)
             and self.is_available(host.quotes[placement.buy])
             and (price := host.usd_per_hour(placement.buy, self.clock) + disk) <= placement.max_usd_per_hour
