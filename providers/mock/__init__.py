@@ -18,6 +18,8 @@ __all__ = [
     "Series",
     "Step",
     "Stock",
+    "disk_usd_per_hour",
+    "least_usd_per_hour",
     "read_scenario",
     "series_for",
 ]
