@@ -11,12 +11,12 @@ from rich.text import Text
 from autoscaler.core.units import format_duration
 from autoscaler.sim.summary import Summary, TierSummary
 
-_HOURS_PER_DAY = 24.0
+_TITLE_WIDTH = 10
 
 
 def figures(summary: Summary) -> RenderableType:
     """What a simulation cost and how its jobs were served."""
-    return Group(_tiers(summary), Text(), _facts(summary))
+    return Group(_tiers(summary), Text(), *(_fact(title, text) for title, text in _facts(summary)))
 
 
 def _tiers(summary: Summary) -> Table:
@@ -25,7 +25,7 @@ def _tiers(summary: Summary) -> Table:
     if several:
         table.add_column("pool")
     table.add_column("tier")
-    for name in ("jobs", "target", "in time", "p50", "p95", "p99", "longest"):
+    for name in ("jobs", "wait target", "in time", "median wait", "p95", "p99", "longest"):
         table.add_column(name, justify="right")
     for pool, tiers in summary.tiers.items():
         for name, tier in tiers.items():
@@ -41,20 +41,15 @@ def _tier(tier: TierSummary) -> Iterator[str]:
         yield "-" if wait_s is None else format_duration(wait_s)
 
 
-def _facts(summary: Summary) -> Table:
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column(style="bold")
-    table.add_column()
-    for title, text in _lines(summary):
-        table.add_row(title, text)
-    return table
+def _fact(title: str, text: str) -> Text:
+    return Text.assemble((title.ljust(_TITLE_WIDTH), "bold"), text)
 
 
-def _lines(summary: Summary) -> Iterator[tuple[str, str]]:
+def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
     days = summary.simulated_s / 86400.0
     a_day = f", {summary.usd / days:.2f} a day" if days else ""
     each = f", {1000 * summary.usd / summary.jobs:.2f} per 1,000 jobs" if summary.jobs else ""
-    yield "cost", f"{summary.usd:,.2f} USD{a_day}{each}"
+    yield "cost", f"{summary.usd:,.2f} USD in {format_duration(summary.simulated_s)}{a_day}{each}"
     yield "", _parts(summary.usd_by_phase, "USD")
     if len(summary.usd_by_placement) > 1:
         yield "", _parts(summary.usd_by_placement, "USD")
@@ -64,16 +59,14 @@ def _lines(summary: Summary) -> Iterator[tuple[str, str]]:
         "",
         f"{summary.launches} rented, {summary.resumes} resumed{refused}, {summary.interruptions} lost to the market",
     )
-    yield "work", _work(summary)
+    yield "jobs", _service(summary)
+    yield "", f"{summary.killed_jobs} cut off by our orders, {summary.interrupted_jobs} by the market"
 
 
 def _parts(parts: Mapping[str, float], unit: str) -> str:
-    return ", ".join(f"{name} {value:,.2f} {unit}" for name, value in parts.items())
+    return ", ".join(f"{name} {value:,.2f} {unit}" for name, value in parts.items()) or "none"
 
 
-def _work(summary: Summary) -> str:
+def _service(summary: Summary) -> str:
     served = summary.jobs - summary.unserved_jobs
-    done = "all jobs were served" if not summary.unserved_jobs else f"{served:,} of {summary.jobs:,} jobs were served"
-    cut = f"{summary.killed_jobs} cut off by our orders" if summary.killed_jobs else "none was cut off by our orders"
-    again = f", {summary.interrupted_jobs} had to start again" if summary.interrupted_jobs else ""
-    return f"{done}, {cut}{again}"
+    return f"{served:,} of {summary.jobs:,} served" if summary.unserved_jobs else f"all {summary.jobs:,} served"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+import os
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +18,9 @@ from autoscaler.cli.options import config_of, file_argument, market_option, seed
 
 if TYPE_CHECKING:
     from autoscaler.sim.books import Books
+
+_PIPE_COLUMNS = 200
+"""How wide the figures may be where there is no terminal."""
 
 
 @click.command()
@@ -26,7 +33,7 @@ if TYPE_CHECKING:
 def simulate(
     file: Path | None, traces: tuple[str, ...], market: Path | None, seed: int, *, out: Path | None, as_json: bool
 ) -> None:
-    r"""Rehearse the configuration FILE with the jobs of a trace.
+    """Rehearse the configuration FILE with the jobs of a trace.
 
     The daemon's very loop runs on virtual time, with a mock market and simulated workers: two weeks take seconds.
     Nothing is rented, and no queue is touched. The same seed gives the same result, byte for byte.
@@ -36,9 +43,8 @@ def simulate(
       autoscaler simulate fleet.yaml --trace images=a.csv --trace speech=b.csv --out result
       autoscaler trace record fleet.yaml jobs.csv      your own queue as a trace
 
-    With --out, DIR/jobs.csv and DIR/phases.csv hold every job and every machine, for anyone to check; DIR/report.html
-    shows them.
-    """
+    With --out, jobs.csv and phases.csv hold every job and every machine, for anyone to check; report.html shows them.
+    """  # noqa: D301 - a real backspace is click's mark of lines that are not to be joined
     from autoscaler.cli.figures import figures
     from autoscaler.cli.progress import progress_bar
     from autoscaler.rehearsal import scenario_of
@@ -47,8 +53,12 @@ def simulate(
 
     scenario = scenario_of(config_of(file), traces, market=market, seed=seed)
     last_arrival_s = max(survey.last_arrival_s for survey in scenario.surveys().values())
+    if out:
+        _require_writable(out)
     with progress_bar("simulating", last_arrival_s) as progress:
         books = play(scenario, progress=progress)
+    for reason, ticks in Counter(books.failed_ticks).items():
+        click.echo(f"warning: {ticks} ticks could not be made: {reason}", err=True)
     summary = summarize(books)
     told = document(scenario, summary)
     if out:
@@ -56,8 +66,25 @@ def simulate(
     if as_json:
         click.echo(json.dumps(told, indent=2))
     else:
-        Console(highlight=False).print(figures(summary))
-        _suggest(file, traces, out)
+        Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(figures(summary))
+        options = [*(["--market", str(market)] if market else []), *(["--seed", str(seed)] if seed != 1 else [])]
+        _suggest([*([str(file)] if file else []), *(f"--trace={trace}" for trace in traces), *options], out)
+
+
+def _require_writable(directory: Path) -> None:
+    """Find out before the simulation, not after it.
+
+    Raises:
+        SettingsError: the directory cannot be made or written.
+    """
+    from autoscaler.core.errors import SettingsError
+
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(f"--out: {directory} cannot be made: {error.strerror or error}") from error
+    if not os.access(directory, os.W_OK | os.X_OK):
+        raise SettingsError(f"--out: {directory} cannot be written: expected a directory that you may write")
 
 
 def write(directory: Path, books: Books, told: Mapping[str, Any]) -> None:
@@ -79,11 +106,10 @@ def write(directory: Path, books: Books, told: Mapping[str, Any]) -> None:
         raise SettingsError("the books are wrong, please report it", *problems)
 
 
-def _suggest(file: Path | None, traces: Iterable[str], out: Path | None) -> None:
-    again = " ".join([*([str(file)] if file else []), *(f"--trace {trace}" for trace in traces)])
+def _suggest(arguments: Sequence[str], out: Path | None) -> None:
     click.echo()
     if out:
-        click.echo(f"The books are in {out} and were audited; open {out}/report.html in a browser.")
+        click.echo(f"The books are in {out} and were audited; open {out / 'report.html'} in a browser.")
     else:
-        click.echo(f"Every job and machine, and charts: autoscaler simulate {again} --out DIR")
-    click.echo(f"Beside other policies: autoscaler compare {again}")
+        click.echo(f"Every job and machine, and charts: autoscaler simulate {join(arguments)} --out DIR")
+    click.echo(f"Beside other policies: autoscaler compare {join(arguments)}")

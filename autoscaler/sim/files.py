@@ -12,9 +12,10 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from autoscaler.sim.books import PRICE_DIGITS, TIME_DIGITS, Books
 
@@ -36,19 +37,32 @@ def write_books(books: Books, summary: Mapping[str, Any], directory: Path) -> No
 
 
 def replace_file(path: Path, text: str) -> None:
-    """Write a file, whole or not at all."""
+    """Write a file, whole or not at all.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with _replacing(path) as file:
+        file.write(text)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[TextIO]:
+    """A new file, which takes the place of the old one when all of it is written."""
     fresh = path.with_name(f".{path.name}.part")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
+    try:
+        with fresh.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        fresh.replace(path)
+    finally:
+        fresh.unlink(missing_ok=True)
 
 
 def _write_csv(path: Path, columns: Iterable[str], rows: Iterable[Iterable[object]]) -> None:
-    fresh = path.with_name(f".{path.name}.part")
-    with fresh.open("w", encoding="utf-8", newline="") as file:
+    with _replacing(path) as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(columns)
         writer.writerows(rows)
-    fresh.replace(path)
 
 
 def _job_rows(books: Books) -> Iterable[tuple[object, ...]]:
