@@ -56,3 +56,21 @@ attainment_option = click.option(
 processes_option = click.option(
     "--processes", type=click.IntRange(1), help="Simulations at once; as many as processors when not given."
 )
+
+
+def duration(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
+    """Seconds of an option such as `90s` or `2d12h`; None when it is not given."""
+    from autoscaler.core.units import parse_duration
+
+    try:
+        return None if value is None else parse_duration(value)
+    except ValueError as error:
+        raise click.BadParameter(f"{value}: {error}") from error
+
+
+def some_duration(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Seconds of an option that is longer than nothing; None when it is not given."""
+    seconds = duration(ctx, param, value)
+    if seconds == 0.0:
+        raise click.BadParameter(f"{value}: expected more than 0s")
+    return seconds

@@ -8,17 +8,11 @@ from shlex import quote
 
 import click
 
+from autoscaler.cli.options import duration
 from autoscaler.cli.trace import format_option, progress_of, tier_option
 from autoscaler.core.errors import SettingsError
-from autoscaler.core.units import format_duration, parse_duration
+from autoscaler.core.units import format_duration
 from autoscaler.sim.traces.formats import FORMATS
-
-
-def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
-    try:
-        return None if value is None else parse_duration(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{value}: {error}") from error
 
 
 _FORMATS = "\n".join(["\b", "Formats:", *(f"  {name:<15}{each.about}" for name, each in FORMATS.items())])
@@ -36,8 +30,8 @@ _SPEED = click.FloatRange(min=0.0, min_open=True)
     metavar="PROMPT OUTPUT",
     help="Make service times of tokens: prompt tokens ÷ PROMPT + output tokens ÷ OUTPUT.",
 )
-@click.option("--from", "from_s", metavar="DURATION", callback=_seconds, help="Leave out the jobs before, as in 2d12h.")
-@click.option("--until", "until_s", metavar="DURATION", callback=_seconds, help="Leave out the jobs from then on.")
+@click.option("--from", "from_s", metavar="DURATION", callback=duration, help="Leave out the jobs before, as in 2d12h.")
+@click.option("--until", "until_s", metavar="DURATION", callback=duration, help="Leave out the jobs from then on.")
 @click.option("--seed", type=int, default=1, show_default=True, help="For jobs drawn from rates (servegen).")
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 def convert(

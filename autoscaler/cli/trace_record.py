@@ -11,25 +11,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from autoscaler.cli.options import config_of
+from autoscaler.cli.history import read_samples
+from autoscaler.cli.options import config_of, some_duration
 from autoscaler.core.arrivals import RUNNING
 from autoscaler.core.errors import SettingsError
-from autoscaler.core.units import format_duration, parse_duration
+from autoscaler.core.units import format_duration
 
 if TYPE_CHECKING:
     from autoscaler.config import Config
     from autoscaler.core.samples import Sample
     from autoscaler.sim.record import Recording
-
-
-def _seconds(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
-    try:
-        seconds = None if value is None else parse_duration(value)
-    except ValueError as error:
-        raise click.BadParameter(f"{value}: {error}") from error
-    if seconds == 0.0:
-        raise click.BadParameter(f"{value}: expected more than 0s")
-    return seconds
 
 
 def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> float | None:
@@ -43,11 +34,11 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 @click.command()
 @click.argument("files", nargs=-1, required=True, metavar="[CONFIG] OUT", type=click.Path(path_type=Path))
 @click.option("--pool", help="Whose jobs; needed where there are several pools.")
-@click.option("--last", callback=_seconds, metavar="DURATION", help="Only what was recorded last, as in 24h.")
+@click.option("--last", callback=some_duration, metavar="DURATION", help="Only what was recorded last, as in 24h.")
 @click.option("--since", callback=_moment, metavar="TIME", help="Only from then on, as in 2026-11-21T08:00 (UTC).")
 @click.option("--until", callback=_moment, metavar="TIME", help="Only before then.")
 @click.option(
-    "--service", callback=_seconds, metavar="DURATION", help="Mean service time where workers counted no jobs."
+    "--service", callback=some_duration, metavar="DURATION", help="Mean service time where workers counted no jobs."
 )
 @click.option("--force", is_flag=True, help="Replace OUT if it exists.")
 def record(
@@ -87,7 +78,7 @@ def record(
         raise SettingsError(f"{out}: exists; --force replaces it")
     config = config_of(config_file)
     pool = _pool(config, pool)
-    samples = [sample for sample in asyncio.run(_samples(config)) if pool in sample.pools]
+    samples = [sample for sample in asyncio.run(read_samples(config)) if pool in sample.pools]
     if not samples:
         raise SettingsError(f"nothing was recorded of pool {pool!r} yet; a running daemon adds a sample each minute")
     if last is not None:
@@ -110,18 +101,6 @@ def _pool(config: Config, name: str | None) -> str:
     if name is not None and name not in config.pools:
         raise SettingsError(f"no pool {name!r}; the configured pools: {known}")
     return name or next(iter(config.pools))
-
-
-async def _samples(config: Config) -> list[Sample]:
-    from autoscaler.app import build
-    from autoscaler.runtime.clock import SystemClock
-
-    app = build(config, clock=SystemClock(), preview=True)
-    try:
-        await app.check_access()
-        return [sample async for sample in app.store.samples()]
-    finally:
-        await app.close()
 
 
 def _span(samples: Sequence[Sample]) -> str:

@@ -1,0 +1,28 @@
+"""The daemon's own history, as commands read it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from autoscaler.config import Config
+    from autoscaler.core.samples import Sample
+
+
+async def read_samples(config: Config) -> Sequence[Sample]:
+    """All samples that the daemon of a configuration keeps, oldest first.
+
+    Raises:
+        SettingsError: its Redis refuses us.
+        StoreUnavailable: its Redis does not answer.
+    """
+    from autoscaler.app import build
+    from autoscaler.runtime.clock import SystemClock
+
+    app = build(config, clock=SystemClock(), preview=True)
+    try:
+        await app.check_access()
+        return [sample async for sample in app.store.samples()]
+    finally:
+        await app.close()
