@@ -14,7 +14,6 @@ from autoscaler.core.errors import SettingsError
 from autoscaler.core.units import format_duration
 from autoscaler.sim.traces.formats import FORMATS
 
-
 _FORMATS = "\n".join(["\b", "Formats:", *(f"  {name:<15}{each.about}" for name, each in FORMATS.items())])
 _SPEED = click.FloatRange(min=0.0, min_open=True)
 
