@@ -7,7 +7,7 @@ So a daemon that died in between finds in the records what is still to be done.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from autoscaler.core.decision import Action, Command, Outcome, Result
@@ -72,13 +72,18 @@ def begin_rent(command: Command, pool: Pool, token: str, now: float) -> Instance
     )
 
 
-def owed(instances: Iterable[Instance], calling: frozenset[str], now: float) -> list[Command]:
-    """The calls that records owe their providers now."""
+def owed(instances: Iterable[Instance], calling: frozenset[str], busy: Mapping[str, int], now: float) -> list[Command]:
+    """The calls that records owe their providers now.
+
+    A machine whose worker says that it works is not ended before it says that it does not, whatever led to the order:
+    a listing may have left it out, a drain mark may be lost with the store that held it.
+    """
     return [
         Command(action=_OWED[i.phase], pool=i.pool, instance=i.id, reason=i.reason)
         for i in instances
         if i.phase in _OWED
         and i.id not in calling
+        and (i.phase is Phase.RESUMING or not busy.get(i.id, 0))
         and i.provider_id is not None
         and i.retry_at is not None
         and i.retry_at <= now

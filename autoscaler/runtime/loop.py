@@ -236,7 +236,7 @@ class Loop:
         fleet.measure([report.snapshot for report in reports.values()], control.heartbeats, now)
         calls = self._begin(fleet, commands, now)
         if moment.paused_by is None:
-            due = owed(fleet.instances.values(), self._executor.calling, now)
+            due = owed(fleet.instances.values(), self._executor.calling, moment.busy, now)
             calls += [(command, fleet.instances[str(command.instance)]) for command in due]
         await self._act(fleet, calls, now)
         return TickReport(

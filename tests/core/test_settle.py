@@ -82,14 +82,14 @@ def test_a_refused_resume_is_cancelled_because_it_may_have_been_queued(result: R
     record = settled(P.RESUMING, Action.RESUME, result)
 
     assert (record.phase, record.refusals) == (P.STOPPING, 1)
-    assert [c.action for c in owed([record], frozenset(), NOW)] == [Action.STOP]
+    assert [c.action for c in owed([record], frozenset(), {}, NOW)] == [Action.STOP]
 
 
 def test_an_accepted_resume_is_not_ordered_again() -> None:
     record = settled(P.RESUMING, Action.RESUME, Result.OK)
 
     assert record.phase is P.RESUMING
-    assert not owed([record], frozenset(), NOW + 1e6)
+    assert not owed([record], frozenset(), {}, NOW + 1e6)
 
 
 @pytest.mark.parametrize("action", [Action.STOP, Action.RELEASE, Action.RESUME])
@@ -99,8 +99,8 @@ def test_a_call_that_failed_for_now_is_owed_again_later(action: Action, result: 
     record = settled(phase, action, result)
 
     assert record.phase is phase
-    assert not owed([record], frozenset(), NOW)
-    assert [c.action for c in owed([record], frozenset(), NOW + 400)] == [action]
+    assert not owed([record], frozenset(), {}, NOW)
+    assert [c.action for c in owed([record], frozenset(), {}, NOW + 400)] == [action]
 
 
 def test_releasing_is_tried_for_ever() -> None:
@@ -109,7 +109,7 @@ def test_releasing_is_tried_for_ever() -> None:
         [record] = settle(record, outcome(Action.RELEASE, Result.TRANSIENT))
 
     assert record.phase is P.RELEASING
-    assert [c.action for c in owed([record], frozenset(), NOW + 301)] == [Action.RELEASE]
+    assert [c.action for c in owed([record], frozenset(), {}, NOW + 301)] == [Action.RELEASE]
 
 
 def test_a_release_is_not_done_because_the_provider_says_so() -> None:
@@ -120,8 +120,8 @@ def test_a_release_is_not_done_because_the_provider_says_so() -> None:
 def test_a_rate_limit_is_waited_out() -> None:
     record = settled(P.RELEASING, Action.RELEASE, Result.RATE_LIMITED, retry_after_s=900.0)
 
-    assert not owed([record], frozenset(), NOW + 899)
-    assert owed([record], frozenset(), NOW + 900)
+    assert not owed([record], frozenset(), {}, NOW + 899)
+    assert owed([record], frozenset(), {}, NOW + 900)
 
 
 def test_a_machine_that_cannot_be_stopped_is_released() -> None:
@@ -138,7 +138,15 @@ def test_an_answer_that_comes_after_the_listing_moved_the_record_on_changes_no_p
 
 
 def test_one_call_at_a_time_is_owed_for_a_machine() -> None:
-    assert not owed([instance(P.STOPPING)], frozenset({"aaaa"}), NOW)
+    assert not owed([instance(P.STOPPING)], frozenset({"aaaa"}), {}, NOW)
+
+
+@pytest.mark.parametrize("phase", [P.STOPPING, P.RELEASING])
+def test_no_end_is_ordered_while_a_worker_says_that_it_works(phase: P) -> None:
+    assert not owed([instance(phase)], frozenset(), {"aaaa": 1}, NOW)
+    assert owed([instance(phase)], frozenset(), {"aaaa": 0}, NOW)
+    assert owed([instance(phase)], frozenset(), {}, NOW), "whoever is silent was asked before"
+    assert owed([instance(P.RESUMING)], frozenset(), {"aaaa": 1}, NOW)
 
 
 @pytest.mark.parametrize(
