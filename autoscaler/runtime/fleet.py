@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from datetime import date, timedelta
+from itertools import islice
 from typing import Any
 
 from autoscaler.core.decision import Action, Outcome, Result
@@ -32,6 +33,7 @@ _BLOCKING = {
 }
 
 _MOST_UNSAVED_ENTRIES = 1000  # while the store is away, the oldest journal entries are dropped first
+_TURNS = 5  # every record is written again once in so many writes
 _BOOKS_S = 60.0  # while nothing else changes, the books are written as seldom as this
 
 
@@ -51,6 +53,7 @@ class Fleet:
     """Books that are not stored yet, by day."""
     _stored_until: float = float("-inf")
     """What the books that are stored cover."""
+    _turn: int = 0
     _unsaved: dict[str, Instance] = field(default_factory=dict)
     _forgotten: list[str] = field(default_factory=list)
     _entries: list[Entry] = field(default_factory=list)
@@ -185,7 +188,7 @@ class Fleet:
             documents[f"history:{pool}"] = json.dumps(self.history.get(pool, {}), default=_fields)
             documents[f"policies:{pool}"] = json.dumps(self.policies.get(pool, {}))
         changes = Changes(
-            instances=tuple(self._unsaved.values()),
+            instances=tuple((self._once_more() | self._unsaved).values()),
             forgotten=tuple(self._forgotten),
             journal=tuple(self._entries),
             samples=tuple(self._samples),
@@ -196,6 +199,11 @@ class Fleet:
         self._learned, self._days = set(), {}
         self._stored_until = self.ledger.booked_until if self.ledger else float("-inf")
         return changes
+
+    def _once_more(self) -> dict[str, Instance]:
+        """A part of the records, each in its turn: what a failover to an older store lost comes back in minutes."""
+        self._turn = (self._turn + 1) % _TURNS
+        return dict(islice(self.instances.items(), self._turn, None, _TURNS))
 
     def restore_changes(self, changes: Changes) -> None:
         """Take changes for not stored after all; records that changed since keep their newer state."""
