@@ -62,7 +62,9 @@ def simulate(
     summary = summarize(books)
     told = document(scenario, summary)
     if out:
-        write(out, books, told)
+        from autoscaler.sim.report.simulation import simulation_page
+
+        write(out, books, told, simulation_page(scenario, books, summary))
     if as_json:
         click.echo(json.dumps(told, indent=2))
     else:
@@ -87,18 +89,19 @@ def _require_writable(directory: Path) -> None:
         raise SettingsError(f"--out: {directory} cannot be written: expected a directory that you may write")
 
 
-def write(directory: Path, books: Books, told: Mapping[str, Any]) -> None:
-    """Write a simulation's books, and have them audited.
+def write(directory: Path, books: Books, told: Mapping[str, Any], report: str) -> None:
+    """Write a simulation's books and its report, and have the books audited.
 
     Raises:
         SettingsError: the directory cannot be written.
     """
     from autoscaler.core.errors import SettingsError
     from autoscaler.sim.audit import audit
-    from autoscaler.sim.files import write_books
+    from autoscaler.sim.files import REPORT, replace_file, write_books
 
     try:
         write_books(books, told, directory)
+        replace_file(directory / REPORT, report)
         problems = audit(directory)
     except OSError as error:
         raise SettingsError(f"--out: {directory} cannot be written: {error.strerror or error}") from error

@@ -1,0 +1,1 @@
+"""Simulations to look at: HTML files that open offline."""
