@@ -14,6 +14,8 @@ FOREIGN = "foreign-1"
 _CALL_S = 60.0
 """The longest that a provider's answer is waited for; meanwhile a record stands still."""
 _UNKNOWN_S = 180.0
+_HEALS_S = 300.0
+"""How long a living daemon takes at most to write every record again, at one write a minute."""
 _OWED_BY = {
     Action.RENT: Phase.PLANNED,
     Action.RESUME: Phase.RESUMING,
@@ -29,7 +31,7 @@ class Watch:
         self._world = world
         self._owners: dict[tuple[int, int], str] = {}
         self._unknown_since: dict[str, float] = {}
-        self._waiting_since: dict[tuple[str, float], float] = {}
+        self._waiting_since: dict[tuple[str, float], tuple[float, float]] = {}
         self._day = -1
         self._billed_before_today = self._excused_usd = 0.0
         self._looked_at = world.clock.now()
@@ -141,27 +143,36 @@ class Watch:
         return None
 
     def no_phase_past_its_deadline(self) -> str | None:
-        """A phase that outlives its deadline, by true time, is escalated or alarmed at the next ticks of a leader."""
+        """A phase that outlives its deadline, by true time, is escalated or alarmed at the next ticks of a leader.
+
+        A clock that was set back makes it late by as much.
+        """
         world, now = self._world, self._world.clock.now()
         records = world.ground.state.instances.values()
         waiting = {(r.id, r.phase_since): r for r in records if r.phase in ESCALATIONS and not r.alarmed}
-        self._waiting_since = {key: self._waiting_since.get(key, now) for key in waiting}
+        self._waiting_since = {key: self._waiting_since.get(key, (now, world.set_back_s)) for key in waiting}
         led_since = self._undisturbed_since()
         for key, record in waiting.items():
             limit_s = deadline_s(record.phase, world.plan.pool.deadlines) or 0.0
-            over_s = now - max(self._waiting_since[key] + limit_s, led_since)
+            since, set_back_s = self._waiting_since[key]
+            late_s = limit_s + world.set_back_s - set_back_s
+            over_s = now - max(since + late_s, led_since)
             if over_s > 3 * _CALL_S + 3 * world.plan.tick_s:
                 text = f"{record.id} is {record.phase} for {over_s:.0f}s longer than its deadline of {limit_s:.0f}s"
                 return f"{text}, without {ESCALATIONS[record.phase]}"
         return None
 
     def _undisturbed_since(self) -> float:
-        """Since when one daemon has led without a break, beside a Redis that answers; the present when none does."""
+        """Since when one daemon has led without a break, beside a Redis that answers; the present when none does.
+
+        What a failover to an older replica lost is back only when each record had its turn to be written again.
+        """
         world = self._world
         leader = world.leader()
         if leader is None or leader.leads_since is None:
             return world.clock.now()
-        return max(world.redis_down_at, world.failed_over_at, leader.leads_since, leader.process.thawed_at)
+        healed_at = world.failed_over_at + _HEALS_S + 5 * world.plan.tick_s
+        return max(world.redis_down_at, healed_at, leader.leads_since, leader.process.thawed_at)
 
     # --- money --------------------------------------------------------------------------------------------------------
 

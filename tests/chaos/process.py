@@ -43,6 +43,10 @@ class Process:
         """Let it die at a coming crossing, before or after the effect."""
         self._crossings_left, self._dies_after = crossing, after
 
+    def live_on(self) -> None:
+        """Let it not die after all."""
+        self._crossings_left = None
+
     def freeze(self, seconds: float) -> None:
         """Let it stand still."""
         self.thawed_at = self._clock.now() + seconds

@@ -125,11 +125,12 @@ class World:
         self.daemons: list[Daemon] = []
         self.failed_over_at = self.redis_down_at = self.disturbed_at = float("-inf")
         """When it last happened: a failover; Redis away; anything that a daemon cannot help."""
-        self.jumped_s = 0.0
-        """By how much clocks were set, up to now."""
+        self.set_back_s = 0.0
+        """By how much the leaders' clock was ever set back, by a jump or by a successor's clock that is behind."""
         self.journal: deque[tuple[float, str]] = deque(maxlen=_JOURNAL_LINES)
         self.digest = 0
         """Of all that was ever told: the same for the same seed."""
+        self._leaders_clock_s = 0.0
         self._born = 0
         self._ahead: list[tuple[float, int, Callable[[], None]]] = []
         self._acts: list[asyncio.Task[None]] = []
@@ -180,6 +181,9 @@ class World:
         self.crew.work(now)
         if not self.ground.redis_up:
             self.redis_down_at = now
+        if leader := self.leader():
+            self.set_back_s += max(0.0, self._leaders_clock_s - leader.process.clock_offset_s)
+            self._leaders_clock_s = leader.process.clock_offset_s
         if self._helpless(now):
             self.disturbed_at = now
 
@@ -191,6 +195,8 @@ class World:
         ground.waiting = 0
         self._next_job_at = float("inf")
         self.market.plan = FaultPlan(CALM.faults, (), self.rng)
+        for daemon in self.daemons:
+            daemon.process.live_on()
         if not any(daemon.up for daemon in self.daemons):
             self.spawn()
         self.tell("all is calm from here on")
@@ -277,7 +283,6 @@ class World:
             daemon.process.freeze(event.lasting_s)
         else:
             daemon.process.clock_offset_s += event.lasting_s
-            self.jumped_s += abs(event.lasting_s)
             self.disturbed_at = self.clock.now()
 
     def _succeed(self, daemon: Daemon) -> None:
