@@ -13,7 +13,6 @@ from autoscaler.core.lifecycle import ON_THE_WAY, Phase
 from autoscaler.core.market import Offer
 from autoscaler.core.spec import Pool
 
-_UP = ON_THE_WAY | {Phase.HOT}
 _BY_AGE = attrgetter("created_at", "id")
 
 
@@ -41,20 +40,27 @@ class PoolSnapshot:
     """Who paused the fleet; None when it is not paused."""
     running_for_s: float = float("inf")
     """Seconds since this daemon took the lead."""
+    _by_phase: Mapping[Phase, Sequence[Instance]] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        by_phase: dict[Phase, list[Instance]] = {}
+        for machine in sorted(self.instances, key=_BY_AGE):
+            by_phase.setdefault(machine.phase, []).append(machine)
+        object.__setattr__(self, "_by_phase", by_phase)
 
     def in_phase(self, *phases: Phase) -> list[Instance]:
-        """The machines in one of these phases, oldest first."""
-        return sorted([i for i in self.instances if i.phase in phases], key=_BY_AGE)
+        """The machines in these phases: phase by phase, oldest first."""
+        return [machine for phase in phases for machine in self._by_phase.get(phase, ())]
 
     @property
     def up(self) -> int:
         """Machines that are HOT or will be without further orders."""
-        return sum([i.phase in _UP for i in self.instances])
+        return self.on_the_way + len(self._by_phase.get(Phase.HOT, ()))
 
     @property
     def on_the_way(self) -> int:
         """Machines that will be HOT without further orders."""
-        return sum([i.phase in ON_THE_WAY for i in self.instances])
+        return sum([len(machines) for phase, machines in self._by_phase.items() if phase in ON_THE_WAY])
 
     def primary(self) -> Instance | None:
         """The machine that is stopped last: the oldest HOT one."""
