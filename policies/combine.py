@@ -26,6 +26,8 @@ def decide(
     for name, policy, settings in entries:
         decision, fresh[name] = policy.decide(snapshot, states.get(name, {}), now, settings)
         decisions.append(decision)
+    if len(decisions) == 1:
+        return decisions[0], fresh
     return (
         Decision(
             hot=max(d.hot for d in decisions),

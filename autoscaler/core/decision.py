@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from autoscaler.core.market import Offer
@@ -39,16 +39,27 @@ class Decision:
 
     def because(self, rule: str, text: str, *, hot: int | None = None, warm: int | None = None) -> Decision:
         """This decision changed by a rule that says why."""
-        return replace(
-            self,
+        return Decision(
             hot=self.hot if hot is None else hot,
             warm=self.warm if warm is None else warm,
+            ceiling=self.ceiling,
             why=(*self.why, Reason(rule, text)),
+            why_not=self.why_not,
+            hold_down=self.hold_down,
+            hold_up=self.hold_up,
         )
 
     def but_not(self, rule: str, text: str) -> Decision:
         """This decision with one more thing that was not done."""
-        return replace(self, why_not=(*self.why_not, Reason(rule, text)))
+        return Decision(
+            hot=self.hot,
+            warm=self.warm,
+            ceiling=self.ceiling,
+            why=self.why,
+            why_not=(*self.why_not, Reason(rule, text)),
+            hold_down=self.hold_down,
+            hold_up=self.hold_up,
+        )
 
 
 class Action(StrEnum):

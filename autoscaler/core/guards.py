@@ -53,7 +53,8 @@ def budget(decision: Decision, snapshot: PoolSnapshot) -> Decision:
     set_aside = floor * price * snapshot.day_left_s / 3600.0
     free = caps.stop - snapshot.spent_today_usd - set_aside
     affordable = floor + max(0, math.floor(free / (price * _RUNWAY_H) + 1e-9))
-    decision = replace(decision, ceiling=min(decision.ceiling, affordable))
+    if affordable < decision.ceiling:
+        decision = replace(decision, ceiling=affordable)
     if decision.hot <= affordable:
         return decision
     text = (
