@@ -225,7 +225,7 @@ def day_name(day: int) -> str:
 
 
 def _fields(value: Any) -> dict[str, Any]:
-    """A value's fields, for JSON. The books are written on each tick, and `asdict` would copy them deeply first."""
+    """A value's fields, for JSON. `asdict` would copy it deeply first."""
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 

@@ -122,9 +122,9 @@ class Loop:
         while True:
             started = self._clock.now()
             await self.tick_safely()
-            await self._clock.sleep(self._tick_s * _LEAST_GAP)
+            least_s = self._tick_s * _LEAST_GAP
             left_s = started + self._tick_s - self._clock.now()  # an hour too much, where the clock was set back by one
-            await self.wake.wait(self._clock, min(self._tick_s, max(0.0, left_s)))
+            await self.wake.wait(self._clock, min(self._tick_s, max(least_s, left_s)), least_s=least_s)
 
     async def tick_safely(self) -> TickReport | None:
         """One tick; what goes wrong is told to the listener.
@@ -360,7 +360,7 @@ class Loop:
 
 
 async def _both(first: Awaitable[T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:
-    """Both answers, asked for at the same time. Where the first fails, the second is brought to its end all the same."""
+    """Both answers, asked for at the same time. The second is brought to its end even where the first fails."""
     other = asyncio.get_running_loop().create_task(second)
     try:
         one = await first

@@ -191,7 +191,8 @@ class Observer:
                     found.add(instance.id)
             elif check != "running" and instance.address:
                 current[instance.id] = (instance, check)
-        found |= self._probe_services(current)
+        if current or self._probing:
+            found |= self._probe_services(current)
         return frozenset(found)
 
     def _probe_services(self, booting: Mapping[str, tuple[Instance, str]]) -> set[str]:

@@ -19,13 +19,16 @@ class Wake:
         """End the waiting, or the next one."""
         self._event.set()
 
-    async def wait(self, clock: Clock, seconds: float) -> None:
-        """Wait until woken, `seconds` of the clock at most."""
+    async def wait(self, clock: Clock, seconds: float, *, least_s: float = 0.0) -> None:
+        """Wait until woken, `seconds` of the clock at most, and `least_s` however early that is."""
+        earliest = clock.now() + least_s
         alarm = clock.call_later(seconds, self.set)
         try:
             await self._event.wait()
         finally:
             alarm.cancel()
+        if (early_s := earliest - clock.now()) > 0.0:
+            await clock.sleep(min(early_s, least_s))
         self._event.clear()
 
 

@@ -28,6 +28,17 @@ async def test_a_wait_ends_when_its_time_is_over_or_when_woken() -> None:
     assert time.now() == NOW + 20.0, "and only one wait"
 
 
+async def test_however_early_a_wait_is_woken_it_lasts_its_least_and_takes_all_that_woke_it_by_then() -> None:
+    time, wake = clock(), Wake()
+    asyncio.get_running_loop().call_later(0.2, wake.set)
+    asyncio.get_running_loop().call_later(0.5, wake.set)
+    await wake.wait(time, 10.0, least_s=1.0)
+    assert time.now() == NOW + 1.0
+
+    await wake.wait(time, 10.0, least_s=1.0)
+    assert time.now() == NOW + 11.0
+
+
 async def test_the_first_task_that_fails_ends_the_daemon_with_its_error() -> None:
     supervisor, time = Supervisor(), clock()
 
