@@ -70,7 +70,7 @@ def _dearest(snapshot: PoolSnapshot) -> float:
 
 
 def unknown(decision: Decision, snapshot: PoolSnapshot) -> Decision:
-    """Never down on a signal that could not be read."""
+    """Never down on a signal that could not be read, save where money or limits say so."""
     if not isinstance(snapshot.demand, Unknown):
         return decision
     text = f"the queue cannot be read ({snapshot.demand.reason}): nothing is stopped"
@@ -78,7 +78,7 @@ def unknown(decision: Decision, snapshot: PoolSnapshot) -> Decision:
 
 
 def fresh_start(decision: Decision, snapshot: PoolSnapshot, window_s: float) -> Decision:
-    """Never down before one full window of history was seen."""
+    """Never down before one full window of history was seen, save where money or limits say so."""
     if snapshot.running_for_s >= window_s:
         return decision
     seen, needed = format_duration(snapshot.running_for_s), format_duration(window_s)

@@ -2,7 +2,8 @@
 
 More machines wanted, in this order: take a drain back, resume a standby, rent. A standby that was refused waits; the
 next one is tried, then a rent. Fewer wanted: drain. A drained machine is stopped or released only when it is known to
-be idle.
+be idle. While nothing may go down, machines above the ceiling (limits, budget) go all the same: to hold is a caution,
+money is a promise.
 
 Victims, first to go first: known idle before unknown or busy, then the oldest; the primary, which is the oldest HOT
 machine, goes last.
@@ -11,6 +12,7 @@ machine, goes last.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from autoscaler.core.decision import Action, Command, Decision
 from autoscaler.core.demand import Unknown
@@ -34,11 +36,20 @@ def plan(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[tuple[
     if not decision.hold_up:
         more, decision = _more(snapshot, decision, now)
         commands += more
+    taken = {command.instance for command in commands}
     if not decision.hold_down:
-        taken = {command.instance for command in commands}
         fewer, decision = _fewer(snapshot, decision, taken)
         commands += fewer
+    elif not decision.hold_up and _serving(snapshot) > decision.ceiling:
+        kept = len(snapshot.in_phase(Phase.WARM, Phase.STOPPING))
+        held = replace(decision, hot=decision.ceiling, warm=max(decision.warm, kept))
+        fewer, held = _fewer(snapshot, held, taken)
+        commands, decision = commands + fewer, replace(decision, why_not=held.why_not)
     return tuple(commands), decision
+
+
+def _serving(snapshot: PoolSnapshot) -> int:
+    return len(snapshot.in_phase(Phase.HOT, Phase.DRAINING))
 
 
 # --- more -------------------------------------------------------------------------------------------------------------

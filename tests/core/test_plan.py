@@ -183,6 +183,16 @@ def test_a_standby_that_will_not_come_back_is_dropped_with_what_it_cost() -> Non
     assert "1.25 USD" in command.reason
 
 
+def test_holding_down_spares_no_machine_above_the_ceiling() -> None:
+    fleet = [machine("a", P.HOT), machine("b", P.HOT, created_at=NOW), machine("c", P.DRAINING), machine("d", P.WARM)]
+
+    commands, held = plan(snapshot(*fleet), decision(1, warm=0, ceiling=1, hold_down=True), NOW)
+
+    assert done(commands) == [(Action.DRAIN, "b"), (Action.RELEASE, "c")]
+    assert (held.hot, held.warm) == (1, 0)
+    assert not plan(snapshot(*fleet), decision(1, warm=0, ceiling=3, hold_down=True), NOW)[0]
+
+
 def test_holding_down_stops_nothing_and_holding_up_starts_nothing() -> None:
     fleet = [machine("a", P.HOT), machine("b", P.HOT, created_at=NOW - 1), machine("c", P.DRAINING)]
 
