@@ -70,6 +70,7 @@ class Ground:
     queue_unknown: bool = False
     waiting: int = 0
     """Jobs in the queue."""
+    workers_beat: Callable[[], None] = lambda: None
     calls: list[Call] = field(default_factory=list)
     commits: list[Commit] = field(default_factory=list)
     shown: dict[str, tuple[float, frozenset[str]]] = field(default_factory=dict)
@@ -112,6 +113,7 @@ class StorePort:
         return self._inner.may_act()
 
     async def read(self) -> Control:
+        self._ground.workers_beat()  # they do so every few seconds, and are played when somebody looks
         return await self._ask(self._inner.read)
 
     async def load(self) -> Saved:

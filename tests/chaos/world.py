@@ -122,6 +122,7 @@ class World:
         self.provider = SimulatedProvider("mock", plan.market, now=self.clock.now, rng=self.rng)
         self.market = self.provider.market
         self.crew = Crew(self.market, self.ground, self.rng, plan.slots_service_s)
+        self.ground.workers_beat = lambda: self.crew.work(self.clock.now())
         self.daemons: list[Daemon] = []
         self.failed_over_at = self.redis_down_at = self.disturbed_at = float("-inf")
         """When it last happened: a failover; Redis away; anything that a daemon cannot help."""
@@ -222,13 +223,11 @@ class World:
             self._next_job_at += self.rng.expovariate(self.plan.jobs_per_h) * HOUR
 
     def _helpless(self, now: float) -> bool:
-        """Whether no daemon could end a machine now that is one too many, and none should."""
+        """Whether no daemon could end a machine now that is one too many."""
         leader = self.leader()
-        if leader is None or leader.process.frozen or leader.leads_since is None:
+        if leader is None or leader.process.frozen or self.crew.silent or not self.ground.redis_up:
             return True
-        fresh = now - leader.leads_since < self.plan.policy.idle_for
-        silent = self.crew.silent or self.ground.queue_unknown or not self.ground.redis_up
-        return fresh or silent or now - self.ground.refused_at < 600.0
+        return now - self.ground.refused_at < 600.0
 
     # --- blows --------------------------------------------------------------------------------------------------------
 
