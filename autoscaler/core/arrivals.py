@@ -8,7 +8,7 @@ never claimed before they happened, and never more of them are missing than jobs
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -46,18 +46,22 @@ class Arrivals:
         """Begin a new minute."""
         self.seen_s = 0.0
         self.counted = True
-        self._arrived: Counter[str] = Counter()
-        self._started: Counter[str] = Counter()
+        self._arrived: dict[str, int] = defaultdict(int)
+        self._started: dict[str, int] = defaultdict(int)
         self._counters.forget_all_but(instances)
 
     def read(
         self, demand: Demand | Unknown, instances: Sequence[Instance], taken: Mapping[str, Counts | None], now: float
     ) -> None:
         """Take one reading. One that failed, or that gives no more than a lower bound, is made up for by the next."""
-        if isinstance(demand, Unknown) or True in [tier.waiting_is_lower_bound for tier in demand.tiers]:
+        if isinstance(demand, Unknown):
             return
+        depths = []
+        for tier in demand.tiers:
+            if tier.waiting_is_lower_bound:
+                return
+            depths.append(tier.waiting)
         elapsed_s = now - self._read_at
-        depths = [tier.waiting for tier in demand.tiers]
         if elapsed_s > self._longest_s:
             self._counters = _Counters(now)
             self._counters.take(instances, taken, now)

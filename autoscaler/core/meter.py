@@ -1,12 +1,11 @@
 """The meter makes samples of ticks.
 
-A tick on which nothing has changed costs it a few comparisons. All that it must know from before is the last tick: a
+A tick that shows nothing new costs it a few comparisons. All that it must know from before is the last tick: a
 daemon that starts, or looks again after a long time, begins anew, and what happened in between is a gap.
 """
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from autoscaler.core.arrivals import RUNNING, Arrivals, Counts
@@ -28,6 +27,7 @@ class Meter:
     def __init__(self, tick_s: float) -> None:
         self._longest_s = max(_LONGEST_S, _LONGEST_TICKS * tick_s)
         self._pools: dict[str, _PoolMeter] = {}
+        self._taken: Mapping[str, Counts | None] = {}
         self._began = self._last = float("-inf")
 
     def tick(self, snapshots: Iterable[PoolSnapshot], taken: Mapping[str, Counts | None], now: float) -> Sample | None:
@@ -37,8 +37,9 @@ class Meter:
         """
         sample = None
         if 0.0 <= now - self._last <= self._longest_s:
+            quiet = taken == self._taken
             for each in snapshots:
-                self._pools[each.pool.name].tick(each, taken, now)
+                self._pools[each.pool.name].look(each, taken, now, quiet=quiet)
             self._last = now
             if now // SAMPLE_S != self._began // SAMPLE_S:
                 sample = self._close()
@@ -46,6 +47,7 @@ class Meter:
             sample = self._close()
             self._pools = {each.pool.name: _PoolMeter(each, taken, now, self._longest_s) for each in snapshots}
             self._began = self._last = now
+        self._taken = taken
         return sample
 
     def _close(self) -> Sample | None:
@@ -57,49 +59,51 @@ class Meter:
 
 
 class _PoolMeter:
-    """Queue, machines, work and money of one pool. From one tick to the next, all is as the first of them found it."""
+    """Queue, machines, work and money of one pool. From one tick to the next, all is as the first of them found it.
+
+    Ticks that show nothing new are booked together, as one long one.
+    """
 
     def __init__(
         self, snapshot: PoolSnapshot, taken: Mapping[str, Counts | None], now: float, longest_s: float
     ) -> None:
         self._arrivals = Arrivals(longest_s)
-        self._last = now
-        self._snapshot = snapshot
+        self._booked = snapshot
+        """What was seen at the end of the time that is booked."""
+        self._booked_at = now
+        self._latest = (snapshot, taken, now)
+        self._busy: int | None = None
         self._begin()
-        self._look(snapshot, taken, now)
+        self._book()
 
     def _begin(self) -> None:
         self._busy_s: float | None = 0.0
         self._machine_s: dict[Phase, float] = {}
-        self._same_s = 0.0
-        """For how long the machines have been as they are, and are not counted yet."""
         self._usd = 0.0
 
-    def _look(self, snapshot: PoolSnapshot, taken: Mapping[str, Counts | None], now: float) -> None:
-        self._snapshot = snapshot
+    def look(self, snapshot: PoolSnapshot, taken: Mapping[str, Counts | None], now: float, *, quiet: bool) -> None:
+        """Take one tick. It is quiet when no worker counted anything."""
+        self._latest = (snapshot, taken, now)
+        if not quiet or self._busy != _busy(snapshot) or not _alike(self._booked, snapshot):
+            self._book()
+
+    def _book(self) -> None:
+        """Book the time up to the latest tick."""
+        before, (snapshot, taken, now) = self._booked, self._latest
+        elapsed_s = now - self._booked_at
+        if elapsed_s:
+            self._busy_s = None if self._busy is None or self._busy_s is None else self._busy_s + self._busy * elapsed_s
+            self._usd += _spent(before, snapshot, elapsed_s)
+            for machine in before.instances:
+                self._machine_s[machine.phase] = self._machine_s.get(machine.phase, 0.0) + elapsed_s
         self._busy = _busy(snapshot)
         self._arrivals.read(snapshot.demand, snapshot.instances, taken, now)
-
-    def tick(self, snapshot: PoolSnapshot, taken: Mapping[str, Counts | None], now: float) -> None:
-        """Book the time since the last tick, and look again."""
-        elapsed_s = now - self._last
-        self._last = now
-        self._same_s += elapsed_s
-        self._busy_s = None if self._busy is None or self._busy_s is None else self._busy_s + self._busy * elapsed_s
-        self._usd += _spent(self._snapshot, snapshot, elapsed_s)
-        if snapshot.instances != self._snapshot.instances:
-            self._count_machines()
-        self._look(snapshot, taken, now)
-
-    def _count_machines(self) -> None:
-        for phase, machines in Counter([each.phase for each in self._snapshot.instances]).items():
-            self._machine_s[phase] = self._machine_s.get(phase, 0.0) + machines * self._same_s
-        self._same_s = 0.0
+        self._booked, self._booked_at = snapshot, now
 
     def close(self) -> PoolSample:
         """What was measured since the last time."""
-        self._count_machines()
-        snapshot, arrivals = self._snapshot, self._arrivals
+        self._book()
+        snapshot, arrivals = self._booked, self._arrivals
         in_flight = None if isinstance(snapshot.demand, Unknown) else snapshot.demand.in_flight
         sample = PoolSample(
             tiers=arrivals.tiers(),
@@ -114,6 +118,17 @@ class _PoolMeter:
         arrivals.begin(snapshot.instances)
         self._begin()
         return sample
+
+
+def _alike(before: PoolSnapshot, snapshot: PoolSnapshot) -> bool:
+    """Whether two ticks saw the same machines and depths."""
+    old, new = before.demand, snapshot.demand
+    if isinstance(old, Unknown) or isinstance(new, Unknown):
+        return False
+    for earlier, later in zip(old.tiers, new.tiers, strict=True):
+        if earlier.waiting != later.waiting:
+            return False
+    return before.instances == snapshot.instances
 
 
 def _busy(snapshot: PoolSnapshot) -> int | None:
