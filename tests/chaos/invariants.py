@@ -84,7 +84,7 @@ class Watch:
         """What is ordered from a provider is in the store already, in the phase that owes it."""
         world = self._world
         for call in world.ground.calls:
-            if call.at <= world.failed_over_at + world.plan.lease_s:
+            if call.at <= self._healed_at:
                 continue
             expected = _OWED_BY.get(call.action)
             if call.intent is None or call.intent.phase is not expected:
@@ -96,7 +96,7 @@ class Watch:
         """No order leads to more machines than `limits.hot` allows."""
         most = self._world.plan.pool.limits.hot.high
         for commit in self._world.ground.commits:
-            if commit.ordered and commit.up > most:
+            if commit.ordered and commit.up > most and commit.at > self._healed_at:
                 return f"{', '.join(commit.ordered)} ordered, which makes {commit.up} machines up; {most} are allowed"
         return None
 
@@ -163,16 +163,17 @@ class Watch:
         return None
 
     def _undisturbed_since(self) -> float:
-        """Since when one daemon has led without a break, beside a Redis that answers; the present when none does.
-
-        What a failover to an older replica lost is back only when each record had its turn to be written again.
-        """
+        """Since when one daemon has led without a break, beside a Redis that answers; the present when none does."""
         world = self._world
         leader = world.leader()
         if leader is None or leader.leads_since is None:
             return world.clock.now()
-        healed_at = world.failed_over_at + _HEALS_S + 5 * world.plan.tick_s
-        return max(world.redis_down_at, healed_at, leader.leads_since, leader.process.thawed_at)
+        return max(world.redis_down_at, self._healed_at, leader.leads_since, leader.process.thawed_at)
+
+    @property
+    def _healed_at(self) -> float:
+        """When what a failover to an older replica lost was written again at the latest, each record in its turn."""
+        return self._world.failed_over_at + _HEALS_S + 5 * self._world.plan.tick_s
 
     # --- money --------------------------------------------------------------------------------------------------------
 
