@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from autoscaler.cli.options import attainment_option, market_option, processes_option, seed_option, trace_option
+from autoscaler.cli.output import out_option, require_writable, screen, writing
 
 if TYPE_CHECKING:
-    from autoscaler.sim.compare import Candidate, Played
+    from autoscaler.sim.compare import Candidate
+    from autoscaler.sim.report.trial import Trial
     from autoscaler.sim.scenario import Scenario
+
+TRIALS = "trials.json"
 
 
 @click.command()
@@ -27,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--only", metavar="NAME,NAME", help="Compare with these policies and peers alone; `none` for none.")
 @attainment_option
 @processes_option
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write every setting's figures there.")
+@out_option
 def compare(
     files: tuple[Path, ...],
     traces: tuple[str, ...],
@@ -55,16 +59,20 @@ def compare(
     from autoscaler.cli.progress import progress_bar
     from autoscaler.sim.compare import play_all
 
+    if out:
+        require_writable(out)
     rehearsals = list(_rehearsals(files, traces, market, seed))
     for _, scenarios in rehearsals:
         scenarios[0].surveys()
-    candidates = [(label, each) for label, scenarios in rehearsals for each in _candidates(files, scenarios, only)]
-    with progress_bar(f"simulating {len(candidates)} settings", len(candidates)) as progress:
-        played = play_all([each for _, each in candidates], processes=processes or os.cpu_count() or 1, done=progress)
-    console = Console(highlight=False)
-    for label in dict.fromkeys(label for label, _ in candidates):
-        mine = [each for (own, _), each in zip(candidates, played, strict=True) if own == label]
-        console.print(_table(label, mine, attainment), "")
+    candidates = {label: list(_candidates(files, scenarios, only)) for label, scenarios in rehearsals}
+    several = [each for own in candidates.values() for each in own]
+    with progress_bar(f"simulating {len(several)} settings", len(several)) as progress:
+        trials = iter(play_all(several, processes=processes or os.cpu_count() or 1, done=progress))
+    by_trace = {label: [next(trials) for _ in own] for label, own in candidates.items()}
+    for label, own in by_trace.items():
+        screen().print(_table(label, own, attainment), "")
+    if out:
+        _write(out, files, by_trace)
 
 
 def _rehearsals(
@@ -90,7 +98,7 @@ def _candidates(files: Sequence[Path], scenarios: Sequence[Scenario], only: str 
     first = scenarios[0]
     for file, scenario in zip(files, scenarios, strict=True):
         same_world = replace(scenario, providers=first.providers, market=first.market)
-        yield Candidate(name=file.name, title=f"the configuration {file}", scenario=same_world)
+        yield Candidate(kind="policy", name=file.name, title=f"the configuration {file}", scenario=same_world)
     known = [*POLICIES, *BASELINES]
     names = known if only is None else [name for name in only.split(",") if name != "none"]
     unknown = [name for name in names if name not in known]
@@ -100,30 +108,37 @@ def _candidates(files: Sequence[Path], scenarios: Sequence[Scenario], only: str 
     yield from peer_candidates(first, [name for name in names if name in BASELINES])
 
 
-def _table(label: str, played: Sequence[Played], attainment: float) -> Table:
-    from autoscaler.sim.compare import frontier, tuned
+def _table(label: str, trials: Sequence[Trial], attainment: float) -> Table:
+    from autoscaler.sim.compare import tuned
+    from autoscaler.sim.report.trial import frontier
 
-    best = frontier(played)
-    table = Table(
-        title=f"{label}: least cost with {attainment:.0%} of each tier in time", title_justify="left", box=None
-    )
+    best = [trials[place] for place in frontier([(trial.usd, trial.worst_attainment) for trial in trials])]
+    title = f"{label}: least cost with {attainment:.0%} of each tier in time"
+    table = Table(title=title, title_justify="left", box=None)
     for name in ("", "policy", "setting"):
         table.add_column(name)
-    several = len(played[0].summary.tiers) > 1
-    tiers = [(pool, tier) for pool, tiers in played[0].summary.tiers.items() for tier in tiers]
-    for name in ("USD", *(f"{pool}/{tier}" if several else tier for pool, tier in tiers), "killed", "rented"):
+    for name in ("USD", *trials[0].attainment_by_tier, "killed", "rented"):
         table.add_column(name, justify="right")
-    for each in tuned(played, attainment):
-        summary = each.summary
-        shares = [summary.tiers[pool][tier].attainment for pool, tier in tiers]
+    for trial in tuned(trials, attainment):
         table.add_row(
-            "*" if each in best else "",
-            each.candidate.name,
-            each.candidate.setting,
-            f"{summary.usd:,.2f}",
-            *("-" if share is None else f"{share:.1%}" for share in shares),
-            f"{summary.killed_jobs}",
-            f"{summary.launches}",
-            style="" if summary.worst_attainment >= attainment else "dim",
+            "*" if trial in best else "",
+            trial.name,
+            trial.setting,
+            f"{trial.usd:,.2f}",
+            *("-" if share is None else f"{share:.1%}" for share in trial.attainment_by_tier.values()),
+            f"{trial.killed}",
+            f"{trial.launches}",
+            style="" if trial.worst_attainment >= attainment else "dim",
         )
     return table
+
+
+def _write(out: Path, files: Sequence[Path], by_trace: Mapping[str, Sequence[Trial]]) -> None:
+    from autoscaler.sim.files import REPORT, replace_file
+    from autoscaler.sim.report.comparison import comparison_page
+
+    trials = [{"trace": label, **asdict(trial)} for label, own in by_trace.items() for trial in own]
+    with writing(out):
+        replace_file(out / TRIALS, json.dumps(trials, indent=2) + "\n")
+        replace_file(out / REPORT, comparison_page("Comparison", ", ".join(map(str, files)), by_trace))
+    click.echo(f"Every setting is in {out / TRIALS}; open {out / REPORT} in a browser.")

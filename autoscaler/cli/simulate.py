@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,15 +10,12 @@ from shlex import join
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
 
 from autoscaler.cli.options import config_of, file_argument, market_option, seed_option, trace_option
+from autoscaler.cli.output import out_option, require_writable, screen, writing
 
 if TYPE_CHECKING:
     from autoscaler.sim.books import Books
-
-_PIPE_COLUMNS = 200
-"""How wide the figures may be where there is no terminal."""
 
 
 @click.command()
@@ -28,7 +23,7 @@ _PIPE_COLUMNS = 200
 @trace_option
 @market_option
 @seed_option
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), help="Write the books and a report there.")
+@out_option
 @click.option("--json", "as_json", is_flag=True, help="Print the figures as JSON, as in summary.json.")
 def simulate(
     file: Path | None, traces: tuple[str, ...], market: Path | None, seed: int, *, out: Path | None, as_json: bool
@@ -54,7 +49,7 @@ def simulate(
     scenario = scenario_of(config_of(file), traces, market=market, seed=seed)
     last_arrival_s = max(survey.last_arrival_s for survey in scenario.surveys().values())
     if out:
-        _require_writable(out)
+        require_writable(out)
     with progress_bar("simulating", last_arrival_s) as progress:
         books = play(scenario, progress=progress)
     for reason, ticks in Counter(books.failed_ticks).items():
@@ -68,25 +63,9 @@ def simulate(
     if as_json:
         click.echo(json.dumps(told, indent=2))
     else:
-        Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS).print(figures(summary))
+        screen().print(figures(summary))
         options = [*(["--market", str(market)] if market else []), *(["--seed", str(seed)] if seed != 1 else [])]
         _suggest([*([str(file)] if file else []), *(f"--trace={trace}" for trace in traces), *options], out)
-
-
-def _require_writable(directory: Path) -> None:
-    """Find out before the simulation, not after it.
-
-    Raises:
-        SettingsError: the directory cannot be made or written.
-    """
-    from autoscaler.core.errors import SettingsError
-
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(f"--out: {directory} cannot be made: {error.strerror or error}") from error
-    if not os.access(directory, os.W_OK | os.X_OK):
-        raise SettingsError(f"--out: {directory} cannot be written: expected a directory that you may write")
 
 
 def write(directory: Path, books: Books, told: Mapping[str, Any], report: str) -> None:
@@ -99,12 +78,10 @@ def write(directory: Path, books: Books, told: Mapping[str, Any], report: str) -
     from autoscaler.sim.audit import audit
     from autoscaler.sim.files import REPORT, replace_file, write_books
 
-    try:
+    with writing(directory):
         write_books(books, told, directory)
         replace_file(directory / REPORT, report)
         problems = audit(directory)
-    except OSError as error:
-        raise SettingsError(f"--out: {directory} cannot be written: {error.strerror or error}") from error
     if problems:
         raise SettingsError("the books are wrong, please report it", *problems)
 

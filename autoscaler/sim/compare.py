@@ -6,8 +6,10 @@ import multiprocessing
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from autoscaler.sim.baselines import BASELINES
+from autoscaler.sim.report.trial import Trial, trial_of
 from autoscaler.sim.run import simulate
 from autoscaler.sim.scenario import Scenario
 from autoscaler.sim.summary import Summary, summarize
@@ -18,19 +20,12 @@ from policies import POLICIES
 class Candidate:
     """One thing to simulate."""
 
+    kind: Literal["policy", "peer"]
     name: str
     title: str
     setting: str = ""
     """Of the setting that is tried over a grid: `list_length=5`."""
     scenario: Scenario
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Played:
-    """A candidate and what came of it."""
-
-    candidate: Candidate
-    summary: Summary
 
 
 def policy_candidates(scenario: Scenario, names: Iterable[str]) -> Iterator[Candidate]:
@@ -42,6 +37,7 @@ def policy_candidates(scenario: Scenario, names: Iterable[str]) -> Iterator[Cand
             settings = replace(policy.settings(), **{knob: value})
             pools = tuple(replace(each, policies=((name, settings),)) for each in scenario.pools)
             yield Candidate(
+                kind="policy",
                 name=name,
                 title=f"the policy {name}",
                 setting=f"{knob}={value:g}",
@@ -56,6 +52,7 @@ def peer_candidates(scenario: Scenario, names: Iterable[str]) -> Iterator[Candid
         for value in baseline.grid:
             settings = replace(baseline.settings(), **{baseline.knob: value})
             yield Candidate(
+                kind="peer",
                 name=name,
                 title=baseline.title,
                 setting=f"{baseline.knob}={value:g}",
@@ -63,7 +60,7 @@ def peer_candidates(scenario: Scenario, names: Iterable[str]) -> Iterator[Candid
             )
 
 
-def play_all(candidates: Sequence[Candidate], *, processes: int, done: Callable[[int], None]) -> list[Played]:
+def play_all(candidates: Sequence[Candidate], *, processes: int, done: Callable[[int], None]) -> list[Trial]:
     """Simulate all candidates, so many at a time; `done` is told how many are.
 
     Raises:
@@ -86,7 +83,10 @@ def play_all(candidates: Sequence[Candidate], *, processes: int, done: Callable[
             except BaseException:
                 pool.shutdown(wait=False, cancel_futures=True)
                 raise
-    return [Played(candidate=each, summary=summaries[number]) for number, each in enumerate(candidates)]
+    return [
+        trial_of(summaries[number], kind=each.kind, name=each.name, title=each.title, setting=each.setting)
+        for number, each in enumerate(candidates)
+    ]
 
 
 def summary_of(scenario: Scenario) -> Summary:
@@ -94,27 +94,17 @@ def summary_of(scenario: Scenario) -> Summary:
     return summarize(simulate(scenario))
 
 
-def tuned(played: Iterable[Played], attainment: float) -> list[Played]:
-    """Of each candidate the setting that serves every tier at this attainment for the least cost, cheapest first.
+def tuned(trials: Iterable[Trial], attainment: float) -> list[Trial]:
+    """Of each name the setting that serves every tier at this attainment for the least cost, cheapest first.
 
     Those that reach it with no setting follow, each with the setting that comes nearest, the nearest first.
     """
-    by_name: dict[str, list[Played]] = {}
-    for each in played:
-        by_name.setdefault(each.candidate.name, []).append(each)
-    best = [min(settings, key=lambda each: _rank(each, attainment)) for settings in by_name.values()]
-    return sorted(best, key=lambda each: _rank(each, attainment))
+    by_name: dict[str, list[Trial]] = {}
+    for trial in trials:
+        by_name.setdefault(trial.name, []).append(trial)
+    best = [min(settings, key=lambda trial: _rank(trial, attainment)) for settings in by_name.values()]
+    return sorted(best, key=lambda trial: _rank(trial, attainment))
 
 
-def _rank(played: Played, attainment: float) -> tuple[float, float]:
-    short = max(0.0, attainment - played.summary.worst_attainment)
-    return short, played.summary.usd
-
-
-def frontier(played: Sequence[Played]) -> list[Played]:
-    """Those that nothing else beats in both cost and the attainment of the worst served tier, cheapest first."""
-    best: list[Played] = []
-    for each in sorted(played, key=lambda each: (each.summary.usd, -each.summary.worst_attainment)):
-        if not best or each.summary.worst_attainment > best[-1].summary.worst_attainment:
-            best.append(each)
-    return best
+def _rank(trial: Trial, attainment: float) -> tuple[float, float]:
+    return max(0.0, attainment - trial.worst_attainment), trial.usd

@@ -12,18 +12,9 @@ from autoscaler.core.errors import SettingsError
 from autoscaler.core.spec import Limits, Placement
 from autoscaler.core.units import Span
 from autoscaler.sim.baselines import BASELINES
-from autoscaler.sim.compare import (
-    Candidate,
-    Played,
-    frontier,
-    peer_candidates,
-    play_all,
-    policy_candidates,
-    summary_of,
-    tuned,
-)
+from autoscaler.sim.compare import peer_candidates, play_all, policy_candidates, summary_of, tuned
+from autoscaler.sim.report.trial import Trial
 from autoscaler.sim.scenario import PoolScenario, Scenario
-from autoscaler.sim.summary import Summary, TierSummary
 from autoscaler.sim.tune import tune
 from policies import POLICIES
 from policies.thresholds import Thresholds
@@ -43,57 +34,23 @@ def scenario(tmp_path: Path) -> Scenario:
     return Scenario(fleet="acme", pools=(each,), providers={"mock": CALM}, tick_s=60.0)
 
 
-def played(name: str, usd: float, attainment: float, *, setting: str = "") -> Played:
-    tier = TierSummary(
-        wait_target_s=30.0,
-        jobs=100,
-        served=100,
-        attainment=attainment,
-        wait_mean_s=1.0,
-        wait_p50_s=1.0,
-        wait_p95_s=1.0,
-        wait_p99_s=1.0,
-        wait_max_s=1.0,
-    )
-    summary = Summary(
-        simulated_s=3600.0,
-        usd=usd,
-        usd_by_phase={},
-        usd_by_placement={},
-        hours_by_phase={},
-        tiers={"images": {"pro": tier}},
-        launches=0,
-        resumes=0,
-        refused_resumes=0,
-        interruptions=0,
-        interrupted_jobs=0,
-        killed_jobs=0,
-        unserved_jobs=0,
-        failed_ticks=0,
-    )
-    scenario = Scenario(fleet="acme", pools=(), providers={})
-    return Played(candidate=Candidate(name=name, title=name, setting=setting, scenario=scenario), summary=summary)
+def trial(name: str, usd: float, attainment: float) -> Trial:
+    tiers = {"pro": attainment, "free": 1.0}
+    return Trial(kind="peer", name=name, title=name, usd=usd, attainment=1.0, attainment_by_tier=tiers)
 
 
 def test_of_each_candidate_the_cheapest_setting_that_serves_well_enough_is_shown() -> None:
-    settings = [played("a", 9.0, 0.99), played("a", 5.0, 0.96), played("a", 1.0, 0.5)]
+    settings = [trial("a", 9.0, 0.99), trial("a", 5.0, 0.96), trial("a", 1.0, 0.5)]
 
     [best] = tuned(settings, 0.95)
 
-    assert best.summary.usd == 5.0
+    assert best.usd == 5.0
 
 
 def test_what_never_serves_well_enough_is_shown_at_its_nearest_and_last() -> None:
-    settings = [played("bad", 1.0, 0.5), played("bad", 3.0, 0.7), played("good", 20.0, 0.95)]
+    settings = [trial("bad", 1.0, 0.5), trial("bad", 3.0, 0.7), trial("good", 20.0, 0.95)]
 
-    assert [(each.candidate.name, each.summary.usd) for each in tuned(settings, 0.95)] == [("good", 20.0), ("bad", 3.0)]
-
-
-def test_the_frontier_holds_what_nothing_beats_in_both() -> None:
-    cheap, middle, dear = played("a", 1.0, 0.5), played("b", 2.0, 0.8), played("c", 3.0, 0.9)
-    beaten, equal = played("d", 2.5, 0.8), played("e", 2.0, 0.7)
-
-    assert frontier([dear, beaten, cheap, equal, middle]) == [cheap, middle, dear]
+    assert [(each.name, each.usd) for each in tuned(settings, 0.95)] == [("good", 20.0), ("bad", 3.0)]
 
 
 def test_a_policy_and_a_peer_are_tried_with_each_value_of_their_main_setting(scenario: Scenario) -> None:
