@@ -29,7 +29,7 @@ from autoscaler.sim.report.timeline import moment, spoken, time_axis
 _MOST_MARKS = 2000
 _CELLS_S = (0.0, 60.0, 600.0, 3600.0, 6 * 3600.0, 86400.0)
 _SHOWN = 3
-_ROW_PX, _FRAME_PX = 25, 76
+_ROW_PX, _FRAME_PX = 25, 88
 _LOOKS = {
     "decision": ("circle-open", INK),
     Action.RENT: ("triangle-up", ORANGE),
@@ -76,7 +76,7 @@ def events_chart(books: Books) -> Chart | None:
             marker={"symbol": symbol, "color": colour, "size": 9, "line": {"color": colour, "width": 1.5}},
             name=_label(row),
         )
-    figure.update_layout(margin_t=10)
+    figure.update_layout(margin_t=30)
     figure.update_xaxes(time_axis(books.until_s))
     figure.update_yaxes(axis("", categoryorder="array", categoryarray=[_label(row) for row in reversed(shown)]))
     return Chart(title="Decisions", reads="What was decided and done. Point at a mark to read why.", figure=figure)

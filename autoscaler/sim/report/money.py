@@ -63,5 +63,5 @@ def _bars(
             hovertemplate="%{y:.2f} USD",
         )
     figure.update_xaxes(time_axis(books.until_s))
-    figure.update_yaxes(axis(f"USD a {parts.name}", rangemode="tozero"))
+    figure.update_yaxes(axis(f"USD per {parts.name}", rangemode="tozero"))
     return Chart(title=title, reads=f"What each {parts.name} cost, by {by}.", figure=figure)

@@ -101,7 +101,7 @@ def spread_chart(pool: Pool, log: JobLog) -> Chart:
         name = plain(tier.name)
         in_time = 100 * sum(wait_s <= tier.wait_target for wait_s in waits_s) / len(waits_s)
         told = f"{name}: {in_time:.1f} % within its target of {spoken_wait(tier.wait_target)}"
-        shares, points_s = _curve(waits_s)
+        shares, points_s = _curve(waits_s, scale.ceiling_s)
         figure.add_scatter(
             x=[scale.at(wait_s) for wait_s in points_s],
             y=shares,
@@ -131,12 +131,13 @@ def spread_chart(pool: Pool, log: JobLog) -> Chart:
     )
 
 
-def _curve(waits_s: Sequence[float]) -> tuple[list[float], list[float]]:
-    """Shares in percent and the waits that they did not exceed; what never started is left out."""
+def _curve(waits_s: Sequence[float], until_s: float) -> tuple[list[float], list[float]]:
+    """Shares in percent and the waits that they did not exceed; the last share, of all that started, goes on."""
     started = sum(map(math.isfinite, waits_s))
     count = min(_CURVE_POINTS, started)
     places = [math.ceil(started * step / count) - 1 for step in range(1, count + 1)]
-    return [round(100 * (place + 1) / len(waits_s), 2) for place in places], [waits_s[place] for place in places]
+    shares = [round(100 * (place + 1) / len(waits_s), 2) for place in places]
+    return [*shares, shares[-1] if shares else 0.0], [*(waits_s[place] for place in places), until_s]
 
 
 def _wait_scale(pool: Pool, log: JobLog) -> WaitScale:
