@@ -24,7 +24,7 @@ TRIALS = "trials.json"
 
 
 @click.command()
-@click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", metavar="[FILE]...", nargs=-1, type=click.Path(path_type=Path))
 @trace_option
 @market_option
 @seed_option
@@ -43,10 +43,11 @@ def compare(
     processes: int | None,
     out: Path | None,
 ) -> None:
-    r"""Play the same jobs under each configuration FILE, our policies, and the autoscalers of others.
+    """Play the same jobs under other policies and autoscalers.
 
-    All live in the market and under the limits of the first FILE. Each policy and peer is tried with several values of
-    its main setting, and shown with the best of them. Peers are re-implementations of published formulas.
+    They are the configuration of each FILE, our policies, and the autoscalers of others. All live in the market and
+    under the limits of the first FILE. Each policy and peer is tried with several values of its main setting, and shown
+    with the best of them. Peers are re-implementations of published formulas.
 
     \b
       autoscaler compare fleet.yaml --trace jobs.csv.gz
@@ -55,7 +56,7 @@ def compare(
 
     With one pool, each --trace is played by itself. A star marks what nothing else beats in cost and in the attainment
     of its worst served tier.
-    """
+    """  # noqa: D301 - a real backspace is click's mark of lines that are not to be joined
     from autoscaler.cli.progress import progress_bar
     from autoscaler.sim.compare import play_all
 
@@ -82,7 +83,7 @@ def _rehearsals(
     from autoscaler.cli.options import config_of
     from autoscaler.rehearsal import scenario_of
 
-    configs = [config_of(file) for file in files]
+    configs = [config_of(file) for file in files or (None,)]
     together = [traces] if len(configs[0].pools) > 1 else [(trace,) for trace in traces]
     for played in together:
         scenarios = [scenario_of(config, played, market=market, seed=seed) for config in configs]
@@ -96,9 +97,10 @@ def _candidates(files: Sequence[Path], scenarios: Sequence[Scenario], only: str 
     from policies import POLICIES
 
     first = scenarios[0]
-    for file, scenario in zip(files, scenarios, strict=True):
+    for file, scenario in zip(files or (None,), scenarios, strict=True):
         same_world = replace(scenario, providers=first.providers, market=first.market)
-        yield Candidate(kind="policy", name=file.name, title=f"the configuration {file}", scenario=same_world)
+        name, title = (file.name, f"the configuration {file}") if file else ("default", "the default configuration")
+        yield Candidate(kind="policy", name=name, title=title, scenario=same_world)
     known = [*POLICIES, *BASELINES]
     names = known if only is None else [name for name in only.split(",") if name != "none"]
     unknown = [name for name in names if name not in known]

@@ -24,7 +24,7 @@ _DEMO_SPEED = 120.0  # a second of the demo is two minutes of its world
 @click.option("--once", is_flag=True, help="Make one tick with all that follows from it, and exit.")
 @click.option("--speed", type=click.FloatRange(min=0.1, max=1000), help="Run the clock that fast; mock provider only.")
 def run(file: Path | None, demo: bool, once: bool, speed: float | None) -> None:
-    r"""Keep the right number of machines behind the queues of FILE.
+    """Keep the right number of machines behind the queues of FILE.
 
     Without FILE it brings its own Redis and a mock provider: nothing to install, no money spent.
 
@@ -32,7 +32,7 @@ def run(file: Path | None, demo: bool, once: bool, speed: float | None) -> None:
       autoscaler run --demo          watch a fleet come and go within a minute
       autoscaler run                 push jobs yourself: redis-cli -p 6390 rpush jobs:pro '{}'
       autoscaler run fleet.yaml      the real thing; SIGTERM ends it and leaves the machines as they are
-    """
+    """  # noqa: D301 - a real backspace is click's mark of lines that are not to be joined
     if demo and (file or once):
         raise click.UsageError("--demo brings its own configuration and runs until you stop it; drop FILE and --once")
     config = packaged("demo") if demo else config_of(file)

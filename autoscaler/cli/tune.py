@@ -37,16 +37,17 @@ def tune(
     storage: str | None,
     study: str,
 ) -> None:
-    r"""Search for the settings of FILE's policies that serve every tier well enough for the least cost.
+    """Search for the cheapest settings that serve well enough.
 
-    Each trial is a simulation of the whole trace. The present settings are the first.
+    What is searched is the settings of FILE's policies. Each trial is a simulation of the whole trace. The present
+    settings are the first.
 
     \b
       autoscaler tune fleet.yaml --trace jobs.csv.gz
       autoscaler tune fleet.yaml --trace jobs.csv.gz --storage redis://10.0.0.5:6379/3    on each of several machines
 
     What was best on one trace is proved on another: simulate it with the jobs of other days.
-    """
+    """  # noqa: D301 - a real backspace is click's mark of lines that are not to be joined
     from autoscaler.cli.options import config_of
     from autoscaler.cli.progress import progress_bar
     from autoscaler.rehearsal import scenario_of
