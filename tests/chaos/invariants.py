@@ -7,7 +7,7 @@ from collections.abc import Callable
 from autoscaler.core.decision import Action
 from autoscaler.core.ledger import day_of
 from autoscaler.core.lifecycle import ESCALATIONS, Phase, deadline_s
-from tests.chaos.world import World
+from tests.chaos.world import Daemon, World
 
 FOREIGN = "foreign-1"
 """The machine of somebody else in the same account."""
@@ -34,6 +34,7 @@ class Watch:
         self._waiting_since: dict[tuple[str, float], tuple[float, float]] = {}
         self._day = -1
         self._billed_before_today = self._excused_usd = 0.0
+        self._led: Daemon | None = None
         self._looked_at = world.clock.now()
 
     def broken(self) -> tuple[str, str] | None:
@@ -180,7 +181,8 @@ class Watch:
     def budget_held(self) -> str | None:
         """No machine above the floor runs on a day whose money is spent, to within one machine and hour.
 
-        What machines above the floor cost while no daemon could or should end one is not held against the budget.
+        What machines above the floor cost while no daemon could end one is not held against the budget, nor what a
+        failover made forgotten: the books of a daemon that had no time to write them into the new Redis.
         """
         world, now = self._world, self._world.clock.now()
         billed = sum(usd for name, usd in world.market.billed_usd(now).items() if name != FOREIGN)
@@ -194,7 +196,18 @@ class Watch:
         limits = world.plan.pool.limits.usd_per_day
         action_usd = max(running, default=0.0)
         today = billed - self._billed_before_today
+        self._excused_usd += self._forgotten_usd(today - self._excused_usd)
         if above and not helpless and today - self._excused_usd > limits.stop + action_usd:
             text = f"{today:.2f} USD billed today, {self._excused_usd:.2f} of it excused, {limits.stop:g} allowed"
             return f"{text}, and {len(above)} machines above the floor still run"
         return None
+
+    def _forgotten_usd(self, today_usd: float) -> float:
+        """What a new leader cannot know of today's cost, because a failover took the books of the one before."""
+        world, leader, before = self._world, self._world.leader(), self._led
+        if leader is None or leader is before or leader.report is None:
+            return 0.0
+        self._led = leader
+        if before is None or world.failed_over_at < before.led_at - _CALL_S - 2 * world.plan.tick_s:
+            return 0.0
+        return max(0.0, today_usd - leader.report.pools["images"].spent_today.usd)

@@ -104,7 +104,7 @@ class Process:
         def ring() -> None:
             if self.frozen:
                 self._clock.call_later(self.thawed_at - self._clock.now(), ring)
-            else:
+            elif not self.dead:
                 callback()
 
         return self._clock.call_later(seconds, ring)

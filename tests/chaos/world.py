@@ -56,6 +56,7 @@ class Daemon:
         self.report: TickReport | None = None
         self.born_at = self.ticked_at = world.clock.now()
         self.leads_since: float | None = None
+        self.led_at = float("-inf")
         self.ending = False
         self.error = ""
         self._world = world
@@ -93,7 +94,9 @@ class Daemon:
         self.report, self.ticked_at = report, self._world.clock.now()
         if not report.leads:
             self.leads_since = None
-        elif self.leads_since is None:
+            return
+        self.led_at = self.ticked_at
+        if self.leads_since is None:
             self.leads_since = self.ticked_at
 
     def failed(self, reason: str, now: float) -> None:
