@@ -59,7 +59,7 @@ def _table(trials: Sequence[Trial]) -> str:
 
 
 def _figures(trial: Trial, bounds: Sequence[Trial]) -> Iterator[str]:
-    yield trial.title
+    yield trial.name
     yield trial.setting
     yield f"{trial.usd:,.2f}"
     ratio = None if trial.kind == "bound" else times_bound(trial, bounds)

@@ -27,6 +27,7 @@ class Trial:
     """None for a tier without jobs."""
     p95_s_by_tier: Mapping[str, float | None] = field(default_factory=dict)
     """The wait that 95 % of a tier's jobs did not exceed."""
+    simulated_s: float = 0.0
     launches: int = 0
     killed: int = 0
     """Jobs cut off by the controller's own orders."""
@@ -55,6 +56,7 @@ def trial_of(summary: Summary, *, kind: Literal["policy", "peer"], name: str, ti
         attainment=summary.attainment,
         attainment_by_tier={name: tier.attainment for name, tier in tiers.items()},
         p95_s_by_tier={name: tier.wait_p95_s for name, tier in tiers.items()},
+        simulated_s=summary.simulated_s,
         launches=summary.launches,
         killed=summary.killed_jobs,
         unserved=summary.unserved_jobs,
