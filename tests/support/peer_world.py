@@ -68,6 +68,7 @@ def play(
     providers: dict[str, MockSettings] | None = None,
     boot_deadline_s: float = 900.0,
     mean_service_s: float = 30.0,
+    seed: int = 1,
 ) -> World:
     """The world after the peer was at work in it for so long."""
     loop = VirtualLoop()
@@ -76,7 +77,7 @@ def play(
         clock = LoopClock(epoch=NOW)
         floor = Floor(pool, iter(jobs), order="priority", model_load_s=0.0)
         settings = providers or {"mock": market()}
-        world = World(fleet=FLEET, floors={pool.name: floor}, providers=settings, clock=clock, seed=1)
+        world = World(fleet=FLEET, floors={pool.name: floor}, providers=settings, clock=clock, seed=seed)
         controller = Controller(
             looker,
             pool,
