@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "simulate": "autoscaler.cli.simulate:simulate",
         "compare": "autoscaler.cli.compare:compare",
         "tune": "autoscaler.cli.tune:tune",
+        "hindsight": "autoscaler.cli.hindsight:hindsight",
         "pause": "autoscaler.cli.pause:pause",
         "unpause": "autoscaler.cli.pause:unpause",
         "schema": "autoscaler.cli.schema:schema",

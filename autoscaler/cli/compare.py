@@ -31,6 +31,7 @@ TRIALS = "trials.json"
 @click.option("--only", metavar="NAME,NAME", help="Compare with these policies and peers alone; `none` for none.")
 @attainment_option
 @processes_option
+@click.option("--bound", is_flag=True, help="Find the least that anyone could have paid, too; it takes minutes.")
 @out_option
 def compare(
     files: tuple[Path, ...],
@@ -41,6 +42,7 @@ def compare(
     only: str | None,
     attainment: float,
     processes: int | None,
+    bound: bool,
     out: Path | None,
 ) -> None:
     """Play the same jobs under other policies and autoscalers.
@@ -58,7 +60,7 @@ def compare(
     of its worst served tier.
     """  # noqa: D301 - a real backspace is click's mark of lines that are not to be joined
     from autoscaler.cli.progress import progress_bar
-    from autoscaler.sim.compare import play_all
+    from autoscaler.sim.compare import least_trial, play_all
 
     if out:
         require_writable(out)
@@ -67,9 +69,16 @@ def compare(
         scenarios[0].surveys()
     candidates = {label: list(_candidates(files, scenarios, only)) for label, scenarios in rehearsals}
     several = [each for own in candidates.values() for each in own]
+    at_once = processes or os.cpu_count() or 1
     with progress_bar(f"simulating {len(several)} settings", len(several)) as progress:
-        trials = iter(play_all(several, processes=processes or os.cpu_count() or 1, done=progress))
+        trials = iter(play_all(several, processes=at_once, done=progress))
     by_trace = {label: [next(trials) for _ in own] for label, own in candidates.items()}
+    if bound:
+        for label, scenarios in rehearsals:
+            with progress_bar(f"{label}: the least cost", 1.0) as progress:
+                by_trace[label].append(
+                    least_trial(scenarios[0], by_trace[label], attainment, processes=at_once, done=progress)
+                )
     for label, own in by_trace.items():
         screen().print(_table(label, own, attainment), "")
     if out:
@@ -112,24 +121,27 @@ def _candidates(files: Sequence[Path], scenarios: Sequence[Scenario], only: str 
 
 def _table(label: str, trials: Sequence[Trial], attainment: float) -> Table:
     from autoscaler.sim.compare import tuned
-    from autoscaler.sim.report.trial import frontier
+    from autoscaler.sim.report.trial import frontier, times_bound
 
-    best = [trials[place] for place in frontier([(trial.usd, trial.worst_attainment) for trial in trials])]
+    bounds = [trial for trial in trials if trial.kind == "bound"]
+    played = [trial for trial in trials if trial.kind != "bound"]
+    best = [played[place] for place in frontier([(trial.usd, trial.worst_attainment) for trial in played])]
     title = f"{label}: least cost with {attainment:.0%} of each tier in time"
     table = Table(title=title, title_justify="left", box=None)
     for name in ("", "policy", "setting"):
         table.add_column(name)
-    for name in ("USD", *trials[0].attainment_by_tier, "killed", "rented"):
+    for name in ("USD", *(["x least"] if bounds else []), *trials[0].attainment_by_tier, "killed", "rented"):
         table.add_column(name, justify="right")
-    for trial in tuned(trials, attainment):
+    for trial in [*tuned(played, attainment), *bounds]:
+        times = times_bound(trial, bounds)
         table.add_row(
             "*" if trial in best else "",
             trial.name,
             trial.setting,
             f"{trial.usd:,.2f}",
+            *([f"{times:.2f}" if times else ""] if bounds else []),
             *("-" if share is None else f"{share:.1%}" for share in trial.attainment_by_tier.values()),
-            f"{trial.killed}",
-            f"{trial.launches}",
+            *(["", ""] if trial.kind == "bound" else [f"{trial.killed}", f"{trial.launches}"]),
             style="" if trial.worst_attainment >= attainment else "dim",
         )
     return table

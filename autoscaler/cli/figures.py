@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+import yaml
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from autoscaler.config.show import written
 from autoscaler.core.units import format_duration
+from autoscaler.sim.scenario import Scenario
 from autoscaler.sim.summary import Summary, TierSummary
 
 _TITLE_WIDTH = 10
 
 
-def figures(summary: Summary) -> RenderableType:
-    """What a simulation cost and how its jobs were served."""
-    return Group(_tiers(summary), Text(), *(_fact(title, text) for title, text in _facts(summary)))
+def figures(summary: Summary, bounds: Mapping[str, float]) -> RenderableType:
+    """What a simulation cost, how its jobs were served, and what it could have cost at least."""
+    return Group(_tiers(summary), Text(), *(_fact(title, text) for title, text in _facts(summary, bounds)))
 
 
 def _tiers(summary: Summary) -> Table:
@@ -45,7 +48,7 @@ def _fact(title: str, text: str) -> Text:
     return Text.assemble((title.ljust(_TITLE_WIDTH), "bold"), text)
 
 
-def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
+def _facts(summary: Summary, bounds: Mapping[str, float]) -> Iterator[tuple[str, str]]:
     days = summary.simulated_s / 86400.0
     a_day = f", {summary.usd / days:.2f} a day" if days else ""
     each = f", {1000 * summary.usd / summary.jobs:.2f} per 1,000 jobs" if summary.jobs else ""
@@ -53,6 +56,8 @@ def _facts(summary: Summary) -> Iterator[tuple[str, str]]:
     yield "", _parts(summary.usd_by_phase, "USD")
     if len(summary.usd_by_placement) > 1:
         yield "", _parts(summary.usd_by_placement, "USD")
+    work, zero_wait = bounds["pure_work_usd"], bounds["zero_wait_usd"]
+    yield "at least", f"{work:,.2f} USD for the work alone, {zero_wait:,.2f} with no job waiting, all known beforehand"
     yield "machines", _parts(summary.hours_by_phase, "h")
     refused = f" ({summary.refused_resumes} refused)" if summary.refused_resumes else ""
     yield (
@@ -70,3 +75,12 @@ def _parts(parts: Mapping[str, float], unit: str) -> str:
 def _service(summary: Summary) -> str:
     served = summary.jobs - summary.unserved_jobs
     return f"{served:,} of {summary.jobs:,} served" if summary.unserved_jobs else f"all {summary.jobs:,} served"
+
+
+def policies_yaml(scenario: Scenario) -> str:
+    """A scenario's policies as they are written in a configuration."""
+    pools = {
+        each.pool.name: {"policies": [{name: written(settings)} for name, settings in each.policies]}
+        for each in scenario.pools
+    }
+    return yaml.safe_dump({"pools": pools}, sort_keys=False)

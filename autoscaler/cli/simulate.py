@@ -43,6 +43,7 @@ def simulate(
     from autoscaler.cli.figures import figures
     from autoscaler.cli.progress import progress_bar
     from autoscaler.rehearsal import scenario_of
+    from autoscaler.sim.least import closed_forms
     from autoscaler.sim.run import simulate as play
     from autoscaler.sim.summary import document, summarize
 
@@ -55,7 +56,8 @@ def simulate(
     for reason, ticks in Counter(books.failed_ticks).items():
         click.echo(f"warning: {ticks} ticks could not be made: {reason}", err=True)
     summary = summarize(books)
-    told = document(scenario, summary)
+    bounds = closed_forms(scenario, books)
+    told = document(scenario, summary, bounds)
     if out:
         from autoscaler.sim.report.simulation import simulation_page
 
@@ -63,7 +65,7 @@ def simulate(
     if as_json:
         click.echo(json.dumps(told, indent=2))
     else:
-        screen().print(figures(summary))
+        screen().print(figures(summary, bounds))
         options = [*(["--market", str(market)] if market else []), *(["--seed", str(seed)] if seed != 1 else [])]
         _suggest([*([str(file)] if file else []), *(f"--trace={trace}" for trace in traces), *options], out)
 

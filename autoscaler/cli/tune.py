@@ -70,17 +70,10 @@ def tune(
 
 
 def _show(ranked: Sequence[Tuned], attainment: float) -> None:
-    import yaml
-
-    from autoscaler.config.show import written
+    from autoscaler.cli.figures import policies_yaml
 
     best = ranked[0]
     if best.worst_attainment < attainment:
         click.echo(f"None of {len(ranked)} settings serves every tier at {attainment:.1%}; the nearest:")
-    click.echo(f"{best.usd:,.2f} USD, {best.worst_attainment:.1%} of the worst served tier in time, with")
-    pools = {
-        each.pool.name: {"policies": [{name: written(settings)} for name, settings in each.policies]}
-        for each in best.scenario.pools
-    }
-    click.echo()
-    click.echo(yaml.safe_dump({"pools": pools}, sort_keys=False), nl=False)
+    click.echo(f"{best.usd:,.2f} USD, {best.worst_attainment:.1%} of the worst served tier in time, with\n")
+    click.echo(policies_yaml(best.scenario), nl=False)

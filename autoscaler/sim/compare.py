@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from autoscaler.sim.baselines import BASELINES
+from autoscaler.sim.least import least_cost
 from autoscaler.sim.report.trial import Trial, trial_of
 from autoscaler.sim.run import simulate
 from autoscaler.sim.scenario import Scenario
@@ -92,6 +93,36 @@ def play_all(candidates: Sequence[Candidate], *, processes: int, done: Callable[
 def summary_of(scenario: Scenario) -> Summary:
     """The figures of a scenario, for another process."""
     return summarize(simulate(scenario))
+
+
+def least_trial(
+    scenario: Scenario,
+    trials: Sequence[Trial],
+    attainment: float,
+    *,
+    processes: int,
+    done: Callable[[float], None],
+) -> Trial:
+    """The least that any autoscaler could have paid to serve every tier at this attainment, as a trial among others.
+
+    It is that until the end of the shortest simulation that served all jobs: who took longer paid for longer.
+
+    Raises:
+        SettingsError: numpy and scipy are not installed.
+    """
+    ends_s = [trial.simulated_s for trial in trials if not trial.unserved]
+    horizon_s = min(ends_s, default=max(trial.simulated_s for trial in trials))
+    least = least_cost(scenario, attainment=attainment, horizon_s=horizon_s, processes=processes, done=done)
+    return Trial(
+        kind="bound",
+        name="clairvoyant",
+        title=f"the least possible, by a mixed-integer programme; the best plan found costs {least.gap:.1%} more",
+        setting=f"gap {least.gap:.1%}",
+        usd=least.usd,
+        attainment=attainment,
+        attainment_by_tier=dict.fromkeys(trials[0].attainment_by_tier, attainment),
+        simulated_s=horizon_s,
+    )
 
 
 def tuned(trials: Iterable[Trial], attainment: float) -> list[Trial]:

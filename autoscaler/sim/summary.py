@@ -103,8 +103,8 @@ def summarize(books: Books) -> Summary:
     )
 
 
-def document(scenario: Scenario, summary: Summary) -> dict[str, Any]:
-    """What `summary.json` holds: the figures, and what they were made with."""
+def document(scenario: Scenario, summary: Summary, bounds: Mapping[str, float]) -> dict[str, Any]:
+    """What `summary.json` holds: the figures, the least they could have been, and what they were made with."""
     return {
         "version": DOCUMENT_VERSION,
         "made_with": {"autoscaler": version("gpu-autoscaler"), "python": platform.python_version()},
@@ -114,6 +114,7 @@ def document(scenario: Scenario, summary: Summary) -> dict[str, Any]:
         "traces": {each.pool.name: each.trace.name for each in scenario.pools if each.trace},
         "slots": {each.pool.name: each.pool.machine.slots for each in scenario.pools},
         **asdict(summary),
+        "bounds": dict(bounds),
     }
 
 
