@@ -2,13 +2,13 @@
 
 Published (A. Gandhi, V. Gupta, M. Harchol-Balter, M. Kozuch: "Optimality analysis of energy-performance trade-off for
 server farm management", 2010, and V. Gupta's slides of it): jobs of 1 s on average, set-up 200 s, a busy server draws
-240 W; servers turned off at once need 51.9 kW and give a mean response time of 13 s, DelayedOff 18.9 kW and 1.002 s, and
+240 W. Servers turned off at once need 51.9 kW and give a mean response time of 13 s, DelayedOff 18.9 kW and 1.002 s,
 servers without set-up 14.4 kW and 1 s.
 
 Inferred, since it could not be found there: the mean load is 60 servers (14.4 kW / 240 W). Set-up draws 240 W, an idle
-server 150 W. DelayedOff waits 320 s, in which an idle server uses as much as a set-up does. The demand is stationary and
-Poisson; theirs moved with time, which costs some servers more. Services are exponential. Without a bound on the farm,
-servers turned off at once would need over 200 kW, so theirs was bounded; 51.9 kW is what a farm of 230 needs.
+server 150 W. DelayedOff waits 320 s, in which an idle server uses as much as a set-up does. The demand is stationary
+and Poisson; theirs moved with time, which costs some servers more. Services are exponential. Without a bound on the
+farm, servers turned off at once would need over 200 kW, so theirs was bounded; 51.9 kW is what a farm of 230 needs.
 
 So these are comparisons, not proofs: a shorter run than theirs agrees within the tolerance that each test states.
 """
