@@ -56,8 +56,14 @@ def make_jobs(
     `pool` and `name` are what messages call the pool and the trace.
 
     Raises:
-        SettingsError: the trace names a tier that the pool does not have, or no service time and the workload has none.
+        SettingsError: the trace or the workload names a tier that the pool does not have, or neither of them tells how
+            long a job takes.
     """
+    if strangers := [tier for tier in workload.tiers if tier not in tiers]:
+        named = ", ".join(f'"{tier}"' for tier in strangers)
+        raise SettingsError(
+            f"pools.{pool}.workload.tiers: no such tier as {named}; expected some of {', '.join(tiers)}"
+        )
     places = {tier: place for place, tier in enumerate(tiers)}
     shares = [workload.tiers.get(tier, 0.0) for tier in tiers] if workload.tiers else [1.0] * len(tiers)
     everywhere = range(len(tiers))
@@ -81,5 +87,7 @@ def make_jobs(
         if not unknown:
             yield Job(round(job.t_s, TIME_DIGITS), place, service_s, job.model)
     if unknown:
-        named = ", ".join(f'"{tier}" ({count} jobs)' for tier, count in list(unknown.items())[:_SHOWN])
+        named = ", ".join(
+            f'"{tier}" ({count} {"job" if count == 1 else "jobs"})' for tier, count in list(unknown.items())[:_SHOWN]
+        )
         raise SettingsError(f"{name}: tiers {named} are not tiers of the pool {pool}; expected {', '.join(tiers)}")
