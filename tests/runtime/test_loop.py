@@ -127,7 +127,8 @@ async def test_set_up_and_resume_times_are_learned_and_outlive_the_daemon() -> N
 
 
 async def test_nothing_is_stopped_while_the_queue_cannot_be_read() -> None:
-    world = Rehearsal(CALM)
+    rich = pool(limits=Limits(hot=Span(1, 6), warm=Span(0, 3), usd_per_day=DayBudget(warn=100.0, stop=200.0)))
+    world = Rehearsal(CALM, pools=(rich,))
     daemon = world.daemon()
     world.queue.waiting = 31
     await daemon.live(2 * HOUR)
