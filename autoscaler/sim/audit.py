@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-_A_CENT = 0.01
 _WAITS = {"wait_p50_s": 0.50, "wait_p95_s": 0.95, "wait_p99_s": 0.99, "wait_max_s": 1.0}
 
 Span = tuple[float, float]
@@ -53,14 +52,18 @@ def audit(directory: Path) -> list[str]:
     """
     jobs = list(_rows(directory / "jobs.csv", _job))
     phases = list(_rows(directory / "phases.csv", _phase))
-    summary = json.loads((directory / "summary.json").read_text(encoding="utf-8"))
-    return [
-        *_wrong_machines(phases, summary["simulated_s"]),
-        *_wrong_jobs(jobs, phases, summary["simulated_s"]),
-        *_wrong_slots(jobs, summary["slots"], summary["simulated_s"]),
-        *_wrong_sums(phases, summary),
-        *_wrong_service(jobs, summary),
-    ]
+    path = directory / "summary.json"
+    try:
+        summary = json.loads(path.read_text(encoding="utf-8"))
+        return [
+            *_wrong_machines(phases, summary["simulated_s"]),
+            *_wrong_jobs(jobs, phases, summary["simulated_s"]),
+            *_wrong_slots(jobs, summary["slots"], summary["simulated_s"]),
+            *_wrong_sums(phases, summary),
+            *_wrong_service(jobs, summary),
+        ]
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not of the form expected: {error!r}") from error
 
 
 def _rows(path: Path, read: Callable[[Mapping[str, str]], T]) -> Iterator[T]:
@@ -182,10 +185,10 @@ def _wrong_sums(phases: Sequence[_Phase], summary: Mapping[str, Any]) -> Iterato
     ]
     for what, told, counted in sums:
         for part in sorted(told.keys() | counted.keys()):
-            if abs(told.get(part, 0.0) - counted.get(part, 0.0)) >= _A_CENT:
+            if not _same(told.get(part, 0.0), counted.get(part, 0.0)):
                 yield (
-                    f"{what} {part}: the summary says {told.get(part, 0.0):.4f}, the phases add up to"
-                    f" {counted.get(part, 0.0):.4f}"
+                    f"{what} {part}: the summary says {told.get(part, 0.0):.6f}, the phases add up to"
+                    f" {counted.get(part, 0.0):.6f}"
                 )
 
 
