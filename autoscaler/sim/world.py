@@ -91,6 +91,11 @@ class World:
         self._muster()
         for floor in self.floors.values():
             floor.advance(until - self.epoch)
+        if any(floor.changed for floor in self.floors.values()):
+            self._report_busy()
+
+    def _report_busy(self) -> None:
+        """Let the markets know how many slots are at work, as their listings show it."""
         for (provider, machine_id, _), (floor, instance) in self._up.items():
             station = floor.stations[instance]
             if station in floor.changed:
@@ -110,7 +115,7 @@ class World:
             for machine in provider.market.machines.values()
             if machine.serves
         }
-        for key in self._up.keys() - up.keys():
+        for key in [key for key in self._up if key not in up]:
             floor, instance = self._up.pop(key)
             cut_off = floor.abandon(instance)
             name, machine_id, _ = key
