@@ -126,10 +126,6 @@ class Books:
         """Jobs that were not finished."""
         return sum(math.isnan(finished) for log in self.jobs.values() for finished in log.finished_s)
 
-    def last_arrival_s(self) -> float:
-        """When the last job came; 0 when there was none."""
-        return max((log.arrived_s[-1] for log in self.jobs.values() if log), default=0.0)
-
     def all_jobs(self) -> Iterator[tuple[str, JobLog, int]]:
         """Every job as its pool, the pool's log and its number."""
         for pool, log in self.jobs.items():
