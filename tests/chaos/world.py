@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 import zlib
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -136,6 +137,7 @@ class World:
         """Of all that was ever told: the same for the same seed."""
         self._leaders_clock_s = 0.0
         self._born = 0
+        self._order = itertools.count()
         self._ahead: list[tuple[float, int, Callable[[], None]]] = []
         self._acts: list[asyncio.Task[None]] = []
         self._next_job_at = self.opened_at
@@ -241,7 +243,7 @@ class World:
                 self._prepare_replica(event)
 
     def _later(self, at_s: float, act: Callable[[], None]) -> None:
-        heapq.heappush(self._ahead, (self.opened_at + at_s, len(self._ahead) + 1000 * self._born, act))
+        heapq.heappush(self._ahead, (self.opened_at + at_s, next(self._order), act))
 
     def _after(self, seconds: float, act: Callable[[], None]) -> None:
         self._later(self.elapsed_s + seconds, act)
