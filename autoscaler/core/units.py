@@ -117,9 +117,7 @@ Name = Annotated[str, Written(parse_name, "images")]
 
 @dataclass(frozen=True, slots=True)
 class DurationRange:
-    """Durations in seconds to draw from: a range, both ends included, or measured ones; written ``30m..60m`` or
-    ``[95s, 2m, 400s]``.
-    """
+    """Durations in seconds to draw from: a range, ends included, or measured; ``30m..60m`` or ``[95s, 2m, 400s]``."""
 
     low: float
     high: float
