@@ -73,6 +73,8 @@ def _parts(parts: Mapping[str, float], unit: str) -> str:
 
 
 def _service(summary: Summary) -> str:
+    if not summary.jobs:
+        return "none came"
     served = summary.jobs - summary.unserved_jobs
     return f"{served:,} of {summary.jobs:,} served" if summary.unserved_jobs else f"all {summary.jobs:,} served"
 

@@ -17,6 +17,9 @@ from autoscaler.sim.traces import TraceJob
 
 _SHOWN = 10
 """Of many problems of one kind, so many are told."""
+_YEAR_S = 365 * 24 * 3600.0
+_LONGEST_S = 10 * _YEAR_S
+"""Times after that are no seconds since the start, but of some other clock."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,8 +59,8 @@ def make_jobs(
     `pool` and `name` are what messages call the pool and the trace.
 
     Raises:
-        SettingsError: the trace or the workload names a tier that the pool does not have, or neither of them tells how
-            long a job takes.
+        SettingsError: the trace or the workload names a tier that the pool does not have, neither of them tells how
+            long a job takes, or the trace lasts for decades.
     """
     if strangers := [tier for tier in workload.tiers if tier not in tiers]:
         named = ", ".join(f'"{tier}"' for tier in strangers)
@@ -69,6 +72,11 @@ def make_jobs(
     everywhere = range(len(tiers))
     unknown: dict[str, int] = {}
     for number, job in enumerate(trace, 1):
+        if job.t_s > _LONGEST_S:
+            raise SettingsError(
+                f"{name}: job {number} comes after {job.t_s / _YEAR_S:,.0f} years; expected in t_s the seconds since"
+                " the start of the trace"
+            )
         if job.tier is None:
             place: int | None = rng.choices(everywhere, shares)[0] if len(tiers) > 1 else 0
         else:

@@ -59,6 +59,11 @@ def test_a_trace_without_service_times_says_what_to_add_and_where() -> None:
         made([line(), line(service_s=None)])
 
 
+def test_times_of_another_clock_are_not_taken_for_seconds_since_the_start() -> None:
+    with pytest.raises(SettingsError, match=r"jobs\.csv: job 1 comes after 54 years; expected in t_s the seconds"):
+        made([line(1_700_000_000.0)])
+
+
 def test_tiers_that_the_pool_has_not_are_counted_and_named_at_the_end() -> None:
     trace = [line(tier=tier) for tier in ("pro", "gold", "gold", "tin", "free")]
     with pytest.raises(SettingsError, match=r'"gold" \(2 jobs\), "tin" \(1 job\).* pool images; expected pro, free'):
