@@ -27,6 +27,8 @@ EPOCH = 1_767_571_200.0
 _STEP_S = 3600.0
 _PATIENCE_S = 24 * 3600.0
 """How long after the last arrival a simulation goes on while jobs are left."""
+_SOME_S = 1.0
+"""The mean service time that a peer is told where there are no jobs, or they take no time: it may divide by it."""
 
 
 def simulate(scenario: Scenario, *, progress: Callable[[float], None] | None = None) -> Books:
@@ -111,7 +113,7 @@ def _peers(scenario: Scenario, world: World) -> Iterator[Coroutine[Any, Any, Non
             baseline.make(settings, pool.limits.hot),
             pool,
             world,
-            mean_service_s=surveys[pool.name].mean_service_s,
+            mean_service_s=surveys[pool.name].mean_service_s or _SOME_S,
             # A peer whose deadline is shorter than any boot would never have a machine; whoever runs it would raise it.
             boot_deadline_s=max(baseline.boot_deadline_s, pool.deadlines.booting),
             entropy=entropy,
