@@ -7,10 +7,8 @@ from collections.abc import Callable
 from autoscaler.core.decision import Action
 from autoscaler.core.ledger import day_of
 from autoscaler.core.lifecycle import ESCALATIONS, Phase, deadline_s
-from tests.chaos.world import Daemon, World
+from tests.chaos.world import FOREIGN, Daemon, World
 
-FOREIGN = "foreign-1"
-"""The machine of somebody else in the same account."""
 _CALL_S = 60.0
 """The longest that a provider's answer is waited for; meanwhile a record stands still."""
 _UNKNOWN_S = 180.0
@@ -185,10 +183,11 @@ class Watch:
         failover made forgotten: the books of a daemon that had no time to write them into the new Redis.
         """
         world, now = self._world, self._world.clock.now()
-        billed = sum(usd for name, usd in world.market.billed_usd(now).items() if name != FOREIGN)
+        machines = world.machines().values()
+        billed = sum(world.market.released.values()) + sum(machine.cost_usd(now) for machine in machines)
         if day_of(now) != self._day:
             self._day, self._billed_before_today, self._excused_usd = day_of(now), billed, 0.0
-        running = sorted((m.usd_per_hour for m in world.machines().values() if m.on_gpu), reverse=True)
+        running = sorted((machine.usd_per_hour for machine in machines if machine.on_gpu), reverse=True)
         above = running[world.plan.pool.limits.hot.low :]
         helpless = now - world.disturbed_at < world.plan.slots_service_s + 900.0
         if helpless:

@@ -37,7 +37,7 @@ class Process:
     @property
     def frozen(self) -> bool:
         """Whether it stands still."""
-        return self._clock.now() < self.thawed_at
+        return self.thawed_at > 0.0 and self._clock.now() < self.thawed_at
 
     def die_at(self, crossing: int, *, after: bool) -> None:
         """Let it die at a coming crossing, before or after the effect."""

@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any
 
 from autoscaler.core.decision import Outcome
-from autoscaler.core.instance import parse_label
 from autoscaler.core.journal import Entry
 from autoscaler.core.spec import Pool
 from autoscaler.runtime.clock import LoopClock
@@ -34,6 +33,8 @@ from tests.support.build import FLEET, NOW
 from tests.support.market import CALM
 from tests.support.rehearsal import NoProbe
 
+FOREIGN = "foreign-1"
+"""The machine of somebody else in the same account."""
 _MOST_WAITING = 150
 _JOURNAL_LINES = 80
 
@@ -154,7 +155,7 @@ class World:
     def machines(self) -> dict[str, Machine]:
         """The machines that truly exist under our label, by provider id."""
         self.market.settle(self.clock.now())
-        return {name: m for name, m in self.market.machines.items() if parse_label(m.label, FLEET)}
+        return {name: machine for name, machine in self.market.machines.items() if name != FOREIGN}
 
     def leader(self) -> Daemon | None:
         """The daemon that leads, to its own knowledge and in truth."""
