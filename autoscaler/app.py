@@ -22,6 +22,7 @@ from autoscaler.runtime.ports import Clock, Store
 from autoscaler.runtime.report import Listener
 from autoscaler.store.preview import PreviewStore
 from autoscaler.store.redis import RedisStore
+from autoscaler.store.rules import LEASE_S
 from autoscaler.telemetry.listeners import Listeners
 from autoscaler.telemetry.logging import LogListener
 from autoscaler.telemetry.metrics import Metrics
@@ -30,6 +31,8 @@ from policies import POLICIES
 from providers.base import Provider
 from providers.dry_run import DryRun
 from providers.mock import MockProvider
+
+_TICKS_PER_LEASE = 3
 
 EMBEDDED_PORT = 6390
 """Where `redis: embedded` listens unless told otherwise, so that every command finds it."""
@@ -79,7 +82,9 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
     store_url = redis_url(config.store) if config.store else queue_url
     links = {url: RedisLink(url) for url in (queue_url, store_url)}
     entropy = Entropy()
-    redis_store = RedisStore(links[store_url], config.fleet, f"{socket.gethostname()}:{os.getpid()}:{entropy.token()}")
+    owner = f"{socket.gethostname()}:{os.getpid()}:{entropy.token()}"
+    # A lease shorter than the tick that renews it would pass from daemon to daemon, and none would ever act.
+    redis_store = RedisStore(links[store_url], config.fleet, owner, ttl_s=max(LEASE_S, _TICKS_PER_LEASE * config.tick))
     store: Store = PreviewStore(redis_store) if preview else redis_store
     providers = _providers(config, clock, dry_run=preview)
     registry = CollectorRegistry()

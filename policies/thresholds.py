@@ -64,7 +64,8 @@ def decide(snapshot: PoolSnapshot, state: State, now: float, settings: Threshold
     if grown or depth >= settings.idle_depth:
         quiet_since = None
     else:
-        quiet_since = now if state.get("quiet_since") is None else float(state["quiet_since"])
+        # Never later than now: a clock that was set back must not put the end of the quiet off.
+        quiet_since = now if state.get("quiet_since") is None else min(now, float(state["quiet_since"]))
     if not grown:
         decision, quiet_since = _shrink(decision, depth, quiet_since, now, settings)
     return decision, {"hot": decision.hot, "quiet_since": quiet_since}

@@ -14,7 +14,7 @@ from autoscaler.core.lifecycle import Phase
 from autoscaler.core.samples import Sample
 from autoscaler.runtime.ports import Changes, Clock, Control, Heartbeat, Saved
 from autoscaler.store.lease import Lead
-from autoscaler.store.rules import HISTORY_LENGTH, JOURNAL_LENGTH, old_days, pause_entry
+from autoscaler.store.rules import HISTORY_LENGTH, JOURNAL_LENGTH, LEASE_S, old_days, pause_entry
 
 
 @dataclass(kw_only=True, slots=True)
@@ -39,7 +39,7 @@ class MemoryState:
 class MemoryStore:
     """One daemon's view of a `MemoryState`."""
 
-    def __init__(self, state: MemoryState, owner: str, clock: Clock, ttl_s: float = 30) -> None:
+    def __init__(self, state: MemoryState, owner: str, clock: Clock, ttl_s: float = LEASE_S) -> None:
         self._state = state
         self._owner = owner
         self._clock = clock

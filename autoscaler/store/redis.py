@@ -15,7 +15,7 @@ from autoscaler.runtime.ports import Changes, Control, Heartbeat, Saved
 from autoscaler.store.codec import decode_entry, decode_heartbeat, decode_instance, decode_sample
 from autoscaler.store.keys import Keys
 from autoscaler.store.lease import Lead
-from autoscaler.store.rules import old_days, pause_entry
+from autoscaler.store.rules import LEASE_S, old_days, pause_entry
 from autoscaler.store.scripts import COMMIT, RESIGN, TAKE, Script
 from autoscaler.store.writes import commands_for, journal_command
 
@@ -30,7 +30,7 @@ class RedisStore:
     one that may still be acting.
     """
 
-    def __init__(self, link: RedisLink, fleet: str, owner: str, ttl_s: float = 30) -> None:
+    def __init__(self, link: RedisLink, fleet: str, owner: str, ttl_s: float = LEASE_S) -> None:
         self._link = link
         self._keys = Keys(fleet)
         self._owner = owner

@@ -7,6 +7,8 @@ from collections.abc import Collection
 from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.lifecycle import Phase
 
+LEASE_S = 30.0
+"""How long a daemon leads after its last tick."""
 JOURNAL_LENGTH = 10_000
 """Journal entries kept, about."""
 HISTORY_LENGTH = 31 * 24 * 60

@@ -159,6 +159,16 @@ def test_every_decision_says_why_or_why_not(fleet: list[Phase], state: State, wa
     assert decision.why or decision.why_not
 
 
+def test_a_clock_that_was_set_back_puts_the_end_of_the_quiet_off_by_no_more_than_a_quiet_time() -> None:
+    fleet = [instance(id="i0"), instance(id="i1")]
+    view = snapshot(*fleet, demand=demand(0))
+
+    _, state = decide(view, {"hot": 2, "quiet_since": NOW + 7200.0}, NOW, SETTINGS)
+    decision, _ = decide(view, state, NOW + SETTINGS.idle_for, SETTINGS)
+
+    assert decision.hot == 1
+
+
 def test_a_steady_queue_never_makes_the_wish_swing() -> None:
     for depth in (0, 2, 3, 10, 11, 30, 31):
         state: State = {}
