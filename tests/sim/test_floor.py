@@ -83,6 +83,17 @@ def test_a_marked_machine_ends_its_jobs_and_pulls_no_more_until_the_mark_is_gone
     assert starts(floor)[1] == 50.0
 
 
+def test_a_mark_that_is_taken_back_frees_only_the_slots_that_are_free() -> None:
+    floor = a_floor(job(1.0), job(2.0), job(3.0))
+    floor.man("a", slots=2)
+    floor.advance(1.5)
+    floor.mark(["a"])
+    floor.advance(5.0)
+    floor.mark([])
+    floor.advance(100.0)
+    assert starts(floor) == [1.0, 5.0, 11.0]
+
+
 def test_a_mark_outlives_the_machines_restart() -> None:
     floor = a_floor(job(1.0))
     floor.man("a", slots=1)
