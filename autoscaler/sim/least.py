@@ -92,6 +92,8 @@ def least_cost(
     plans, saved_usd = [], 0.0
     for place, each in enumerate(scenario.pools):
         terms, jobs = terms_of(scenario, each.pool), _jobs(each, scenario.seed + place)
+        if terms is None and len(jobs):
+            return Least(usd=math.inf, gap=0.0)
         if terms is not None:
             promises = [Promise(wait_target_s=t.wait_target, late_share=1.0 - attainment) for t in each.pool.tiers]
             plans.append(price_days(jobs, terms, promises, horizon_s=horizon_s))
