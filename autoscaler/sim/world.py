@@ -6,6 +6,7 @@ at it or acts on it first lets it catch up with the clock; between two looks it 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from autoscaler.core.demand import Demand
@@ -180,7 +181,8 @@ class _StoreWithWorkers(MemoryStore):
     """The store in memory as the world's workers use it."""
 
     def __init__(self, world: World, owner: str, state: MemoryState) -> None:
-        super().__init__(state, owner, world.clock)
+        # Nobody else is there to lead, so the lease lasts, however long a tick is.
+        super().__init__(state, owner, world.clock, ttl_s=math.inf)
         self._world = world
 
     async def read(self) -> Control:

@@ -61,6 +61,12 @@ def test_the_daemon_ticks_and_explains_itself_and_a_peer_does_neither(tmp_path: 
     assert (peer.ticks, peer.entries, peer.unserved()) == (0, [], 0)
 
 
+def test_a_daemon_that_ticks_once_in_five_minutes_acts_on_each_tick(tmp_path: Path) -> None:
+    books = simulate(replace(made(tmp_path, *[(60, "pro", 45, "")] * 60), tick_s=300.0))
+    assert books.failed_ticks == []
+    assert books.unserved() == 0
+
+
 @pytest.mark.parametrize("peer", sorted(BASELINES))
 def test_a_peer_bears_a_pool_to_which_no_jobs_come(peer: str, tmp_path: Path) -> None:
     it = made(tmp_path)

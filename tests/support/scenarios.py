@@ -100,7 +100,7 @@ def scenario(setting: Setting, directory: Path, **changes: Any) -> Scenario:
         offline=DurationRange(60.0, 900.0),
         faults=setting.faults,
     )
-    made = Scenario(fleet="acme", pools=(images,), providers={"mock": market}, tick_s=20.0, seed=setting.seed)
+    made = Scenario(fleet="acme", pools=(images,), providers={"mock": market}, tick_s=30.0, seed=setting.seed)
     return replace(made, **changes)
 
 
