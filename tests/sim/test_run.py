@@ -24,9 +24,11 @@ def made(directory: Path, *lines: Line, spot: bool = False) -> Scenario:
     return scenario(setting, directory)
 
 
-def without_machines(it: Scenario) -> Scenario:
+def with_machines(it: Scenario, low: int, high: int) -> Scenario:
+    """With so many HOT machines at least and at most, and none that is stopped and kept."""
     [only] = it.pools
-    return replace(it, pools=(replace(only, pool=replace(only.pool, limits=Limits(hot=Span(0, 0), warm=Span(0, 0)))),))
+    limits = Limits(hot=Span(low, high), warm=Span(0, 0))
+    return replace(it, pools=(replace(only, pool=replace(only.pool, limits=limits)),))
 
 
 def test_it_ends_with_the_first_full_hour_after_the_last_job_is_done(tmp_path: Path) -> None:
@@ -34,12 +36,24 @@ def test_it_ends_with_the_first_full_hour_after_the_last_job_is_done(tmp_path: P
     assert simulate(made(tmp_path, (60, "pro", 45, ""), (7100, "pro", 300, ""))).until_s == 3 * HOUR
 
 
+def test_a_job_that_is_done_after_the_last_look_of_an_hour_is_seen_at_its_end(tmp_path: Path) -> None:
+    it = with_machines(made(tmp_path, (3400, "pro", 45, "")), 1, 1)
+    assert simulate(replace(it, tick_s=420.0)).until_s == HOUR
+
+
+def test_a_machine_that_is_no_longer_needed_is_drained_and_given_back(tmp_path: Path) -> None:
+    it = with_machines(made(tmp_path, *[(1, "pro", 300, "")] * 40, *[(300, "pro", 20, "")] * 60), 1, 4)
+    ends = {row.instance: row.to_s for row in simulate(it).phases}
+    assert len(ends) > 1
+    assert sorted(ends.values())[-2] < 4 * HOUR, "while jobs still came"
+
+
 def test_without_jobs_it_lasts_an_hour(tmp_path: Path) -> None:
     assert simulate(made(tmp_path)).until_s == HOUR
 
 
 def test_jobs_that_nobody_serves_are_given_up_a_day_after_the_last_came(tmp_path: Path) -> None:
-    books = simulate(without_machines(made(tmp_path, (60, "pro", 45, ""), (1800, "free", 45, ""))))
+    books = simulate(with_machines(made(tmp_path, (60, "pro", 45, ""), (1800, "free", 45, "")), 0, 0))
     assert books.until_s == 25 * HOUR
     assert books.unserved() == 2
     assert all(math.isnan(started) for started in books.jobs["images"].started_s)
