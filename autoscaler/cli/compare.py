@@ -60,8 +60,11 @@ def compare(
     of its worst served tier.
     """  # noqa: D301 - a real backspace is click's mark of lines that are not to be joined
     from autoscaler.cli.progress import progress_bar
+    from autoscaler.sim.bounds import require_solver
     from autoscaler.sim.compare import least_trial, play_all
 
+    if bound:
+        require_solver()
     if out:
         require_writable(out)
     rehearsals = list(_rehearsals(files, traces, market, seed))

@@ -69,11 +69,13 @@ def hindsight(
     from autoscaler.cli.progress import progress_bar
     from autoscaler.core.units import format_duration
     from autoscaler.rehearsal import scenario_of
-    from autoscaler.sim.bounds import regret
+    from autoscaler.sim.bounds import regret, require_solver
     from autoscaler.sim.compare import summary_of
     from autoscaler.sim.least import least_cost
-    from autoscaler.sim.tune import tune
+    from autoscaler.sim.tune import require_optuna, tune
 
+    require_optuna()
+    require_solver()
     config, at_once = config_of(file), processes or os.cpu_count() or 1
     samples = _recent(asyncio.run(read_samples(config)), last)
     recordings = _recordings(config, samples, service)

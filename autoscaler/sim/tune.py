@@ -77,6 +77,15 @@ def tune(
     return _ranked(scenario, search.trials, attainment)
 
 
+def require_optuna() -> None:
+    """Find out before long work, not after it.
+
+    Raises:
+        SettingsError: Optuna is not installed.
+    """
+    _optuna()
+
+
 def _optuna() -> Any:
     try:
         import optuna

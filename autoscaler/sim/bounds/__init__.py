@@ -20,6 +20,7 @@ from autoscaler.sim.bounds.clairvoyant import (
     Plan,
     clairvoyant,
     price_days,
+    require_solver,
     solve_day,
 )
 from autoscaler.sim.bounds.closed_form import pure_work_usd, regret, zero_wait_usd
@@ -38,6 +39,7 @@ __all__ = [
     "price_days",
     "pure_work_usd",
     "regret",
+    "require_solver",
     "solve_day",
     "zero_wait_usd",
 ]

@@ -166,6 +166,15 @@ def solve_day(day: Day, *, gap: float = 0.02, limit_s: float = 60.0) -> DayBound
     return DayBound(bound_usd=solution.bound_usd, solution_usd=solution.usd, seconds=perf_counter() - started)
 
 
+def require_solver() -> None:
+    """Find out before long work, not after it.
+
+    Raises:
+        SettingsError: numpy and scipy are not installed.
+    """
+    _engine()
+
+
 def _engine() -> ModuleType:
     """The part that needs numpy and scipy, which few users need."""
     try:
