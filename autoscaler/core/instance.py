@@ -58,6 +58,8 @@ class Instance:
     """Resumes refused in a row."""
     resumed: bool = False
     """It boots out of WARM rather than out of COLD."""
+    boot_since: float | None = None
+    """When the boot began during which it was LOST; should it come back, the deadline goes on from there."""
     adopted: bool = False
     """It was found by its label, without a record."""
     alarmed: bool = False
@@ -91,6 +93,7 @@ class Instance:
             ordered_at=self.ordered_at if self.ordered_at <= now else 0.0,
             retry_at=self.retry_at if self.retry_at is None else min(self.retry_at, now),
             absent_since=self.absent_since if self.absent_since is None else min(self.absent_since, now),
+            boot_since=self.boot_since if self.boot_since is None else min(self.boot_since, now),
         )
 
     def booked(self, now: float) -> Instance:

@@ -105,7 +105,7 @@ def _mirror(old: Instance, remote: Remote | None, evidence: Evidence) -> Instanc
     if new.phase is Phase.BOOTING and new.id in evidence.ready:
         new = _hot(new, evidence.now)
     if new.phase is Phase.LOST and new.id in evidence.beating:
-        new = new.moved(Phase.BOOTING, evidence.now, "its worker beats: it is there", resumed=True, ordered_at=0.0)
+        new = _back(new, evidence.now, "its worker beats: it is there")
     listing = evidence.listings.get(old.provider)
     if listing is None or isinstance(listing, Unknown) or listing.asked_at < new.called_at:
         return _overdue(new, evidence, listed=False)
@@ -178,13 +178,13 @@ def _restarted(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
 
 
 def _started(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
-    text = "resumed: the provider has started it"
-    if old.phase is Phase.WARM:
-        text = "the provider started it unasked; it bills"
-    elif old.phase is Phase.LOST:
-        text = "listed again and running"
-    ordered_at = old.ordered_at if old.phase is Phase.RESUMING else 0.0  # else there is nothing to learn from it
-    booting = old.moved(Phase.BOOTING, evidence.now, text, resumed=True, ordered_at=ordered_at)
+    if old.phase is Phase.LOST:
+        booting = _back(old, evidence.now, "listed again and running")
+    elif old.phase is Phase.WARM:
+        text = "the provider started it unasked; it bills"  # and there is nothing to learn from it
+        booting = old.moved(Phase.BOOTING, evidence.now, text, resumed=True, ordered_at=0.0)
+    else:
+        booting = old.moved(Phase.BOOTING, evidence.now, "resumed: the provider has started it", resumed=True)
     return _running(booting, remote, evidence) if remote.status is Status.RUNNING else booting
 
 
@@ -229,7 +229,7 @@ def _failed(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
 def _offline(old: Instance, _remote: Remote, evidence: Evidence) -> Instance:
     if old.id in evidence.beating:
         return old
-    return old.moved(Phase.LOST, evidence.now, "its host is offline")
+    return _lost(old, evidence.now, "its host is offline")
 
 
 def _steps(phases: Iterable[Phase], statuses: Iterable[Status], step: Step) -> dict[tuple[Phase, Status], Step]:
@@ -272,8 +272,19 @@ def _absent(old: Instance, asked_at: float, evidence: Evidence) -> Instance:
         text = "its token never showed: it was not made"
         return _gone(old, evidence.now, text) if missing_s >= UNCLEAR_S else old
     if old.phase is not Phase.LOST and missing_s >= ABSENCE_S and old.id not in evidence.beating:
-        return old.moved(Phase.LOST, evidence.now, "missing from the provider's complete listing")
+        return _lost(old, evidence.now, "missing from the provider's complete listing")
     return old
+
+
+def _lost(old: Instance, now: float, reason: str) -> Instance:
+    boot_since = old.phase_since if old.phase is Phase.BOOTING else None
+    return old.moved(Phase.LOST, now, reason, boot_since=boot_since)
+
+
+def _back(old: Instance, now: float, reason: str) -> Instance:
+    """A lost machine that runs. A boot that was under way goes on: one that comes and goes is no new boot each time."""
+    since = now if old.boot_since is None else old.boot_since
+    return old.moved(Phase.BOOTING, now, reason, resumed=True, ordered_at=0.0, phase_since=since)
 
 
 def _gone(old: Instance, now: float, reason: str) -> Instance:

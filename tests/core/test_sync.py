@@ -343,3 +343,25 @@ def test_labels_are_read_back_as_they_were_made() -> None:
     [found] = sync({}, evidence(remote(label=make_label(FLEET, "images", "zz99")))).changed
 
     assert found.id == "zz99"
+
+
+def test_a_boot_that_comes_and_goes_in_the_listing_has_one_deadline() -> None:
+    limit = Deadlines().booting
+    starting = remote(Status.STARTING)
+    booting = instance(P.BOOTING, phase_since=NOW, absent_since=NOW)
+
+    lost = after(booting, evidence(now=NOW + ABSENCE_S))
+    back = after(lost, evidence(starting, now=NOW + 60.0))
+    late = after(back, evidence(starting, now=NOW + limit + 1.0))
+
+    assert [lost.phase, back.phase, late.phase] == [P.LOST, P.BOOTING, P.RELEASING]
+    assert back.phase_since == NOW
+
+
+def test_a_machine_that_was_hot_when_it_was_lost_has_a_whole_deadline_to_come_up_again() -> None:
+    hot = instance(P.HOT, phase_since=NOW - 86400.0, absent_since=NOW)
+
+    lost = after(hot, evidence(now=NOW + ABSENCE_S))
+    back = after(lost, evidence(remote(Status.STARTING), now=NOW + 60.0))
+
+    assert (back.phase, back.phase_since) == (P.BOOTING, NOW + 60.0)
