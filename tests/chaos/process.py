@@ -48,9 +48,9 @@ class Process:
         self._crossings_left = None
 
     def freeze(self, seconds: float) -> None:
-        """Let it stand still."""
-        self.thawed_at = self._clock.now() + seconds
-        thaws_at = asyncio.get_running_loop().time() + seconds
+        """Let it stand still; if it does already, no shorter than it would have."""
+        self.thawed_at = max(self.thawed_at, self._clock.now() + seconds)
+        thaws_at = asyncio.get_running_loop().time() + self.thawed_at - self._clock.now()
         for timeout in list(self._timeouts):
             ends_at = timeout.when()
             if ends_at is not None and ends_at < thaws_at:
