@@ -40,27 +40,24 @@ class PoolSnapshot:
     """Who paused the fleet; None when it is not paused."""
     running_for_s: float = float("inf")
     """Seconds since this daemon took the lead."""
+    up: int = field(init=False, compare=False)
+    """Machines that are HOT or will be without further orders."""
+    on_the_way: int = field(init=False, compare=False)
+    """Machines that will be HOT without further orders."""
     _by_phase: Mapping[Phase, Sequence[Instance]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         by_phase: dict[Phase, list[Instance]] = {}
         for machine in sorted(self.instances, key=_BY_AGE):
             by_phase.setdefault(machine.phase, []).append(machine)
+        on_the_way = sum([len(machines) for phase, machines in by_phase.items() if phase in ON_THE_WAY])
         object.__setattr__(self, "_by_phase", by_phase)
+        object.__setattr__(self, "on_the_way", on_the_way)
+        object.__setattr__(self, "up", on_the_way + len(by_phase.get(Phase.HOT, ())))
 
     def in_phase(self, *phases: Phase) -> list[Instance]:
         """The machines in these phases: phase by phase, oldest first."""
         return [machine for phase in phases for machine in self._by_phase.get(phase, ())]
-
-    @property
-    def up(self) -> int:
-        """Machines that are HOT or will be without further orders."""
-        return self.on_the_way + len(self._by_phase.get(Phase.HOT, ()))
-
-    @property
-    def on_the_way(self) -> int:
-        """Machines that will be HOT without further orders."""
-        return sum([len(machines) for phase, machines in self._by_phase.items() if phase in ON_THE_WAY])
 
     def primary(self) -> Instance | None:
         """The machine that is stopped last: the oldest HOT one."""

@@ -30,20 +30,21 @@ class SystemClock:
 class LoopClock:
     """Time counted by the event loop: `speed` times as fast, or virtual when the loop's own time is.
 
-    It starts at `epoch` when it is first asked.
+    It starts at `epoch` when it is first asked, and is of the loop that runs then.
     """
 
     def __init__(self, *, epoch: float, speed: float = 1.0) -> None:
         self._epoch = epoch
         self._speed = speed
-        self._started: float | None = None
+        self._loop_time: Callable[[], float] | None = None
+        self._started = 0.0
 
     def now(self) -> float:
         """Epoch seconds of this clock."""
-        loop_time = asyncio.get_running_loop().time()
-        if self._started is None:
-            self._started = loop_time
-        return self._epoch + (loop_time - self._started) * self._speed
+        if self._loop_time is None:
+            self._loop_time = asyncio.get_running_loop().time
+            self._started = self._loop_time()
+        return self._epoch + (self._loop_time() - self._started) * self._speed
 
     async def sleep(self, seconds: float) -> None:
         """Wait that many seconds of this clock."""

@@ -12,7 +12,6 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from autoscaler.core.demand import Unknown
-from autoscaler.core.errors import ProviderError
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing, Offer
@@ -36,36 +35,37 @@ class Polled(Generic[T]):
         self._ask = ask
         self._clock = clock
         self._task: asyncio.Task[None] | None = None
+        self._begun_at = float("-inf")
         self.value: T | Unknown = Unknown("not asked yet", clock.now())
         self.asked_at = float("-inf")
         """The tick that asked for the present value."""
         self.answered_at = float("-inf")
 
     def start(self, now: float) -> asyncio.Task[None] | None:
-        """Ask, unless the last question is still unanswered."""
+        """Ask, unless the last question is still unanswered; one that stays so for too long is given up."""
         if self._task is not None:
-            return None
+            if abs(now - self._begun_at) < _ASK_TIMEOUT_S:  # a clock may be set back, too
+                return None
+            self._task.cancel()
+            self._fail(f"no answer within {_ASK_TIMEOUT_S:g}s")
+        self._begun_at = now
         self._task = asyncio.get_running_loop().create_task(self._update(now), name=f"ask {self._name}")
         return self._task
 
     async def _update(self, now: float) -> None:
-        failure = ""
         try:
-            async with self._clock.timeout(_ASK_TIMEOUT_S):
-                self.value = await self._ask()
-            self.asked_at = now
-        except ProviderError as error:
-            failure = f"{type(error).__name__}: {error}"
-        except TimeoutError:
-            failure = f"no answer within {_ASK_TIMEOUT_S:g}s"
+            value = await self._ask()
         except Exception as error:  # noqa: BLE001 - a bug in one adapter must not blind us to the others
-            failure = f"{type(error).__name__}: {error}"
-        finally:
-            self._task = None
+            self._fail(f"{type(error).__name__}: {error}")
+        else:
+            self.value, self.asked_at = value, now
             self.answered_at = self._clock.now()
-        if failure:
-            since = self.value.since if isinstance(self.value, Unknown) else self.answered_at
-            self.value = Unknown(failure, since)
+        self._task = None
+
+    def _fail(self, reason: str) -> None:
+        self.answered_at = self._clock.now()
+        since = self.value.since if isinstance(self.value, Unknown) else self.answered_at
+        self.value = Unknown(reason, since)
 
     async def cancel(self) -> None:
         """Stop asking."""

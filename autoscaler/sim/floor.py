@@ -28,7 +28,7 @@ _BEAT_EVERY_S = 10.0
 class Station:
     """A machine since its latest start, and its workers."""
 
-    __slots__ = ("busy", "idle_since_s", "instance", "marked", "model", "number", "ready_s", "slots")
+    __slots__ = ("busy", "idle_since_s", "instance", "marked", "model", "number", "ready_s", "said", "slots")
 
     def __init__(self, instance: str, number: int, slots: int, now_s: float) -> None:
         self.instance = instance
@@ -41,6 +41,8 @@ class Station:
         """Its workers pull no more jobs."""
         self.model: str | None = None
         """What the last job needed loaded."""
+        self.said: tuple[tuple[float, int, bool], Heartbeat] | None = None
+        """Its worker's last heartbeat, and what it was made of."""
 
 
 class Floor:
@@ -61,6 +63,7 @@ class Floor:
         self._models: dict[int, str] = {}
         self._next = next(jobs, None)
         self._waiting: tuple[deque[int], ...] = tuple(deque() for _ in pool.tiers)
+        self._empty = tuple(TierDemand(tier=tier.name, waiting=0) for tier in pool.tiers)
         self._in_hand: list[tuple[float, int, Station]] = []
         """A heap of when a job ends, its number and where."""
         self._free: list[Station] = []
@@ -194,12 +197,12 @@ class Floor:
     def demand(self, now: float) -> Demand:
         """The queue as its reader reports it; `now` is this moment in epoch seconds."""
         tiers = []
-        for name, queue in zip(self.log.tiers, self._waiting, strict=True):
+        for empty, queue in zip(self._empty, self._waiting, strict=True):
             if queue:
                 wait_s = self.now_s - self.log.arrived_s[queue[0]]
                 tiers.append(
                     TierDemand(
-                        tier=name,
+                        tier=empty.tier,
                         waiting=len(queue),
                         oldest_enqueued_at=now - wait_s,
                         oldest_wait_s=wait_s,
@@ -207,17 +210,18 @@ class Floor:
                     )
                 )
             else:
-                tiers.append(TierDemand(tier=name, waiting=0))
+                tiers.append(empty)
         return Demand(
             taken_at=now, tiers=tuple(tiers), in_flight=len(self._in_hand), in_flight_kind=InFlightKind.EXECUTING
         )
 
     def heartbeats(self) -> Iterator[tuple[str, Heartbeat]]:
         """What each station's worker last said, by instance id."""
-        beat = math.floor(self.now_s / _BEAT_EVERY_S)
+        beat = self.now_s // _BEAT_EVERY_S
         for station in self.stations.values():
-            stamp = f"{station.ready_s}/{beat}"
-            yield (
-                station.instance,
-                Heartbeat(busy=station.busy, drained=station.marked, slots=station.slots, stamp=stamp),
-            )
+            state = (beat, station.busy, station.marked)
+            if station.said is None or station.said[0] != state:
+                stamp = f"{station.ready_s}/{beat}"
+                said = Heartbeat(busy=station.busy, drained=station.marked, slots=station.slots, stamp=stamp)
+                station.said = (state, said)
+            yield station.instance, station.said[1]

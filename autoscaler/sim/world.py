@@ -66,6 +66,7 @@ class World:
         """Attempts at a job that our own orders to stop or release a machine cut off. The daemon's must stay 0."""
         self._markets = [provider.market for provider in self.providers.values()]
         self._changes = -1
+        self._caught_up = -math.inf
         self._up: dict[tuple[str, str, int], tuple[Floor, str]] = {}
         """The machines that were last seen to run, by provider, id and start: their floor and instance."""
         for name, provider in self.providers.items():
@@ -80,12 +81,19 @@ class World:
     def catch_up(self) -> float:
         """Let everything happen up to now; gives the clock's time."""
         now = self.clock.now()
+        if now == self._caught_up and self._changes == self._count_changes():
+            return now
         while (due := min(market.due for market in self._markets)) <= now:
             self._work(due)
             for market in self._markets:
                 market.settle(due)
         self._work(now)
+        self._caught_up = now
         return now
+
+    def _count_changes(self) -> int:
+        """A number that rises with every change of a machine."""
+        return sum([market.changes for market in self._markets])
 
     def _work(self, until: float) -> None:
         """Let the floors work up to a moment before which no machine changes by itself."""
@@ -106,7 +114,7 @@ class World:
 
     def _muster(self) -> None:
         """Man the machines that came up, and abandon those that went down."""
-        changes = sum(market.changes for market in self._markets)
+        changes = self._count_changes()
         if changes == self._changes:
             return
         self._changes = changes
