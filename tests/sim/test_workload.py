@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from autoscaler.cli.options import packaged
 from autoscaler.core.errors import SettingsError
 from autoscaler.core.units import DurationRange
+from autoscaler.rehearsal import scenario_of
 from autoscaler.runtime.entropy import seeded
 from autoscaler.sim.traces import TraceJob
 from autoscaler.sim.workload import Job, Workload, make_jobs
@@ -73,3 +76,12 @@ def test_tiers_that_the_pool_has_not_are_counted_and_named_at_the_end() -> None:
 def test_shares_of_tiers_that_the_pool_has_not_are_refused() -> None:
     with pytest.raises(SettingsError, match=r"pools\.images\.workload\.tiers.*gold.*expected.*pro, free"):
         made([line()], tiers={"gold": 1.0})
+
+
+def test_the_example_trace_fits_the_configuration_that_is_used_without_a_file() -> None:
+    config = packaged("default")
+    example = Path(__file__).parents[2] / "deploy" / "example-trace.csv"
+
+    [each] = scenario_of(config, [str(example)], market=None, seed=1).pools
+
+    assert {job.tier for job in each.jobs(seed=1)} == set(range(len(each.pool.tiers)))
