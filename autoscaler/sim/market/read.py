@@ -10,10 +10,10 @@ from autoscaler.core.errors import SettingsError
 from autoscaler.core.spec import Buy
 from autoscaler.sim.market.forms import PLAIN, Form, Found, Row, form_of
 from autoscaler.sim.traces.file import open_rows
-from autoscaler.sim.traces.format import BadLine
+from autoscaler.sim.traces.format import BadLine, BadLines
 from providers.mock import Change, Series, Stock, series_for
 
-_LISTED = 10  # bad lines, and names of series; the rest are counted
+_LISTED = 10  # names of series; the rest are counted
 
 
 def read_market(path: Path, stock: Sequence[Stock]) -> tuple[Series, ...]:
@@ -35,8 +35,7 @@ def read_market(path: Path, stock: Sequence[Stock]) -> tuple[Series, ...]:
 def _found(path: Path) -> tuple[Form, list[Found]]:
     """The form of a file, and what its rows tell."""
     found: list[Found] = []
-    bad: list[str] = []
-    bad_lines = 0
+    bad = BadLines(path)
     with open_rows(path) as rows:
         header = [name.strip() for name in next(rows, [])]
         form = _form(path, header)
@@ -49,13 +48,8 @@ def _found(path: Path) -> tuple[Form, list[Found]]:
                 row = Row(dict(zip(header, (cell.strip() for cell in cells), strict=True)))
                 found += form.read(row)
             except BadLine as why:
-                bad_lines += 1
-                if bad_lines <= _LISTED:
-                    bad.append(f"{path}: line {rows.line_num}: {why}")
-    if bad_lines > _LISTED:
-        bad.append(f"{path}: {bad_lines:,} lines are bad; these were the first {_LISTED}")
-    if bad:
-        raise SettingsError(*bad)
+                bad.add(rows.line_num, why)
+    bad.complain()
     return form, found
 
 

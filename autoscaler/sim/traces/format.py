@@ -5,18 +5,50 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from autoscaler.core.errors import SettingsError
 from autoscaler.sim.traces.job import TraceJob
 
 MOST = 1e12
 """The greatest number that is taken for one: seconds since any epoch are less, milliseconds are more."""
 
 _SHOWN = 40  # characters of a value
+_LISTED = 10  # bad lines; the rest are counted
 
 
 class BadLine(Exception):
     """What is wrong with a line: the column, its value, and what was expected."""
+
+
+class BadLines:
+    """The bad lines of a file: the first ten, and how many there are."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._told: list[str] = []
+        self._count = 0
+
+    def __bool__(self) -> bool:
+        return self._count > 0
+
+    def add(self, line: int, why: BadLine) -> None:
+        """One more."""
+        self._count += 1
+        if self._count <= _LISTED:
+            self._told.append(f"{self._path}: line {line}: {why}")
+
+    def complain(self) -> None:
+        """Say what is wrong with the file, if anything is.
+
+        Raises:
+            SettingsError: lines are bad.
+        """
+        if self._count > _LISTED:
+            self._told.append(f"{self._path}: {self._count:,} lines are bad; these were the first {_LISTED}")
+        if self._told:
+            raise SettingsError(*self._told)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

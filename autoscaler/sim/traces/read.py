@@ -11,11 +11,10 @@ from shlex import quote
 
 from autoscaler.core.errors import SettingsError
 from autoscaler.sim.traces.file import Watch, open_rows, size_of, unwatched
-from autoscaler.sim.traces.format import BadLine, Format, Reading, RowReader, brief
+from autoscaler.sim.traces.format import BadLine, BadLines, Format, Reading, RowReader, brief
 from autoscaler.sim.traces.formats import FORMATS, PLAIN
 from autoscaler.sim.traces.job import TraceJob
 
-_LISTED = 10  # bad lines; the rest are counted
 _SHOWN = 40  # characters of the name of a column
 _TIME_LIKE = re.compile("^t_?s?$|time|arriv", re.IGNORECASE)
 
@@ -53,8 +52,7 @@ class Trace:
             SettingsError: the file cannot be read to its end, or lines are bad: the first ten, and how many there are.
         """
         jobs_of = self._reader().jobs_of
-        bad: list[str] = []
-        bad_lines = 0
+        bad = BadLines(self.path)
         with open_rows(self.path, watch) as rows:
             if self.format.has_header:
                 next(rows, None)
@@ -64,16 +62,11 @@ class Trace:
                 try:
                     jobs = jobs_of(row)
                 except BadLine as why:
-                    bad_lines += 1
-                    if bad_lines <= _LISTED:
-                        bad.append(f"{self.path}: line {rows.line_num}: {why}")
+                    bad.add(rows.line_num, why)
                 else:
                     if not bad:
                         yield from jobs
-        if bad_lines > _LISTED:
-            bad.append(f"{self.path}: {bad_lines:,} lines are bad; these were the first {_LISTED}")
-        if bad:
-            raise SettingsError(*bad)
+        bad.complain()
 
     def _reader(self) -> RowReader:
         try:
