@@ -282,6 +282,7 @@ class World:
             daemon.process.die_at(event.number, after=event.after)
             self._after(event.lasting_s, lambda: self._succeed(daemon))
         elif event.blow is Blow.RESTART:
+            daemon.ending = True  # at once: whoever looks before the task runs must not count on it
             self._do(daemon.stop())
             self._after(event.lasting_s, self.spawn)
         elif event.blow is Blow.FREEZE:
