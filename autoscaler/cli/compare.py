@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -41,7 +40,7 @@ def compare(
     *,
     only: str | None,
     attainment: float,
-    processes: int | None,
+    processes: int,
     bound: bool,
     out: Path | None,
 ) -> None:
@@ -72,15 +71,14 @@ def compare(
         scenarios[0].surveys()
     candidates = {label: list(_candidates(files, scenarios, only)) for label, scenarios in rehearsals}
     several = [each for own in candidates.values() for each in own]
-    at_once = processes or os.cpu_count() or 1
     with progress_bar(f"simulating {len(several)} settings", len(several)) as progress:
-        trials = iter(play_all(several, processes=at_once, done=progress))
+        trials = iter(play_all(several, processes=processes, done=progress))
     by_trace = {label: [next(trials) for _ in own] for label, own in candidates.items()}
     if bound:
         for label, scenarios in rehearsals:
             with progress_bar(f"{label}: the least cost", 1.0) as progress:
                 by_trace[label].append(
-                    least_trial(scenarios[0], by_trace[label], attainment, processes=at_once, done=progress)
+                    least_trial(scenarios[0], by_trace[label], attainment, processes=processes, done=progress)
                 )
     for label, own in by_trace.items():
         screen().print(_table(label, own, attainment), "")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import math
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -53,7 +52,7 @@ def hindsight(
     attainment: float,
     trials: int,
     service: float | None,
-    processes: int | None,
+    processes: int,
     seed: int,
 ) -> None:
     """Say what the last day or month could have cost.
@@ -76,7 +75,7 @@ def hindsight(
 
     require_optuna()
     require_solver()
-    config, at_once = config_of(file), processes or os.cpu_count() or 1
+    config = config_of(file)
     samples = _recent(asyncio.run(read_samples(config)), last)
     recordings = _recordings(config, samples, service)
     with TemporaryDirectory() as directory:
@@ -87,7 +86,7 @@ def hindsight(
                 scenario,
                 attainment=attainment,
                 trials=trials,
-                processes=at_once,
+                processes=processes,
                 study="hindsight",
                 storage=None,
                 done=progress,
@@ -97,7 +96,7 @@ def hindsight(
                 scenario,
                 attainment=attainment,
                 horizon_s=present.simulated_s,
-                processes=at_once,
+                processes=processes,
                 done=progress,
                 standing=_standing(samples[0]),
             )

@@ -54,7 +54,10 @@ attainment_option = click.option(
     help="The share of each tier's jobs that should start in time.",
 )
 processes_option = click.option(
-    "--processes", type=click.IntRange(1), help="Simulations at once; as many as processors when not given."
+    "--processes",
+    type=click.IntRange(1),
+    default=lambda: os.cpu_count() or 1,
+    help="Simulations at once; as many as processors when not given.",
 )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +31,7 @@ def tune(
     seed: int,
     *,
     attainment: float,
-    processes: int | None,
+    processes: int,
     trials: int,
     storage: str | None,
     study: str,
@@ -60,7 +59,7 @@ def tune(
             scenario,
             attainment=attainment,
             trials=trials,
-            processes=processes or os.cpu_count() or 1,
+            processes=processes,
             study=study,
             storage=storage,
             done=progress,

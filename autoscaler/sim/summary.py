@@ -148,5 +148,9 @@ def _tier(tier: Tier, place: int, log: JobLog) -> TierSummary:
 
 
 def _quantile(ordered: Sequence[float], share: float) -> float | None:
-    """The smallest value that at least this share of the values does not exceed (nearest rank)."""
-    return ordered[max(0, math.ceil(len(ordered) * share) - 1)] if ordered else None
+    return nearest_rank(ordered, share) if ordered else None
+
+
+def nearest_rank(ordered: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of the values, of which there is one, does not exceed."""
+    return ordered[max(0, math.ceil(len(ordered) * share) - 1)]

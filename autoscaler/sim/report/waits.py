@@ -13,6 +13,7 @@ from autoscaler.sim.report.durations import NEVER, WaitScale, spoken_wait
 from autoscaler.sim.report.look import BLUE, INK, NAVY, PALE, VERMILION, Chart, axis, layout, line, marker, plain
 from autoscaler.sim.report.panels import tier_panels
 from autoscaler.sim.report.timeline import Parts
+from autoscaler.sim.summary import nearest_rank
 
 _PARTS = 360
 """So coarse that a part holds enough jobs for a quantile."""
@@ -58,7 +59,7 @@ def _by_part(log: JobLog, tier: int, parts: Parts) -> dict[int, list[float]]:
 
 def _panel(figure: go.Figure, row: int, waits_s: Mapping[int, list[float]], scale: WaitScale, parts: Parts) -> None:
     for name, (share, colour) in _STATISTICS.items():
-        quantiles_s = [_quantile(waits_s[part], share) if part in waits_s else None for part in range(len(parts))]
+        quantiles_s = [nearest_rank(waits_s[part], share) if part in waits_s else None for part in range(len(parts))]
         figure.add_bar(
             **parts.starts(),
             offset=0,
@@ -145,8 +146,3 @@ def _wait_scale(pool: Pool, log: JobLog) -> WaitScale:
     waits_s = (started_s - arrived_s for arrived_s, started_s in zip(log.arrived_s, log.started_s, strict=True))
     longest_s = max((wait_s for wait_s in waits_s if not math.isnan(wait_s)), default=0.0)
     return WaitScale.of((tier.wait_target for tier in pool.tiers), longest_s)
-
-
-def _quantile(ordered: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share of the values does not exceed (nearest rank)."""
-    return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
