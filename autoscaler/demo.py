@@ -114,6 +114,7 @@ def _flat(beats: Mapping[str, Heartbeat]) -> Iterable[str]:
                 "slots": beat.slots,
                 "drained": beat.drained,
                 "taken": beat.taken,
+                "done": beat.done,
                 "stamp": beat.stamp,
             }
         )

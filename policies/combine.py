@@ -1,15 +1,23 @@
 """How several policies become one decision: the safest wins.
 
-Each policy proposes on its own. The pool gets the most machines that any of them wants, HOT and WARM, so adding a
-policy can only make service safer; reasons are kept in the order of the policies.
+Each policy proposes on its own. In this order:
+
+1. `hot`: the most machines that any policy needs, plus the most that any wants to spare on top;
+2. `keep`: at least as many of the running ones as the most careful policy would keep;
+3. `ceiling`: never more than the strictest policy allows;
+4. `warm` and `standby`: the most that any policy wants.
+
+So adding a policy can only make service safer, save for a ceiling, which is a person's word. Reasons are kept in the
+order of the policies; where they disagree, one more says whose number stands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
-from autoscaler.core.decision import Decision
+from autoscaler.core.decision import NO_CEILING, Decision, Reason
 from autoscaler.core.snapshot import PoolSnapshot
 from policies.base import Policy, State
 
@@ -26,19 +34,36 @@ def decide(
     for name, policy, settings in entries:
         decision, fresh[name] = policy.decide(snapshot, states.get(name, {}), now, settings)
         decisions.append(decision)
-    if len(decisions) == 1:
-        return decisions[0], fresh
-    return (
-        Decision(
-            hot=max(d.hot for d in decisions),
-            warm=max(d.warm for d in decisions),
-            why=tuple(reason for d in decisions for reason in d.why),
-            why_not=tuple(reason for d in decisions for reason in d.why_not),
-            hold_down=any(d.hold_down for d in decisions),
-            hold_up=all(d.hold_up for d in decisions),
-        ),
-        fresh,
+    return _together([name for name, _, _ in entries], decisions), fresh
+
+
+def _together(names: Sequence[str], decisions: Sequence[Decision]) -> Decision:
+    spare, keep = max(d.spare for d in decisions), max(d.keep for d in decisions)
+    hot = max(max(d.hot for d in decisions) + spare, keep)
+    ceiling = min(d.ceiling for d in decisions)
+    together = Decision(
+        hot=min(hot, ceiling),
+        warm=max(max(d.warm, d.standby) for d in decisions),
+        standby=max(d.standby for d in decisions),
+        ceiling=ceiling,
+        why=tuple(reason for d in decisions for reason in d.why),
+        why_not=tuple(reason for d in decisions for reason in d.why_not),
+        hold_down=any(d.hold_down for d in decisions),
+        hold_up=all(d.hold_up for d in decisions),
     )
+    wishes = [f"{name} {_wish(decision)}" for name, decision in zip(names, decisions, strict=True) if _wish(decision)]
+    if len(wishes) < 2:
+        return together
+    return replace(together, why=(*together.why, Reason("combine", f"{', '.join(wishes)}: {together.hot} HOT")))
+
+
+def _wish(decision: Decision) -> str:
+    """What a policy asks for, in short; nothing where it leaves the running machines to others."""
+    parts = [f"needs {decision.hot}"] if decision.hot else []
+    parts += [f"spares {decision.spare}"] if decision.spare else []
+    parts += [f"keeps {decision.keep}"] if decision.keep else []
+    parts += [f"allows {decision.ceiling}"] if decision.ceiling < NO_CEILING else []
+    return " and ".join(parts)
 
 
 def window_s(entries: Sequence[Entry]) -> float:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+import sys
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
+from typing import Any
 
 from autoscaler.core.market import Offer
 
@@ -18,16 +20,25 @@ class Reason:
     """What and why, with the numbers, in words for people."""
 
 
+NO_CEILING = sys.maxsize
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decision:
-    """How many machines a pool should have, and why."""
+    """How many machines a pool should have, and why: what one policy proposes, or what is left of all proposals."""
 
     hot: int
     """Machines wanted running, those on their way included."""
     warm: int
     """Stopped machines to keep, at most."""
-    ceiling: int = 0
-    """Machines that may run at the same time for any reason; the guards set it."""
+    spare: int = 0
+    """Machines wanted running on top of what any policy needs."""
+    keep: int = 0
+    """Running machines that are not worth stopping yet, needed or not. None is started for its sake."""
+    standby: int = 0
+    """Stopped machines that should be there; what is missing is rented and, once set up, stopped."""
+    ceiling: int = NO_CEILING
+    """Machines that may run at the same time for any reason."""
     why: tuple[Reason, ...] = ()
     """What led here, in order; each clamp and veto adds its own."""
     why_not: tuple[Reason, ...] = ()
@@ -37,29 +48,13 @@ class Decision:
     hold_up: bool = False
     """Nothing may be rented or resumed on this decision."""
 
-    def because(self, rule: str, text: str, *, hot: int | None = None, warm: int | None = None) -> Decision:
+    def because(self, rule: str, text: str, **changes: Any) -> Decision:
         """This decision changed by a rule that says why."""
-        return Decision(
-            hot=self.hot if hot is None else hot,
-            warm=self.warm if warm is None else warm,
-            ceiling=self.ceiling,
-            why=(*self.why, Reason(rule, text)),
-            why_not=self.why_not,
-            hold_down=self.hold_down,
-            hold_up=self.hold_up,
-        )
+        return replace(self, why=(*self.why, Reason(rule, text)), **changes)
 
     def but_not(self, rule: str, text: str) -> Decision:
         """This decision with one more thing that was not done."""
-        return Decision(
-            hot=self.hot,
-            warm=self.warm,
-            ceiling=self.ceiling,
-            why=self.why,
-            why_not=(*self.why_not, Reason(rule, text)),
-            hold_down=self.hold_down,
-            hold_up=self.hold_up,
-        )
+        return replace(self, why_not=(*self.why_not, Reason(rule, text)))
 
 
 class Action(StrEnum):

@@ -29,13 +29,13 @@ def guard(decision: Decision, snapshot: PoolSnapshot, window_s: float) -> Decisi
 def limits(decision: Decision, snapshot: PoolSnapshot) -> Decision:
     """Never fewer or more machines than the pool's limits say."""
     bounds = snapshot.pool.limits
-    decision = replace(decision, ceiling=bounds.hot.high)
+    decision = replace(decision, ceiling=min(decision.ceiling, bounds.hot.high))
     hot, warm = bounds.hot.clamp(decision.hot), bounds.warm.clamp(decision.warm)
     if hot != decision.hot:
         decision = decision.because("limits.hot", f"{decision.hot} wanted, {bounds.hot} allowed: {hot}", hot=hot)
     if warm != decision.warm:
         decision = decision.because("limits.warm", f"{decision.warm} wanted, {bounds.warm} allowed: {warm}", warm=warm)
-    return decision
+    return replace(decision, standby=bounds.warm.clamp(decision.standby))
 
 
 def budget(decision: Decision, snapshot: PoolSnapshot) -> Decision:

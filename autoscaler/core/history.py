@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 _NEWEST_WEIGHT = 0.2  # the newest of many observations; about the last nine make up nine tenths of an estimate
+_SETUP_S = 45 * 60.0  # until something was learned: the middle of what image pull and model load usually take,
+_RESUME_S = 210.0  # and of what a resume takes
 _BLOCK_FIRST_S = 300.0  # the cluster-autoscaler's back-off for an exhausted node group: 5 minutes,
 _BLOCK_MOST_S = 1800.0  # doubled up to 30
 
@@ -50,6 +52,12 @@ class PlacementHistory:
     blocked_until: float = 0.0
     """Epoch seconds; nothing is rented here before."""
     blocked_why: str = ""
+
+    def up_in_s(self, *, resumed: bool, elapsed_s: float = 0.0) -> float:
+        """Seconds until a machine that was ordered that long ago is HOT; one that is late is taken to come soon."""
+        estimate, usual_s = (self.resume, _RESUME_S) if resumed else (self.setup, _SETUP_S)
+        mean_s = estimate.mean_s if estimate.count else usual_s
+        return max(mean_s - elapsed_s, 0.1 * mean_s)
 
     def not_after(self, now: float) -> PlacementHistory:
         """This history with nothing in it later than now: for when the clock was set back."""

@@ -67,8 +67,8 @@ def _more(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[list[
         commands.append(_about(Action.RESUME, machine, text))
     rents = max(0, short - len(commands))
     reason = f"{decision.hot} machines wanted, {snapshot.up} up"
-    if short <= 0 and _standby_missing(snapshot) and snapshot.up < decision.ceiling:
-        rents, reason = 1, f"a standby is to be made: at least {snapshot.pool.limits.warm.low} WARM wanted"
+    if short <= 0 and _standby_missing(snapshot, decision) and snapshot.up < decision.ceiling:
+        rents, reason = 1, f"a standby is to be made: {decision.standby} wanted"
     rented, decision = _rents(snapshot, decision, now, rents, reason)
     return commands + rented, decision
 
@@ -95,10 +95,11 @@ def _chance(snapshot: PoolSnapshot, machine: Instance) -> float:
     return history.resume_chance() if history else 0.5
 
 
-def _standby_missing(snapshot: PoolSnapshot) -> bool:
-    """Whether fewer machines are stopped, or will be, than the pool's floor of WARM."""
+def _standby_missing(snapshot: PoolSnapshot, decision: Decision) -> bool:
+    """Whether fewer machines are stopped, or will be, than should be."""
     stopped = len(snapshot.in_phase(Phase.WARM, Phase.STOPPING, Phase.DRAINING))
-    return stopped < snapshot.pool.limits.warm.low and snapshot.on_the_way == 0
+    surplus = max(0, snapshot.up - decision.hot)
+    return stopped + surplus < decision.standby and snapshot.on_the_way == 0
 
 
 def _rents(

@@ -10,6 +10,7 @@ from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.history import PlacementHistory
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import ON_THE_WAY, Phase
+from autoscaler.core.load import Load
 from autoscaler.core.market import Offer
 from autoscaler.core.spec import Pool
 
@@ -31,6 +32,10 @@ class PoolSnapshot:
     """By placement label."""
     history: Mapping[str, PlacementHistory] = field(default_factory=dict)
     """By placement label."""
+    load: Load = Load()
+    """What was learned of its jobs."""
+    idle_since: Mapping[str, float] = field(default_factory=dict)
+    """By instance id of the HOT machines known to hold no job: epoch seconds since when that is known."""
     stoppable: frozenset[str] = frozenset()
     """Providers whose machines can be stopped and kept."""
     spent_today_usd: float = 0.0

@@ -15,6 +15,7 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry, alarm_entry, phase_entry
 from autoscaler.core.ledger import DayLedger, Spent, book
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.load import Finished, Load, TierLoad
 from autoscaler.core.meter import Meter
 from autoscaler.core.samples import Sample
 from autoscaler.core.snapshot import PoolSnapshot
@@ -48,6 +49,10 @@ class Fleet:
     """By pool and placement label."""
     policies: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
     """Policy states by pool and policy."""
+    loads: dict[str, Load] = field(default_factory=dict)
+    """By pool."""
+    idle_since: dict[str, float] = field(default_factory=dict)
+    """By instance id of the HOT machines known to hold no job."""
     ledger: DayLedger | None = None
     _days: dict[int, DayLedger] = field(default_factory=dict)
     """Books that are not stored yet, by day."""
@@ -58,18 +63,24 @@ class Fleet:
     _forgotten: list[str] = field(default_factory=list)
     _entries: list[Entry] = field(default_factory=list)
     _samples: list[Sample] = field(default_factory=list)
-    _learned: set[str] = field(default_factory=set)
+    _finished: Finished = field(default_factory=Finished)
+    _learned: set[tuple[str, ...]] = field(default_factory=set)
+    """Documents that are not stored yet, by kind, pool and, for a policy's state, the policy."""
 
     @classmethod
     def restored(cls, saved: Saved, listener: Listener, meter: Meter) -> Fleet:
         """The fleet as the store remembers it."""
         fleet = cls(listener, meter, instances={record.id: record for record in saved.instances})
         for name, text in saved.documents.items():
-            kind, _, pool = name.partition(":")
-            if kind == "history":
-                fleet.history[pool] = {label: _history(value) for label, value in json.loads(text).items()}
-            elif kind == "policies":
-                fleet.policies[pool] = json.loads(text)
+            match name.split(":"):
+                case "history", pool:
+                    fleet.history[pool] = {label: _history(value) for label, value in json.loads(text).items()}
+                case "load", pool:
+                    fleet.loads[pool] = _load(json.loads(text))
+                case "policy", pool, policy:
+                    fleet.policies.setdefault(pool, {})[policy] = json.loads(text)
+                case _:
+                    pass  # a document of another version
         if saved.ledger:
             fleet.ledger = _ledger(json.loads(saved.ledger[max(saved.ledger)]))
         return fleet
@@ -107,7 +118,7 @@ class Fleet:
 
     def _remember(self, record: Instance, history: PlacementHistory) -> None:
         self.history.setdefault(record.pool, {})[record.placement] = history
-        self._learned.add(record.pool)
+        self._learned.add(("history", record.pool))
 
     def _learn(self, old: Instance | None, record: Instance, now: float) -> None:
         history = self.history_of(record.pool, record.placement)
@@ -130,9 +141,9 @@ class Fleet:
 
     def remember_policies(self, pool: str, states: dict[str, Mapping[str, Any]]) -> None:
         """Take the policies' new states."""
-        if self.policies.get(pool) != states:
-            self.policies[pool] = states
-            self._learned.add(pool)
+        known = self.policies.get(pool, {})
+        self._learned.update(("policy", pool, name) for name, state in states.items() if known.get(name) != state)
+        self.policies[pool] = states
 
     # --- money --------------------------------------------------------------------------------------------------------
 
@@ -161,9 +172,24 @@ class Fleet:
     def measure(self, snapshots: Iterable[PoolSnapshot], heartbeats: Mapping[str, Heartbeat], now: float) -> None:
         """Take a tick into the history."""
         taken = {instance_id: beat.taken for instance_id, beat in heartbeats.items()}
+        done = {instance_id: beat.done for instance_id, beat in heartbeats.items()}
+        self._finished.hear({record.id: record.pool for record in self.instances.values()}, done)
         sample = self.meter.tick(snapshots, taken, now)
-        if sample is not None:
-            self._samples.append(sample)
+        if sample is None:
+            return
+        self._samples.append(sample)
+        for pool, measured in sample.pools.items():
+            load = self.loads.get(pool, Load())
+            self.loads[pool] = load.learned(measured, self._finished.take(pool), sample.until)
+            self._learned.add(("load", pool))
+
+    def watch_idle(self, busy: Mapping[str, int], now: float) -> None:
+        """Follow since when each HOT machine is known to hold no job."""
+        self.idle_since = {
+            record.id: min(now, self.idle_since.get(record.id, now))
+            for record in self.instances.values()
+            if record.phase is Phase.HOT and busy.get(record.id) == 0
+        }
 
     # --- the store ----------------------------------------------------------------------------------------------------
 
@@ -184,9 +210,8 @@ class Fleet:
     def take_changes(self) -> Changes:
         """Everything not stored yet, which is then taken for stored; `restore_changes` gives it back."""
         documents: dict[str, str] = {}
-        for pool in sorted(self._learned):
-            documents[f"history:{pool}"] = json.dumps(self.history.get(pool, {}), default=_fields)
-            documents[f"policies:{pool}"] = json.dumps(self.policies.get(pool, {}))
+        for name in sorted(self._learned):
+            documents[":".join(name)] = json.dumps(self._document(*name), default=_fields)
         changes = Changes(
             instances=tuple((self._once_more() | self._unsaved).values()),
             forgotten=tuple(self._forgotten),
@@ -199,6 +224,11 @@ class Fleet:
         self._learned, self._days = set(), {}
         self._stored_until = self.ledger.booked_until if self.ledger else float("-inf")
         return changes
+
+    def _document(self, kind: str, pool: str, policy: str = "") -> Any:
+        if kind == "policy":
+            return self.policies[pool][policy]
+        return self.loads[pool] if kind == "load" else self.history[pool]
 
     def _once_more(self) -> dict[str, Instance]:
         """A part of the records, each in its turn: what a failover to an older store lost comes back in minutes."""
@@ -213,7 +243,7 @@ class Fleet:
         self._forgotten = [*changes.forgotten, *self._forgotten]
         self._entries = [*changes.journal, *self._entries][-_MOST_UNSAVED_ENTRIES:]
         self._samples = [*changes.samples, *self._samples]
-        self._learned.update(name.partition(":")[2] for name in changes.documents)
+        self._learned.update(tuple(name.split(":")) for name in changes.documents)
         for day in (_ledger(json.loads(text)) for text in changes.ledger.values()):
             self._days.setdefault(day.day, day)
         self._stored_until = float("-inf")
@@ -232,6 +262,10 @@ def _fields(value: Any) -> dict[str, Any]:
 def _history(value: dict[str, Any]) -> PlacementHistory:
     estimates = {name: Estimate(**value[name]) for name in ("setup", "resume")}
     return PlacementHistory(**{**value, **estimates})
+
+
+def _load(value: dict[str, Any]) -> Load:
+    return Load(**{**value, "tiers": {tier: TierLoad(**known) for tier, known in value["tiers"].items()}})
 
 
 def _ledger(value: dict[str, Any]) -> DayLedger:

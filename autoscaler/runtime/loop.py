@@ -20,6 +20,7 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.journal import command_entry, decision_entry, outcome_entry
 from autoscaler.core.ledger import DAY_S, DayLedger, day_of, newest
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.load import Load
 from autoscaler.core.market import Offer
 from autoscaler.core.meter import Meter
 from autoscaler.core.plan import RENT, plan
@@ -223,11 +224,13 @@ class Loop:
         fleet.book(now)
         self._books = fleet.ledger
         self._mirror(fleet, now)
+        busy = self._observer.busy(fleet.instances.values())
+        fleet.watch_idle(busy, now)
         moment = _Moment(
             now=now,
             demand=demand,
             grouped=_by_pool(fleet),
-            busy=self._observer.busy(fleet.instances.values()),
+            busy=busy,
             paused_by=(control.paused_by or "an operator") if control.paused else None,
         )
         reports = {name: self._decide(fleet, setup, moment) for name, setup in self._setups.items()}
@@ -274,6 +277,8 @@ class Loop:
             busy=moment.busy,
             offers=moment.left_of(self._observer.offers(pool.name)),
             history=fleet.history.get(pool.name, {}),
+            load=fleet.loads.get(pool.name, Load()),
+            idle_since=fleet.idle_since,
             stoppable=self._stoppable,
             spent_today_usd=fleet.spent_today(pool.name).usd,
             day_left_s=(day_of(moment.now) + 1) * DAY_S - moment.now,

@@ -52,6 +52,9 @@ class Heartbeat:
     slots: int | None = None
     taken: Mapping[str, int] | None = None
     """Jobs taken since the worker began, by tier; None when it does not count them."""
+    done: Mapping[str, tuple[int, float]] | None = None
+    """Jobs finished since the worker began and the seconds that a slot worked on them, by tier; None when it does not
+    say."""
     stamp: str = ""
     """Any value that changes with each beat; compared, never read as a time."""
 

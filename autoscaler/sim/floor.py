@@ -28,7 +28,19 @@ _BEAT_EVERY_S = 10.0
 class Station:
     """A machine since its latest start, and its workers."""
 
-    __slots__ = ("busy", "idle_since_s", "instance", "marked", "model", "number", "ready_s", "said", "slots")
+    __slots__ = (
+        "busy",
+        "done",
+        "idle_since_s",
+        "instance",
+        "marked",
+        "model",
+        "number",
+        "ready_s",
+        "said",
+        "slots",
+        "taken",
+    )
 
     def __init__(self, instance: str, number: int, slots: int, now_s: float) -> None:
         self.instance = instance
@@ -41,6 +53,10 @@ class Station:
         """Its workers pull no more jobs."""
         self.model: str | None = None
         """What the last job needed loaded."""
+        self.taken: dict[str, int] = {}
+        """Jobs that its workers took, by tier."""
+        self.done: dict[str, tuple[int, float]] = {}
+        """Jobs that they finished and how long those took, by tier."""
         self.said: tuple[tuple[float, int, bool], Heartbeat] | None = None
         """Its worker's last heartbeat, and what it was made of."""
 
@@ -119,7 +135,10 @@ class Floor:
 
     def _finish(self) -> None:
         end_s, number, station = heapq.heappop(self._in_hand)
-        self.log.finish(number, end_s)
+        log, tier = self.log, self.log.tiers[self.log.tier[number]]
+        jobs, work_s = station.done.get(tier, (0, 0.0))
+        station.done[tier] = (jobs + 1, work_s + end_s - log.started_s[number])
+        log.finish(number, end_s)
         self._models.pop(number, None)
         station.busy -= 1
         self.changed.add(station)
@@ -147,6 +166,8 @@ class Floor:
             lasts_s += self._model_load_s
             station.model = model
         log.start(number, now_s, station.number)
+        tier = log.tiers[log.tier[number]]
+        station.taken[tier] = station.taken.get(tier, 0) + 1
         station.busy += 1
         self.changed.add(station)
         heapq.heappush(self._in_hand, (now_s + lasts_s, number, station))
@@ -222,6 +243,13 @@ class Floor:
             state = (beat, station.busy, station.marked)
             if station.said is None or station.said[0] != state:
                 stamp = f"{station.ready_s}/{beat}"
-                said = Heartbeat(busy=station.busy, drained=station.marked, slots=station.slots, stamp=stamp)
+                said = Heartbeat(
+                    busy=station.busy,
+                    drained=station.marked,
+                    slots=station.slots,
+                    taken=dict(station.taken),
+                    done=dict(station.done),
+                    stamp=stamp,
+                )
                 station.said = (state, said)
             yield station.instance, station.said[1]

@@ -75,6 +75,8 @@ class _Station:
     busy: int = 0
     taken: Counter[str] = field(default_factory=Counter)
     """Jobs that its workers took, by tier."""
+    done: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """Jobs that they finished and how long those took, by tier."""
 
     @property
     def free(self) -> bool:
@@ -151,6 +153,8 @@ class SimulatedWorkers:
         while self._in_hand and self._in_hand[0].ends_at <= now:
             work = heapq.heappop(self._in_hand)
             self._set_busy(work.station, work.station.busy - 1)
+            jobs, work_s = work.station.done.get(work.job.tier, (0, 0.0))
+            work.station.done[work.job.tier] = (jobs + 1, work_s + work.job.service_s)
             self.served += 1
             await self._source.complete(work.job)
 
@@ -193,5 +197,6 @@ def _heartbeat(station: _Station, now: float) -> Heartbeat:
         drained=station.marked,
         slots=station.machine.slots,
         taken=dict(station.taken),
+        done=dict(station.done),
         stamp=f"{station.starts}/{now:.6f}",
     )

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
-from pydantic import NonNegativeInt, TypeAdapter, ValidationError, ValidatorFunctionWrapHandler, WrapValidator
+from pydantic import (
+    NonNegativeFloat,
+    NonNegativeInt,
+    TypeAdapter,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic_core import from_json
 
 from autoscaler.core.errors import NewerRecords, StoreUnavailable
@@ -33,6 +40,7 @@ class _Beat:
     drained: bool = False
     slots: NonNegativeInt | None = None
     taken: Annotated[dict[str, NonNegativeInt] | None, WrapValidator(_or_none)] = None
+    done: Annotated[dict[str, tuple[NonNegativeInt, NonNegativeFloat]] | None, WrapValidator(_or_none)] = None
 
 
 _INSTANCE = TypeAdapter(Instance)
@@ -98,7 +106,9 @@ def decode_heartbeat(stored: bytes) -> Heartbeat | None:
     stamp = stored.decode()
     if isinstance(beat, int):
         return Heartbeat(busy=beat, stamp=stamp)
-    return Heartbeat(busy=beat.busy, drained=beat.drained, slots=beat.slots, taken=beat.taken, stamp=stamp)
+    return Heartbeat(
+        busy=beat.busy, drained=beat.drained, slots=beat.slots, taken=beat.taken, done=beat.done, stamp=stamp
+    )
 
 
 def _with_version(json: bytes) -> bytes:

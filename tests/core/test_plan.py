@@ -100,7 +100,7 @@ def test_each_offer_is_rented_once() -> None:
 def test_a_missing_standby_is_made_by_renting_one_machine_more() -> None:
     wants_standby = pool(limits=Limits(hot=Span(1, 6), warm=Span(1, 2)))
 
-    commands, _ = plan(snapshot(machine("a", P.HOT), pool=wants_standby), decision(1), NOW)
+    commands, _ = plan(snapshot(machine("a", P.HOT), pool=wants_standby), decision(1, standby=1), NOW)
 
     assert done(commands) == [(Action.RENT, None)]
 
@@ -108,7 +108,7 @@ def test_a_missing_standby_is_made_by_renting_one_machine_more() -> None:
 def test_no_standby_is_made_beyond_the_ceiling() -> None:
     wants_standby = pool(limits=Limits(hot=Span(1, 1), warm=Span(1, 2)))
 
-    commands, _ = plan(snapshot(machine("a", P.HOT), pool=wants_standby), decision(1, ceiling=1), NOW)
+    commands, _ = plan(snapshot(machine("a", P.HOT), pool=wants_standby), decision(1, standby=1, ceiling=1), NOW)
 
     assert not commands
 
