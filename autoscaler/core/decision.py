@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from autoscaler.core.instance import Instance
 from autoscaler.core.market import Offer
 
 
@@ -83,6 +84,11 @@ class Command:
     """Of a `rent`."""
     offer: Offer | None = None
     """Of a `rent`: what to rent."""
+
+
+def about(action: Action, machine: Instance, reason: str) -> Command:
+    """A command about a machine that there is."""
+    return Command(action=action, pool=machine.pool, instance=machine.id, placement=machine.placement, reason=reason)
 
 
 class Result(StrEnum):

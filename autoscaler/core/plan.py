@@ -1,202 +1,36 @@
 """From a decision to commands: which machine, which offer, and why not the others.
 
-More machines wanted, in this order: take a drain back, resume a standby, rent. A standby that was refused waits; the
-next one is tried, then a rent. Fewer wanted: drain. A drained machine is stopped or released only when it is known to
-be idle. While nothing may go down, machines above the ceiling (limits, budget) go all the same: to hold is a caution,
-money is a promise.
-
-Victims, first to go first: known idle before unknown or busy, then the oldest; the primary, which is the oldest HOT
-machine, goes last.
+While nothing may go down, machines above the ceiling (limits, budget) go all the same: to hold is a caution, money is a
+promise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from autoscaler.core.decision import Action, Command, Decision
-from autoscaler.core.demand import Unknown
-from autoscaler.core.instance import Instance
+from autoscaler.core.decision import Command, Decision
+from autoscaler.core.fewer import fewer
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.market import Offer
+from autoscaler.core.more import more
 from autoscaler.core.snapshot import PoolSnapshot
-from autoscaler.core.spec import Placement
-from autoscaler.core.units import format_duration
-
-RENT = "plan.rent"
-"""The rule that says why nothing was rented."""
-MOST_REFUSALS = 3
-"""A stopped machine refused this often in a row is released: it will not come back, and its disk is billed."""
-_REFUSED_PAUSE_S = 300.0  # a refused standby is tried again after this, doubled with each refusal
 
 
 def plan(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[tuple[Command, ...], Decision]:
     """Commands that bring a pool to a decision, and the decision with what could not be done and why."""
     commands: list[Command] = []
     if not decision.hold_up:
-        more, decision = _more(snapshot, decision, now)
-        commands += more
+        commands, decision = more(snapshot, decision, now)
     taken = {command.instance for command in commands}
     if not decision.hold_down:
-        fewer, decision = _fewer(snapshot, decision, taken)
-        commands += fewer
+        going, decision = fewer(snapshot, decision, taken)
+        commands += going
     elif not decision.hold_up and _serving(snapshot) > decision.ceiling:
         kept = len(snapshot.in_phase(Phase.WARM, Phase.STOPPING))
         held = replace(decision, hot=decision.ceiling, warm=max(decision.warm, kept))
-        fewer, held = _fewer(snapshot, held, taken)
-        commands, decision = commands + fewer, replace(decision, why_not=held.why_not)
+        going, held = fewer(snapshot, held, taken)
+        commands, decision = commands + going, replace(decision, why_not=held.why_not)
     return tuple(commands), decision
 
 
 def _serving(snapshot: PoolSnapshot) -> int:
     return len(snapshot.in_phase(Phase.HOT, Phase.DRAINING))
-
-
-# --- more -------------------------------------------------------------------------------------------------------------
-
-
-def _more(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[list[Command], Decision]:
-    short = decision.hot - snapshot.up
-    commands: list[Command] = []
-    for machine in _by_price(snapshot.in_phase(Phase.DRAINING)):
-        if len(commands) < short:
-            commands.append(_about(Action.UNDRAIN, machine, "wanted again before it was stopped"))
-    standbys, decision = _standbys(snapshot, decision, now, wanted=short > len(commands))
-    for machine in standbys[: max(0, short - len(commands))]:
-        text = f"{decision.hot} machines wanted, {snapshot.up} up: resume at {machine.usd_per_hour:.3f} USD/h"
-        commands.append(_about(Action.RESUME, machine, text))
-    rents = max(0, short - len(commands))
-    reason = f"{decision.hot} machines wanted, {snapshot.up} up"
-    if short <= 0 and _standby_missing(snapshot, decision) and snapshot.up < decision.ceiling:
-        rents, reason = 1, f"a standby is to be made: {decision.standby} wanted"
-    rented, decision = _rents(snapshot, decision, now, rents, reason)
-    return commands + rented, decision
-
-
-def _standbys(
-    snapshot: PoolSnapshot, decision: Decision, now: float, *, wanted: bool
-) -> tuple[list[Instance], Decision]:
-    """Stopped machines to try, best first: fewest refusals, best chance, most recently stopped."""
-    ready = []
-    for machine in snapshot.in_phase(Phase.WARM):
-        pause = _REFUSED_PAUSE_S * 2.0 ** (machine.refusals - 1) if machine.refusals else 0.0
-        left = max(machine.phase_since + pause, machine.retry_at or 0.0) - now
-        if left <= 0:
-            ready.append(machine)
-        elif wanted:
-            text = f"{machine.id} is tried again in {format_duration(left)}; {machine.reason}"
-            decision = decision.but_not("plan.resume", text)
-    ready.sort(key=lambda m: (m.refusals, -_chance(snapshot, m), -m.phase_since, m.id))
-    return ready, decision
-
-
-def _chance(snapshot: PoolSnapshot, machine: Instance) -> float:
-    history = snapshot.history.get(machine.placement)
-    return history.resume_chance() if history else 0.5
-
-
-def _standby_missing(snapshot: PoolSnapshot, decision: Decision) -> bool:
-    """Whether fewer machines are stopped, or will be, than should be."""
-    stopped = len(snapshot.in_phase(Phase.WARM, Phase.STOPPING, Phase.DRAINING))
-    surplus = max(0, snapshot.up - decision.hot)
-    return stopped + surplus < decision.standby and snapshot.on_the_way == 0
-
-
-def _rents(
-    snapshot: PoolSnapshot, decision: Decision, now: float, count: int, reason: str
-) -> tuple[list[Command], Decision]:
-    """Rents from the first placement that has offers; each offer and host once."""
-    commands: list[Command] = []
-    for placement in snapshot.pool.placements:
-        if len(commands) >= count:
-            break
-        offers, why_not = _usable(snapshot, placement, now)
-        if why_not:
-            decision = decision.but_not(RENT, f"{placement.label}: {why_not}")
-        for offer in offers[: count - len(commands)]:
-            text = f"{reason}: {offer.gpu} in {offer.region} at {offer.usd_per_hour:.3f} USD/h"
-            commands.append(
-                Command(
-                    action=Action.RENT,
-                    pool=snapshot.pool.name,
-                    reason=text,
-                    placement=placement.label,
-                    offer=offer,
-                )
-            )
-    return commands, decision
-
-
-def _usable(snapshot: PoolSnapshot, placement: Placement, now: float) -> tuple[Sequence[Offer], str]:
-    """Offers of a placement that may be rented now, cheapest first; or why there are none."""
-    history = snapshot.history.get(placement.label)
-    if history and history.blocked_until > now:
-        return (), f"left alone for {format_duration(history.blocked_until - now)} ({history.blocked_why})"
-    offers = snapshot.offers.get(placement.label, ())
-    if isinstance(offers, Unknown):
-        return (), f"offers unknown ({offers.reason})"
-    within = [offer for offer in offers if offer.usd_per_hour <= placement.max_usd_per_hour]
-    if not within:
-        return (), f"no offer at or below {placement.max_usd_per_hour:g} USD/h"
-    return sorted(within, key=lambda offer: (offer.usd_per_hour, offer.offer_id)), ""
-
-
-# --- fewer ------------------------------------------------------------------------------------------------------------
-
-
-def _fewer(snapshot: PoolSnapshot, decision: Decision, taken: set[str | None]) -> tuple[list[Command], Decision]:
-    commands: list[Command] = []
-    victims = _victims(snapshot)
-    surplus = len(victims) - decision.hot  # what is on its way does not serve yet, so it replaces nobody
-    for machine in victims[: max(0, surplus)]:
-        text = f"{decision.hot} machines wanted, {len(victims)} HOT: drain it, {machine.usd_per_hour:.3f} USD/h"
-        commands.append(_about(Action.DRAIN, machine, text))
-    warm = [machine for machine in snapshot.in_phase(Phase.WARM, Phase.STOPPING) if machine.id not in taken]
-    keeping = len(warm)
-    for machine in _least_worth([m for m in warm if m.phase is Phase.WARM]):
-        if machine.refusals >= MOST_REFUSALS:
-            text = f"refused {machine.refusals} times in a row: it will not come back; it has cost"
-            commands.append(_about(Action.RELEASE, machine, f"{text} {machine.usd_spent:.2f} USD"))
-        elif keeping > decision.warm:
-            text = f"{keeping} stopped, {decision.warm} to keep: release it, {machine.disk_usd_per_hour:.3f} USD/h"
-            commands.append(_about(Action.RELEASE, machine, text))
-        else:
-            continue
-        keeping -= 1
-    for machine in snapshot.in_phase(Phase.DRAINING):
-        if machine.id in taken:
-            continue
-        busy = snapshot.busy.get(machine.id)
-        if busy is None:
-            decision = decision.but_not("plan.stop", f"{machine.id} drains; nobody says whether it is idle")
-        elif busy:
-            decision = decision.but_not("plan.stop", f"{machine.id} drains; {busy} of its slots work")
-        elif keeping < decision.warm and machine.provider in snapshot.stoppable:
-            commands.append(
-                _about(Action.STOP, machine, f"drained and idle: stop it, {keeping} of {decision.warm} kept")
-            )
-            keeping += 1
-        else:
-            commands.append(_about(Action.RELEASE, machine, f"drained and idle, {keeping} kept already: release it"))
-    return commands, decision
-
-
-def _victims(snapshot: PoolSnapshot) -> list[Instance]:
-    """HOT machines in the order in which they may go."""
-    primary = snapshot.primary()
-    hot = [machine for machine in snapshot.in_phase(Phase.HOT) if machine is not primary]
-    hot.sort(key=lambda m: (snapshot.busy.get(m.id, 1) > 0, m.created_at, m.id))
-    return [*hot, primary] if primary else hot
-
-
-def _least_worth(warm: Iterable[Instance]) -> list[Instance]:
-    """Stopped machines, the first to release first: most refusals, then longest stopped."""
-    return sorted(warm, key=lambda m: (-m.refusals, m.phase_since, m.id))
-
-
-def _by_price(machines: Iterable[Instance]) -> list[Instance]:
-    return sorted(machines, key=lambda m: (m.usd_per_hour, m.created_at, m.id))
-
-
-def _about(action: Action, machine: Instance, reason: str) -> Command:
-    return Command(action=action, pool=machine.pool, instance=machine.id, placement=machine.placement, reason=reason)

@@ -23,7 +23,8 @@ from autoscaler.core.lifecycle import Phase
 from autoscaler.core.load import Load
 from autoscaler.core.market import Offer
 from autoscaler.core.meter import Meter
-from autoscaler.core.plan import RENT, plan
+from autoscaler.core.more import RENT
+from autoscaler.core.plan import plan
 from autoscaler.core.settle import begin, begin_rent, owed, settle
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import MachineSpec, Pool

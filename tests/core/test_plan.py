@@ -7,10 +7,11 @@ from hypothesis import strategies as st
 
 from autoscaler.core.decision import Action, Command
 from autoscaler.core.demand import Unknown
+from autoscaler.core.fewer import MOST_REFUSALS
 from autoscaler.core.history import PlacementHistory
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.plan import MOST_REFUSALS, plan
+from autoscaler.core.plan import plan
 from autoscaler.core.spec import Limits, Placement
 from autoscaler.core.units import Span
 from tests.support.build import NOW, decision, instance, offer, pool, snapshot
