@@ -18,6 +18,7 @@ MOST_REFUSALS = 3
 
 
 def fewer(snapshot: PoolSnapshot, decision: Decision, taken: set[str | None]) -> tuple[list[Command], Decision]:
+    """Commands that drain, stop and release what is more than decided; `taken` has the machines spoken for."""
     commands: list[Command] = []
     victims = _victims(snapshot)
     surplus = len(victims) - decision.hot  # what is on its way does not serve yet, so it replaces nobody

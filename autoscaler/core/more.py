@@ -22,6 +22,7 @@ _REFUSED_PAUSE_S = 300.0  # a refused standby is tried again after this, doubled
 
 
 def more(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[list[Command], Decision]:
+    """Commands that start machines until as many are up, or on their way, as decided."""
     short = decision.hot - snapshot.up
     commands: list[Command] = []
     for machine in _by_price(snapshot.in_phase(Phase.DRAINING)):

@@ -2,9 +2,9 @@
 
 The queue is taken for a fluid, and tiers nest: each sees the load of its own and of more urgent ones. Work is counted
 in slot-seconds: a waiting job of tier *j* is one service time ``S_j``. While a job waits, more urgent ones go on
-arriving, so its tier has what they leave of the slots. Worked example: one slot, jobs of 20 s, three of `pro` and six of `free`
-wait, the slot is half way through a job: a `pro` job that comes now starts in 10 + 3 × 20 = 70 s, a `free` one in
-10 + 9 × 20 = 190 s; with `pro` jobs coming every 40 s, which take half of the slot, in 380 s.
+arriving, so its tier has what they leave of the slots. Worked example: one slot, jobs of 20 s, three of `pro` and six
+of `free` wait, the slot is half way through a job: a `pro` job that comes now starts in 10 + 3 × 20 = 70 s, a `free`
+one in 10 + 9 × 20 = 190 s; with `pro` jobs coming every 40 s, which take half of the slot, in 380 s.
 """
 
 from __future__ import annotations
