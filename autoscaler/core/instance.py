@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from autoscaler.core import lifecycle
+from autoscaler.core.diagnosis import Diagnosis
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.spec import Buy
+from autoscaler.core.utilisation import Use
 
 RECORD_VERSION = 1
 """Version of the stored form; it rises when an older program could not read it."""
@@ -29,6 +31,8 @@ class Instance:
     """Epoch seconds."""
     created_at: float
     provider_id: str | None = None
+    image: str = ""
+    """Container image it was rented with; empty when that is not known."""
     gpu: str = ""
     region: str = ""
     host: str = ""
@@ -44,6 +48,8 @@ class Instance:
     """Cost up to `booked_at`."""
     booked_at: float = 0.0
     address: str | None = None
+    tier: str | None = None
+    """Of a HOT machine set apart: the least urgent tier whose jobs it takes. None while it takes those of all."""
     ordered_at: float = 0.0
     """When it was last rented or resumed, to learn how long that takes."""
     called_at: float = 0.0
@@ -60,6 +66,13 @@ class Instance:
     """It boots out of WARM rather than out of COLD."""
     boot_since: float | None = None
     """When the boot began during which it was LOST; should it come back, the deadline goes on from there."""
+    restarts: int = 0
+    """Restarts in a row, each before it had settled."""
+    diagnosis: Diagnosis | None = None
+    """Why it does not come up, or did not."""
+    ailment: str = ""
+    """What is wrong with it though it runs, in words for people; empty while it is healthy."""
+    gpu_use: Use = Use.NORMAL
     adopted: bool = False
     """It was found by its label, without a record."""
     alarmed: bool = False
@@ -76,7 +89,7 @@ class Instance:
             InvalidTransition: the table does not allow it.
         """
         lifecycle.check(self.phase, phase)
-        fresh: dict[str, Any] = {"attempts": 0, "retry_at": 0.0, "absent_since": None, "alarmed": False}
+        fresh: dict[str, Any] = {"attempts": 0, "retry_at": 0.0, "absent_since": None, "alarmed": False, "tier": None}
         return replace(self.booked(now), **(fresh | {"phase": phase, "phase_since": now, "reason": reason} | changes))
 
     def not_after(self, now: float) -> Instance:

@@ -61,6 +61,7 @@ def begin_rent(command: Command, pool: Pool, token: str, now: float) -> Instance
         created_at=now,
         booked_at=now,
         ordered_at=now,
+        image=pool.machine.image,
         gpu=offer.gpu,
         region=offer.region,
         host=offer.host,

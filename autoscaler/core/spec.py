@@ -29,6 +29,11 @@ class Tier:
     """The longest a job of this tier should wait before it starts."""
     refuse_above: Seconds | None = None
     """Publish `reject` for this tier's new jobs while the expected wait exceeds this; never when absent."""
+    refuse_message: str = "Server busy, try again in a few minutes"
+    """What whoever is refused is told."""
+    reserve: int = 0
+    """Slots kept HOT for jobs of this tier and more urgent ones, on top of what all other jobs need. They come as whole
+    machines."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,6 +135,27 @@ class Deadlines:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Health:
+    """When a running machine is replaced though it runs, and what is said of one that has little to do."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
+
+    degraded_after: Seconds = 300.0
+    """How long a sign of trouble must last: a silent worker, its own word, a service that answers no more, a worrying
+    status at the provider. Then a replacement is started, and the machine is drained once that one is HOT."""
+    low_gpu: float = 0.2
+    """Share of its time, 0 to 1, below which a GPU is said to be used too little."""
+    low_gpu_for: Seconds = 3600.0
+    """How long it must be below `low_gpu` before a warning is raised."""
+    idle_gpu: float = 0.1
+    """Share of its time, 0 to 1, below which a GPU is as good as idle."""
+    idle_gpu_for: Seconds = 7200.0
+    """How long it must be below `idle_gpu` before its machine goes ahead of others that could go, too."""
+    retry_image: Seconds = 3600.0
+    """After an image crashed in a loop on two hosts, how long before one machine is rented to try it again."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Pool:
     """One workload: tiers, machine, placements and limits, as the core sees it."""
 
@@ -139,3 +165,4 @@ class Pool:
     placements: tuple[Placement, ...]
     limits: Limits = Limits()
     deadlines: Deadlines = Deadlines()
+    health: Health = Health()
