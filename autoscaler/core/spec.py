@@ -85,15 +85,15 @@ class Placement:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class DayBudget:
-    """What one day may cost."""
+class Cap:
+    """What a period may cost, in USD."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
 
-    warn: float = 20.0
-    """USD a day (UTC) above which a warning is raised."""
-    stop: float = 30.0
-    """USD a day (UTC) that is never exceeded by machines above the floor of `hot`."""
+    warn: float
+    """Above this a warning is raised, and what is least urgent begins to be given up."""
+    stop: float
+    """Never exceeded by machines above the floor of `hot`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -106,8 +106,44 @@ class Limits:
     """Running machines, fewest and most."""
     warm: Count = Span(0, 2)
     """Stopped machines kept for a quick resume, fewest and most."""
-    usd_per_day: DayBudget = DayBudget()
-    """What one day may cost."""
+    usd_per_hour: Cap | None = None
+    """What all that bills at the same time may cost an hour; no cap when absent."""
+    usd_per_day: Cap = Cap(warn=20.0, stop=30.0)
+    """What a UTC day may cost."""
+    usd_per_month: Cap | None = None
+    """What a UTC month may cost; no cap when absent."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class FleetLimits:
+    """What all pools together may never leave. Pools that are listed first are served first."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
+
+    usd_per_hour: Cap | None = None
+    """What all that bills at the same time may cost an hour; no cap when absent."""
+    usd_per_day: Cap | None = None
+    """What a UTC day may cost; no cap when absent."""
+    usd_per_month: Cap | None = None
+    """What a UTC month may cost; no cap when absent."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pace:
+    """How fast the number of machines may change.
+
+    Without a pace the caps on money bound growth, and the policies' own windows shrinking: a number of machines that
+    protects a pool of four would starve one of four hundred.
+    """
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
+
+    up: int | None = None
+    """Machines rented or resumed within `per`, at most, save for the floor of `hot`; any number when absent."""
+    down: int | None = None
+    """Machines drained within `per`, at most, save where money or limits say so; any number when absent."""
+    per: Seconds = 600.0
+    """The sliding window in which both are counted, at most an hour."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -164,5 +200,6 @@ class Pool:
     machine: MachineSpec
     placements: tuple[Placement, ...]
     limits: Limits = Limits()
+    pace: Pace = Pace()
     deadlines: Deadlines = Deadlines()
     health: Health = Health()

@@ -14,7 +14,7 @@ from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing, Remote, Status
 from autoscaler.core.plan import plan
 from autoscaler.core.snapshot import PoolSnapshot
-from autoscaler.core.spec import DayBudget, Limits, Pool
+from autoscaler.core.spec import Cap, Limits, Pool
 from autoscaler.core.sync import Evidence, sync
 from autoscaler.core.units import Span
 from autoscaler.runtime.clock import LoopClock
@@ -80,7 +80,7 @@ _OFFERS = tuple(build.offer(offer_id=f"o-{number}", usd_per_hour=0.7 + number / 
 
 
 def _pool(name: str, machines: int) -> Pool:
-    money = DayBudget(warn=1_000_000.0, stop=1_000_000.0)
+    money = Cap(warn=1_000_000.0, stop=1_000_000.0)
     return build.pool(name=name, limits=Limits(hot=Span(1, 2 * machines), warm=Span(0, machines), usd_per_day=money))
 
 

@@ -8,7 +8,7 @@ from dataclasses import fields, replace
 from autoscaler.core.errors import ProviderError
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing
-from autoscaler.core.spec import DayBudget, Deadlines, Pool
+from autoscaler.core.spec import Cap, Deadlines, Pool
 from autoscaler.core.units import Span
 from autoscaler.runtime.ports import Changes, Control
 from autoscaler.store.memory import MemoryStore
@@ -66,7 +66,7 @@ class _StrangersIgnored(ProviderPort):
 
 
 def _without_budget(pool: Pool) -> Pool:
-    return replace(pool, limits=replace(pool.limits, usd_per_day=DayBudget(warn=1e6, stop=1e6)))
+    return replace(pool, limits=replace(pool.limits, usd_per_day=Cap(warn=1e6, stop=1e6)))
 
 
 def _without_limits(pool: Pool) -> Pool:

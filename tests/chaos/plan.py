@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from autoscaler.core.spec import DayBudget, Limits, MachineSpec, Placement, Pool
+from autoscaler.core.spec import Cap, Limits, MachineSpec, Placement, Pool
 from autoscaler.core.units import Span
 from autoscaler.runtime.entropy import seeded
 from policies.thresholds import Thresholds
@@ -127,7 +127,7 @@ def _pool(rng: random.Random) -> Pool:
         limits=Limits(
             hot=Span(1, rng.randint(2, 6)),
             warm=Span(rng.choice((0, 0, 1)), rng.randint(1, 3)),
-            usd_per_day=DayBudget(warn=stop / 2, stop=stop),
+            usd_per_day=Cap(warn=stop / 2, stop=stop),
         ),
     )
 

@@ -9,7 +9,7 @@ import pytest
 
 from autoscaler.config import Config, PolicyChoice, load_config
 from autoscaler.core.errors import SettingsError
-from autoscaler.core.spec import DayBudget, Deadlines, Limits, Placement, Tier
+from autoscaler.core.spec import Cap, Deadlines, Limits, Placement, Tier
 from autoscaler.core.units import Span
 from policies import POLICIES
 
@@ -67,7 +67,7 @@ def test_the_configuration_a_user_writes_loads_as_it_is() -> None:
     ]
     assert isinstance(pool.tiers[0], Tier)
     assert [p.label for p in pool.placements] == ["mock-spot", "mock-on-demand"]
-    assert pool.limits == Limits(hot=Span(1, 6), warm=Span(1, 3), usd_per_day=DayBudget(warn=20.0, stop=30.0))
+    assert pool.limits == Limits(hot=Span(1, 6), warm=Span(1, 3), usd_per_day=Cap(warn=20.0, stop=30.0))
     assert pool.machine.gpus == ("RTX 4090", "RTX 3090")
 
 

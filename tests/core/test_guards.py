@@ -8,14 +8,14 @@ from autoscaler.core.demand import Unknown
 from autoscaler.core.guards import guard
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.snapshot import PoolSnapshot
-from autoscaler.core.spec import DayBudget, Limits, Placement
+from autoscaler.core.spec import Cap, Limits, Placement
 from autoscaler.core.units import Span
 from tests.support.build import NOW, demand, instance, pool, snapshot
 
 WINDOW_S = 1800.0
 CAPPED = pool(
     placements=(Placement(provider="mock", max_usd_per_hour=0.8),),
-    limits=Limits(hot=Span(1, 20), warm=Span(0, 3), usd_per_day=DayBudget(warn=20.0, stop=30.0)),
+    limits=Limits(hot=Span(1, 20), warm=Span(0, 3), usd_per_day=Cap(warn=20.0, stop=30.0)),
 )
 
 

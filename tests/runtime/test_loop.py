@@ -13,7 +13,7 @@ from autoscaler.core.demand import Unknown
 from autoscaler.core.journal import Kind
 from autoscaler.core.ledger import DAY_S, day_of
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.spec import DayBudget, Limits, Placement
+from autoscaler.core.spec import Cap, Limits, Placement
 from autoscaler.core.units import Span
 from autoscaler.runtime.ports import Changes
 from autoscaler.store.memory import MemoryState, MemoryStore
@@ -127,7 +127,7 @@ async def test_set_up_and_resume_times_are_learned_and_outlive_the_daemon() -> N
 
 
 async def test_nothing_is_stopped_while_the_queue_cannot_be_read() -> None:
-    rich = pool(limits=Limits(hot=Span(1, 6), warm=Span(0, 3), usd_per_day=DayBudget(warn=100.0, stop=200.0)))
+    rich = pool(limits=Limits(hot=Span(1, 6), warm=Span(0, 3), usd_per_day=Cap(warn=100.0, stop=200.0)))
     world = Rehearsal(CALM, pools=(rich,))
     daemon = world.daemon()
     world.queue.waiting = 31
@@ -259,7 +259,7 @@ async def test_foreign_machines_are_never_touched() -> None:
 
 
 async def test_the_day_budget_is_kept_and_the_floor_stays() -> None:
-    tight = pool(limits=Limits(hot=Span(1, 6), warm=Span(0, 3), usd_per_day=DayBudget(warn=20.0, stop=30.0)))
+    tight = pool(limits=Limits(hot=Span(1, 6), warm=Span(0, 3), usd_per_day=Cap(warn=20.0, stop=30.0)))
     world = Rehearsal(CALM, pools=(tight,))
     daemon = world.daemon()
     world.queue.waiting = 10_000

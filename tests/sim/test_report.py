@@ -17,7 +17,7 @@ from plotly.offline import get_plotlyjs
 
 from autoscaler.core.decision import Reason
 from autoscaler.core.journal import Kind
-from autoscaler.core.spec import DayBudget, Limits, MachineSpec, Tier
+from autoscaler.core.spec import Cap, Limits, MachineSpec, Tier
 from autoscaler.sim.books import Books
 from autoscaler.sim.report.comparison import comparison_page
 from autoscaler.sim.report.events import events_chart
@@ -122,7 +122,7 @@ def test_the_columns_of_cost_add_up_to_the_bill() -> None:
 
 
 def test_the_day_budget_is_drawn_where_days_are() -> None:
-    own = pool(limits=Limits(usd_per_day=DayBudget(stop=17.0)))
+    own = pool(limits=Limits(usd_per_day=Cap(warn=10.0, stop=17.0)))
 
     def texts(until_s: float) -> list[str]:
         return [note.text for note in placement_chart(books(own, until_s=until_s)).figure.layout.annotations]
