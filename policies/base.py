@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from autoscaler.core.decision import Decision
 from autoscaler.core.snapshot import PoolSnapshot
+from autoscaler.core.spec import Pool
 
 State = Mapping[str, Any]
 """What a policy remembers from tick to tick, as JSON values; it is stored, and empty on the first tick."""
 
 Decide = Callable[[PoolSnapshot, State, float, Any], tuple[Decision, State]]
 """From a snapshot, the policy's state, the time (epoch seconds) and its settings to a decision and the new state."""
+
+Finding = tuple[tuple[str | int, ...], str]
+"""Where, below a policy's settings, and what is wrong there, with what was expected or would resolve it."""
+
+Check = Callable[[Any, Pool], Iterable[Finding]]
+"""From settings and the pool that they are for to all that is wrong with them."""
+
+
+def _nothing_wrong(_settings: Any, _pool: Pool) -> Iterable[Finding]:
+    return ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,3 +39,5 @@ class Policy:
     search: Mapping[str, tuple[Any, ...]]
     """Settings worth searching, each with values to try, smallest first. The first of them trades cost against waiting
     most: `compare` tries its values; `tune` searches all of them between the smallest and the largest."""
+    check: Check = _nothing_wrong
+    """What is wrong with its settings beyond their types, alone or for the pool they are for."""
