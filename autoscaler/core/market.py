@@ -20,11 +20,15 @@ class Offer:
     """The physical machine, so that a bad one can be avoided."""
     buy: Buy
     usd_per_hour: float
-    """Price while running, disk included; for spot the bid that would be placed."""
+    """Price while running, disk included; where it takes bids, the least bid that wins now."""
     disk_usd_per_hour: float
     """Price while stopped."""
     reliability: float = 1.0
     """The provider's own figure, 0 to 1."""
+    takes_bids: bool = False
+    """It is let to the highest bidder, who pays what he bids."""
+    usd_per_gb: float = 0.0
+    """Price of what the machine downloads."""
 
 
 class Status(StrEnum):

@@ -1,19 +1,22 @@
 """More machines: take a drain back, resume a standby, rent; and why not the others.
 
-A standby that was refused waits; the next one is tried, then a rent.
+A standby that was refused waits; the next one is tried, then a rent. A resume in doubt is not counted on, so that a
+machine is rented beside it (`autoscaler.core.race`). What is rented, `autoscaler.core.offers` says.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from autoscaler.core.decision import Action, Command, Decision, about
-from autoscaler.core.demand import Unknown
 from autoscaler.core.instance import Instance
-from autoscaler.core.lifecycle import Phase
-from autoscaler.core.market import Offer
+from autoscaler.core.lifecycle import ON_THE_WAY, Phase
+from autoscaler.core.offers import Choice, Round, choices, in_turn
+from autoscaler.core.race import chance, doubt, doubtful, losers, unraced
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Placement
+from autoscaler.core.spot import outbid, raises
 from autoscaler.core.units import format_duration
 
 RENT = "plan.rent"
@@ -21,45 +24,80 @@ RENT = "plan.rent"
 _REFUSED_PAUSE_S = 300.0  # a refused standby is tried again after this, doubled with each refusal
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """A machine to rent."""
+
+    why: str
+    races: str | None = None
+
+
 def more(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[list[Command], Decision]:
-    """Commands that start machines until as many are up, or on their way, as decided."""
-    short = decision.hot - snapshot.up
+    """Commands that start machines until as many are up, or on their way, as decided; and that keep those going."""
+    doubts = doubtful(snapshot, now)
+    room = max(0, decision.ceiling - snapshot.up)
+    missing = decision.hot - snapshot.up
+    short = max(0, missing, min(missing + len(doubts), room))
     commands: list[Command] = []
-    for machine in _by_price(snapshot.in_phase(Phase.DRAINING)):
+    for machine in _by_price(m for m in snapshot.in_phase(Phase.DRAINING) if not m.ailment):
         if len(commands) < short:
             commands.append(about(Action.UNDRAIN, machine, "wanted again before it was stopped"))
     standbys, decision = _standbys(snapshot, decision, now, wanted=short > len(commands))
-    for machine in standbys[: max(0, short - len(commands))]:
-        text = f"{decision.hot} machines wanted, {snapshot.up} up: resume at {machine.usd_per_hour:.3f} USD/h"
-        commands.append(about(Action.RESUME, machine, text))
-    rents = max(0, short - len(commands))
-    reason = f"{decision.hot} machines wanted, {snapshot.up} up"
-    if short <= 0 and _standby_missing(snapshot, decision) and snapshot.up < decision.ceiling:
-        rents, reason = 1, f"a standby is to be made: {decision.standby} wanted"
-    rented, decision = _rents(snapshot, decision, now, rents, reason)
-    return commands + rented, decision
+    resumed = standbys[: short - len(commands)]
+    commands += [_resume(snapshot, decision, machine) for machine in resumed]
+    doubts += [(machine, why) for machine in resumed if (why := doubt(snapshot, machine, now))]
+    wishes, decision = _wishes(snapshot, decision, doubts, missing - len(commands), room - len(commands))
+    if missing <= 0 < room and not wishes and _standby_missing(snapshot, decision):
+        wishes = [_Wish(f"a standby is to be made: {decision.standby} wanted")]
+    rented, decision = _rents(snapshot, decision, now, wishes)
+    return [*commands, *rented, *losers(snapshot, decision, now), *raises(snapshot, now)], decision
 
 
 def _standbys(
     snapshot: PoolSnapshot, decision: Decision, now: float, *, wanted: bool
 ) -> tuple[list[Instance], Decision]:
-    """Stopped machines to try, best first: fewest refusals, best chance, most recently stopped."""
+    """Stopped machines to try, best first: the cheapest for its chance to come back, then the most recently stopped.
+
+    To be refused costs time and no money. So a machine at 0.40 USD/h that comes back every other time goes before one
+    at 0.90 that always does.
+    """
     ready = []
     for machine in snapshot.in_phase(Phase.WARM):
         pause = _REFUSED_PAUSE_S * 2.0 ** (machine.refusals - 1) if machine.refusals else 0.0
         left = max(machine.phase_since + pause, machine.retry_at or 0.0) - now
-        if left <= 0:
+        asked = outbid(snapshot, machine)
+        if left > 0:
+            why_not = f"{machine.id} is tried again in {format_duration(left)}; {machine.reason}"
+        elif asked is not None:
+            why_not = f"{machine.id} would be outbid: the market asks {asked:.3f} USD/h, its bid is"
+            why_not += f" {machine.usd_per_hour:.3f}"
+        else:
             ready.append(machine)
-        elif wanted:
-            text = f"{machine.id} is tried again in {format_duration(left)}; {machine.reason}"
-            decision = decision.but_not("plan.resume", text)
-    ready.sort(key=lambda m: (m.refusals, -_chance(snapshot, m), -m.phase_since, m.id))
+            continue
+        if wanted:
+            decision = decision.but_not("plan.resume", why_not)
+    ready.sort(key=lambda m: (m.usd_per_hour / chance(snapshot, m), -m.phase_since, m.id))
     return ready, decision
 
 
-def _chance(snapshot: PoolSnapshot, machine: Instance) -> float:
-    history = snapshot.history.get(machine.placement)
-    return history.resume_chance() if history else 0.5
+def _resume(snapshot: PoolSnapshot, decision: Decision, machine: Instance) -> Command:
+    likely = f"{chance(snapshot, machine):.0%} likely to come back"
+    text = f"{decision.hot} machines wanted, {snapshot.up} up: resume at {machine.usd_per_hour:.3f} USD/h, {likely}"
+    return about(Action.RESUME, machine, text)
+
+
+def _wishes(
+    snapshot: PoolSnapshot, decision: Decision, doubts: Sequence[tuple[Instance, str]], missing: int, room: int
+) -> tuple[list[_Wish], Decision]:
+    """The machines to rent: those that are missing, and beside each resume in doubt one, while there is room."""
+    plain = max(0, missing)
+    rivals = unraced(doubts, snapshot)[: max(0, missing + len(doubts) - plain)]
+    allowed = max(0, room - plain)
+    for machine, why in rivals[allowed:]:
+        text = f"nothing is rented beside {machine.id}, {why}: {decision.ceiling} machines may run"
+        decision = decision.but_not("plan.race", text)
+    racing = [_Wish(f"beside {machine.id}, {why}", machine.id) for machine, why in rivals[:allowed]]
+    return [_Wish(f"{decision.hot} machines wanted, {snapshot.up} up")] * plain + racing, decision
 
 
 def _standby_missing(snapshot: PoolSnapshot, decision: Decision) -> bool:
@@ -70,42 +108,45 @@ def _standby_missing(snapshot: PoolSnapshot, decision: Decision) -> bool:
 
 
 def _rents(
-    snapshot: PoolSnapshot, decision: Decision, now: float, count: int, reason: str
+    snapshot: PoolSnapshot, decision: Decision, now: float, wishes: Sequence[_Wish]
 ) -> tuple[list[Command], Decision]:
-    """Rents from the first placement that has offers; each offer and host once."""
-    commands: list[Command] = []
-    for placement in snapshot.pool.placements:
-        if len(commands) >= count:
-            break
-        offers, why_not = _usable(snapshot, placement, now)
-        if why_not:
-            decision = decision.but_not(RENT, f"{placement.label}: {why_not}")
-        for offer in offers[: count - len(commands)]:
-            text = f"{reason}: {offer.gpu} in {offer.region} at {offer.usd_per_hour:.3f} USD/h"
-            commands.append(
-                Command(
-                    action=Action.RENT,
-                    pool=snapshot.pool.name,
-                    reason=text,
-                    placement=placement.label,
-                    offer=offer,
-                )
-            )
-    return commands, decision
+    """Rents from the first placements that have offers, those on demand first while too few of these are up."""
+    if not wishes:
+        return [], decision
+    found: dict[str, list[Choice]] = {}
+    this_round, chosen = Round(snapshot), list[Choice]()
+    for placements, count in _turns(snapshot, len(wishes)):
+        if len(chosen) >= count:
+            continue
+        for placement in placements:
+            if placement.label not in found:
+                found[placement.label], why_not = choices(snapshot, placement, now)
+                for text in why_not:
+                    decision = decision.but_not(RENT, f"{placement.label}: {text}")
+        among = (choice for placement in placements for choice in found[placement.label])
+        chosen += this_round.pick(among, count - len(chosen))
+    return [_rent(snapshot, wish, choice) for wish, choice in zip(wishes, chosen, strict=False)], decision
 
 
-def _usable(snapshot: PoolSnapshot, placement: Placement, now: float) -> tuple[Sequence[Offer], str]:
-    """Offers of a placement that may be rented now, cheapest first; or why there are none."""
-    history = snapshot.history.get(placement.label)
-    if history and history.blocked_until > now:
-        return (), f"left alone for {format_duration(history.blocked_until - now)} ({history.blocked_why})"
-    offers = snapshot.offers.get(placement.label, ())
-    if isinstance(offers, Unknown):
-        return (), f"offers unknown ({offers.reason})"
-    within = [offer for offer in offers if offer.usd_per_hour <= placement.max_usd_per_hour]
-    if not within:
-        return (), f"no offer at or below {placement.max_usd_per_hour:g} USD/h"
-    return sorted(within, key=lambda offer: (offer.usd_per_hour, offer.offer_id)), ""
+def _turns(snapshot: PoolSnapshot, count: int) -> list[tuple[Sequence[Placement], int]]:
+    """Which placements to try in turn, and how many machines are to be had by then."""
+    running = snapshot.in_phase(Phase.HOT, *sorted(ON_THE_WAY))
+    base = snapshot.pool.limits.on_demand - sum(machine.buy == "on_demand" for machine in running)
+    on_demand = [[p for p in placements if p.buy == "on_demand"] for placements in in_turn(snapshot)]
+    return [*((ps, min(base, count)) for ps in on_demand), *((ps, count) for ps in in_turn(snapshot))]
+
+
+def _rent(snapshot: PoolSnapshot, wish: _Wish, choice: Choice) -> Command:
+    offer = choice.offer
+    price = f"{offer.usd_per_hour:.3f} USD/h, {choice.useful_usd:.3f} a useful hour"
+    return Command(
+        action=Action.RENT,
+        pool=snapshot.pool.name,
+        reason=f"{wish.why}: {offer.gpu} in {offer.region} at {price}",
+        placement=choice.placement,
+        offer=offer,
+        races=wish.races,
+    )
 
 
 def _by_price(machines: Iterable[Instance]) -> list[Instance]:

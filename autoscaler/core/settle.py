@@ -28,7 +28,10 @@ _ENTERS = {
     Action.STOP: Phase.STOPPING,
     Action.RELEASE: Phase.RELEASING,
 }
-CALLS = frozenset({Action.RENT, *_OWED.values()})
+CALLED_AT_ONCE = frozenset({Action.RENT, Action.SET_BID})
+"""Actions whose call no phase owes: it is made once, with the command."""
+_STAMPS = {Action.RESUME: "ordered_at", Action.DRAIN: "drained_at"}
+CALLS = frozenset({*CALLED_AT_ONCE, *_OWED.values()})
 """Actions that call a provider; the others only change a record."""
 
 
@@ -38,8 +41,11 @@ def begin(command: Command, instance: Instance, now: float) -> Instance:
     Raises:
         InvalidTransition: the command does not fit the record's phase.
     """
-    ordered: dict[str, float] = {"ordered_at": now} if command.action is Action.RESUME else {}
-    return instance.moved(_ENTERS[command.action], now, command.reason, **ordered)
+    if command.action is Action.SET_BID:
+        bid = command.bid_usd_per_hour or instance.usd_per_hour
+        return replace(instance, usd_per_hour=max(instance.usd_per_hour, bid), called_at=now)
+    stamped = {_STAMPS[command.action]: now} if command.action in _STAMPS else {}
+    return instance.moved(_ENTERS[command.action], now, command.reason, **stamped)
 
 
 def begin_rent(command: Command, pool: Pool, token: str, now: float) -> Instance:
@@ -69,6 +75,7 @@ def begin_rent(command: Command, pool: Pool, token: str, now: float) -> Instance
         slots=pool.machine.slots,
         usd_per_hour=offer.usd_per_hour,
         disk_usd_per_hour=offer.disk_usd_per_hour,
+        races=command.races,
         reason=command.reason,
     )
 

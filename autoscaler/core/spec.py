@@ -15,6 +15,7 @@ SETTINGS: dict[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True}
 """How a settings dataclass is read: unknown keys are errors, attribute docstrings are its documentation."""
 
 Buy = Literal["on_demand", "spot"]
+Prefer = Literal["order", "cost"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,6 +54,8 @@ class MachineSpec:
     ready: str = "running"
     """When a machine counts as HOT: `running` (the provider says so), `heartbeat` (its worker beats),
     `http :PORT/PATH` (answers 200) or `tcp :PORT` (accepts a connection)."""
+    download_gb: float = 0.0
+    """What a new machine downloads, image and models, in GB; it counts where a provider bills traffic."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Environment of the container. AUTOSCALER_INSTANCE and AUTOSCALER_FLEET are added to it."""
 
@@ -73,6 +76,9 @@ class Placement:
     """Regions that will do; any when empty."""
     gpus: tuple[str, ...] = ()
     """GPU types to rent here; those of the machine when empty."""
+    bid_margin: float = 0.1
+    """How far above the least bid that wins to bid, as a share of it, where spot machines are let by bids; never above
+    `max_usd_per_hour`."""
     cloud: Literal["secure", "community"] | None = None
     """RunPod's two clouds; either when absent."""
     name: Name | None = None
@@ -106,6 +112,8 @@ class Limits:
     """Running machines, fewest and most."""
     warm: Count = Span(0, 2)
     """Stopped machines kept for a quick resume, fewest and most."""
+    on_demand: int = 0
+    """Machines rented on demand before any is rented as spot; spot serves where none can be had."""
     usd_per_hour: Cap | None = None
     """What all that bills at the same time may cost an hour; no cap when absent."""
     usd_per_day: Cap = Cap(warn=20.0, stop=30.0)
@@ -202,4 +210,5 @@ class Pool:
     limits: Limits = Limits()
     pace: Pace = Pace()
     deadlines: Deadlines = Deadlines()
+    prefer: Prefer = "order"
     health: Health = Health()

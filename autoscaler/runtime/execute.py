@@ -123,6 +123,8 @@ class Executor:
             await provider.resume(record.provider_id)
         elif command.action is Action.STOP:
             await provider.stop(record.provider_id)
+        elif command.action is Action.SET_BID:
+            await provider.set_bid(record.provider_id, record.usd_per_hour)
         else:
             await provider.release(record.provider_id)
         return record.provider_id

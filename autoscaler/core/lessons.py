@@ -1,0 +1,111 @@
+"""What each change of a machine teaches of the place where it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Set
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Any
+
+from autoscaler.core.decision import Outcome, Result
+from autoscaler.core.instance import Instance
+from autoscaler.core.lifecycle import Phase
+from autoscaler.core.trouble import GOOD, HOST, REGION, Place, Places, Trouble
+
+_OF_THE_REGION = frozenset(
+    {Result.NO_CAPACITY, Result.REJECTED, Result.PARTIAL, Result.TRANSIENT, Result.UNCLEAR},
+)
+"""What a rent may end in that speaks against its region. The others speak of the account."""
+_OF_THE_HOST = frozenset({Result.REJECTED, Result.PARTIAL})
+
+
+class Lesson(StrEnum):
+    """What a change of phase that nobody ordered tells."""
+
+    CAME_UP = "came up"
+    BROKE = "broke"
+    """A boot that failed, or a machine that failed or was lost."""
+    INTERRUPTED = "interrupted"
+    """Stopped by the market or its host."""
+    REFUSED = "refused"
+    """A resume that did not come up."""
+
+
+def lesson_of(old: Instance, new: Instance) -> Lesson | None:
+    """What the change from one record of a machine to the next teaches."""
+    if new.phase is Phase.HOT and old.phase is Phase.BOOTING:
+        return Lesson.CAME_UP
+    if new.refusals > old.refusals:
+        return Lesson.REFUSED
+    if new.phase is Phase.WARM and old.phase in (Phase.HOT, Phase.DRAINING):
+        return Lesson.INTERRUPTED
+    if new.phase is Phase.LOST and old.phase in (Phase.BOOTING, Phase.HOT, Phase.DRAINING):
+        return Lesson.BROKE
+    if new.phase is Phase.RELEASING and old.phase in (Phase.RENTING, Phase.BOOTING, Phase.HOT):
+        return Lesson.BROKE
+    return None
+
+
+class PlaceMemory:
+    """The troubles of all hosts and regions of a fleet."""
+
+    def __init__(self) -> None:
+        self._hosts: dict[Place, Trouble] = {}
+        self._regions: dict[Place, Trouble] = {}
+
+    def learn(self, record: Instance, lesson: Lesson, now: float) -> None:
+        """Take what happened to a machine."""
+        host, region = (record.provider, record.host), (record.provider, record.region)
+        if lesson is Lesson.CAME_UP:
+            self._set(self._hosts, host, self._hosts.get(host, GOOD).eased(), now)
+            self._set(self._regions, region, GOOD, now)
+        elif lesson is Lesson.BROKE:
+            why = f"{record.id}: {record.reason}"
+            self._set(self._hosts, host, self._hosts.get(host, GOOD).failed(now, why, HOST), now)
+            self._set(self._regions, region, self._regions.get(region, GOOD).failed(now, why, REGION), now)
+        else:
+            self._set(self._hosts, host, self._hosts.get(host, GOOD).noted(now), now)
+
+    def learn_rent(self, record: Instance, outcome: Outcome) -> None:
+        """Take what came of a rent."""
+        if outcome.result not in _OF_THE_REGION:
+            return
+        now, why = outcome.ended_at, f"{outcome.result} {outcome.detail}".rstrip()
+        host, region = (record.provider, record.host), (record.provider, record.region)
+        self._set(self._regions, region, self._regions.get(region, GOOD).failed(now, why, REGION), now)
+        if outcome.result in _OF_THE_HOST:
+            self._set(self._hosts, host, self._hosts.get(host, GOOD).failed(now, why, HOST), now)
+
+    def _set(self, known: dict[Place, Trouble], place: Place, trouble: Trouble, now: float) -> None:
+        if place[1]:  # some providers do not name their hosts
+            known[place] = trouble
+        for past in [place for place, trouble in known.items() if trouble.is_past(now)]:
+            del known[past]
+
+    def not_after(self, now: float) -> None:
+        """Forget that anything was later than now: the clock was set back."""
+        for known in (self._hosts, self._regions):
+            for place, trouble in known.items():
+                known[place] = trouble.not_after(now)
+
+    def places(self, held: Set[Place], booting: Set[Place]) -> Places:
+        """What a decision may know of them."""
+        return Places(hosts=self._hosts, regions=self._regions, held=held, booting=booting)
+
+    # --- stored, a document for each provider -------------------------------------------------------------------------
+
+    def document(self, provider: str) -> dict[str, Any]:
+        """All that is known of a provider's places, as JSON values."""
+        return {
+            name: {place: asdict(trouble) for (of, place), trouble in known.items() if of == provider}
+            for name, known in self._kinds().items()
+        }
+
+    def read(self, provider: str, document: Mapping[str, Any]) -> None:
+        """Take what `document` gave."""
+        for name, known in self._kinds().items():
+            for place, value in document.get(name, {}).items():
+                known[provider, place] = Trouble(**{**value, "at": tuple(value["at"])})
+
+    def _kinds(self) -> dict[str, dict[Place, Trouble]]:
+        return {"hosts": self._hosts, "regions": self._regions}

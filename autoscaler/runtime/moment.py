@@ -1,0 +1,66 @@
+"""What all pools have in common in one tick, and what the earlier ones leave to the later ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from autoscaler.core.decision import Command
+from autoscaler.core.demand import Demand, Unknown
+from autoscaler.core.instance import Instance
+from autoscaler.core.lifecycle import Phase
+from autoscaler.core.market import Offer
+from autoscaler.core.spec import Pool
+from autoscaler.core.trouble import Place
+from autoscaler.runtime.accounts import Turns
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Moment:
+    """One tick, before its decisions. Pools are decided for one after the other."""
+
+    now: float
+    demand: Mapping[str, Demand | Unknown]
+    grouped: Mapping[str, list[Instance]]
+    """Records by pool, tombstones left out."""
+    drained_at: Mapping[str, Sequence[float]]
+    """When machines were told to drain, tombstones included, by pool."""
+    busy: Mapping[str, int]
+    turns: Turns
+    paused_by: str | None
+    held: frozenset[Place]
+    """Hosts on which a machine of the fleet stands."""
+    booting: set[Place]
+    """Regions in which a machine boots, or is rented by an earlier pool."""
+    taken: set[tuple[str, str]] = field(default_factory=set)
+    """Offers, by provider and id, that an earlier pool rents."""
+
+    def left_of(self, offers: Mapping[str, Sequence[Offer] | Unknown]) -> Mapping[str, Sequence[Offer] | Unknown]:
+        """The offers that no earlier pool takes."""
+        if not self.taken:
+            return offers
+        return {
+            label: found
+            if isinstance(found, Unknown)
+            else tuple(offer for offer in found if (offer.provider, offer.offer_id) not in self.taken)
+            for label, found in offers.items()
+        }
+
+    def over(self, pool: Pool, commands: Sequence[Command]) -> None:
+        """A pool's turn is over: what it rents and spends, later ones cannot."""
+        self.turns.over(pool, commands)
+        offers = [command.offer for command in commands if command.offer]
+        self.taken.update((offer.provider, offer.offer_id) for offer in offers)
+        self.booting.update((offer.provider, offer.region) for offer in offers)
+
+
+def by_pool(instances: Iterable[Instance]) -> tuple[dict[str, list[Instance]], dict[str, list[float]]]:
+    """The records that are not gone, and when machines were told to drain, those of them that are gone included."""
+    grouped: dict[str, list[Instance]] = {}
+    drained_at: dict[str, list[float]] = {}
+    for record in instances:
+        if record.drained_at:
+            drained_at.setdefault(record.pool, []).append(record.drained_at)
+        if record.phase is not Phase.GONE:
+            grouped.setdefault(record.pool, []).append(record)
+    return grouped, drained_at
