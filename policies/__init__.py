@@ -5,8 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from policies import thresholds
+from policies import priority, schedule, thresholds
 from policies.base import Policy
 
-POLICIES: Mapping[str, Policy] = MappingProxyType({"thresholds": thresholds.POLICY})
+POLICIES: Mapping[str, Policy] = MappingProxyType(
+    {
+        "priority": priority.POLICY,
+        "schedule": schedule.POLICY,
+        "thresholds": thresholds.POLICY,
+    }
+)
 """Every policy by the name under which a configuration asks for it."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from pydantic import ValidationError, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
@@ -16,11 +16,10 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from redis.asyncio.connection import parse_url
 
 from autoscaler.config.words import suggest
-from autoscaler.core.spec import Deadlines, Limits, MachineSpec, Placement
+from autoscaler.core.spec import Deadlines, Limits, MachineSpec, Placement, Pool
+from policies import POLICIES
+from policies.base import Finding
 from providers.base import Capabilities
-
-Finding = tuple[tuple[str | int, ...], str]
-"""Where, below the value that was checked, and what is wrong."""
 
 _READY = re.compile(r"running|heartbeat|http :(?P<http>\d{1,5})/\S*|tcp :(?P<tcp>\d{1,5})", re.ASCII)
 _LISTEN = re.compile(r"(?P<host>[^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})", re.ASCII)
@@ -28,6 +27,8 @@ _EMBEDDED = re.compile(r"embedded(?::(?P<port>\d{1,5}))?", re.ASCII)
 _REDIS = re.compile(r"rediss?://[^/?#\s]+(?:/\d*)?(?:\?\S*)?|unix://[^?#\s]*/\S+", re.ASCII)
 """Stricter than redis-py, which takes `/name` for database 0."""
 _MAX_PORT = 65535
+_POOL_PARTS = frozenset(each.name for each in fields(Pool)) - {"name", "tiers"}
+_POLICIES_NEED = frozenset({"queue", "machine", "placements", "limits"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,8 @@ class Context:
 
     providers: Mapping[str, Capabilities] | None = None
     """By name; None while the file names none."""
+    beside: Mapping[str, Any] = field(default_factory=dict)
+    """The fields of the same mapping that come before the one that is checked, as far as they are sound."""
 
 
 FINDINGS = "findings"
@@ -50,7 +53,7 @@ def checked(check: Callable[[Any, Context], Iterable[Finding]]) -> WrapValidator
     """An annotation that checks a value once it has its type; a mapping with faulty fields, as far as it goes."""
 
     def validate(value: Any, handler: ValidatorFunctionWrapHandler, info: ValidationInfo) -> Any:
-        context = info.context or Context()
+        context = replace(info.context or Context(), beside=info.data or {})
         try:
             typed = handler(value)
         except ValidationError as error:
@@ -60,7 +63,11 @@ def checked(check: Callable[[Any, Context], Iterable[Finding]]) -> WrapValidator
             faulty = {details["loc"][0] for details in errors if details["loc"]}
             sound = {key: item for key, item in value.items() if key not in faulty}
             stand_ins = {key: item for key, item in _STAND_INS.items() if key in faulty}
-            found = [each for each in check(handler(sound | stand_ins), context) if each[0][0] not in faulty]
+            try:
+                rest = handler(sound | stand_ins)
+            except ValidationError:
+                raise error from None  # the rest alone makes no sense
+            found = [each for each in check(rest, context) if each[0][0] not in faulty]
             raise _failed(found, errors) from error
         found = list(check(typed, context))
         if found:
@@ -128,6 +135,16 @@ def deadlines(times: Deadlines, _context: Context) -> Iterator[Finding]:
     for each in fields(times):
         if getattr(times, each.name) <= 0:
             yield (each.name,), "expected more than 0s"
+
+
+def policy(choice: Any, context: Context) -> Iterator[Finding]:
+    """A policy whose settings have sense for its pool, as far as that is sound itself."""
+    read = context.beside
+    if not read.keys() >= _POLICIES_NEED:
+        return
+    pool = Pool(name="", tiers=read["queue"].tiers, **{part: read[part] for part in _POOL_PARTS & read.keys()})
+    for where, message in POLICIES[choice.name].check(choice.settings, pool):
+        yield (choice.name, *where), message
 
 
 def policies(choices: Sequence[Any], _context: Context) -> Iterator[Finding]:

@@ -111,9 +111,9 @@ class PoolSettings:
     """What it may never leave."""
     deadlines: Annotated[Deadlines, checked(checks.deadlines)] = Deadlines()
     """How long its machines may stay in each phase that waits."""
-    policies: Annotated[tuple[PolicyChoice, ...], Field(min_length=1), checked(checks.policies)] = (
-        PolicyChoice(name="thresholds", settings=POLICIES["thresholds"].settings()),
-    )
+    policies: Annotated[
+        tuple[Annotated[PolicyChoice, checked(checks.policy)], ...], Field(min_length=1), checked(checks.policies)
+    ] = (PolicyChoice(name="thresholds", settings=POLICIES["thresholds"].settings()),)
     """What decides how many machines it has. Several combine: the most machines that any of them wants."""
     workload: Workload = Workload()
     """How `simulate` makes its jobs from a trace. The daemon itself never reads it."""

@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import yaml
 
-from autoscaler.config.hints import field_hints
+from autoscaler.config.hints import bare, field_hints
 from autoscaler.config.schema import Config, PolicyChoice
 from autoscaler.config.words import mask_password
 from autoscaler.core.spec import MachineSpec
@@ -35,7 +35,8 @@ def written(value: Any, hint: Any = None) -> Any:
     if is_dataclass(value) and hasattr(value, "__pydantic_config__"):
         return {name: _field(value, name, wanted) for name, wanted in field_hints(type(value)).items()}
     if isinstance(value, Mapping):
-        return {str(written(key)): written(item) for key, item in value.items()}
+        of_items = get_args(bare(hint))[-1] if get_args(bare(hint)) else None
+        return {str(written(key)): written(item, of_items) for key, item in value.items()}
     if isinstance(value, tuple):
         return [written(item) for item in value]
     return _scalar(value, hint)

@@ -16,6 +16,7 @@ MEANT_TO_DIFFER = {
     "pools.images.queue.in_flight_keys",
     "pools.batch.queue.in_flight_keys",
     "pools.batch.queue.tiers.scores",
+    "pools.images.policies.schedule.windows.floor",
 }
 """Their lines begin with `(default …)`."""
 
@@ -34,7 +35,7 @@ def differing(value: Any, path: str) -> Iterator[str]:
         for each in fields(value):
             here, found = f"{path}.{each.name}".lstrip("."), getattr(value, each.name)
             default = each.default if each.default_factory is MISSING else each.default_factory()
-            if default is MISSING:
+            if default is MISSING or each.name == "policies":  # which of them is no default: it shows them all
                 yield from differing(found, here)
             elif found != default:
                 yield here

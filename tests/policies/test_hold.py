@@ -85,7 +85,7 @@ def test_a_constant_wish_is_reached_within_two_windows_and_never_swings(
     for now, wish in ticks:
         held = held.take(wish, now, WINDOW_S)
 
-    standing = [held.value, *values([(ticks[-1][0] + 10.0 * n, constant) for n in range(61)], held)]
+    standing = [held.value, *values([(ticks[-1][0] + 10.0 * n, constant) for n in range(63)], held)]
 
     assert sorted(standing, reverse=standing[0] > constant) == standing
     assert standing[-1] == constant
