@@ -38,6 +38,7 @@ class Policy:
     """How much history it needs before it may ask for fewer machines, given its settings."""
     search: Mapping[str, tuple[Any, ...]]
     """Settings worth searching, each with values to try, smallest first. The first of them trades cost against waiting
-    most: `compare` tries its values; `tune` searches all of them between the smallest and the largest."""
+    most: `compare` tries its values; `tune` searches all of them between the smallest and the largest. Empty where a
+    person alone knows what to set, as the hours of a schedule."""
     check: Check = _nothing_wrong
     """What is wrong with its settings beyond their types, alone or for the pool they are for."""

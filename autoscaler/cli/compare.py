@@ -111,7 +111,7 @@ def _candidates(files: Sequence[Path], scenarios: Sequence[Scenario], only: str 
         same_world = replace(scenario, providers=first.providers, market=first.market)
         name, title = (file.name, f"the configuration {file}") if file else ("default", "the default configuration")
         yield Candidate(kind="policy", name=name, title=title, scenario=same_world)
-    known = [*POLICIES, *BASELINES]
+    known = [*(name for name, policy in POLICIES.items() if policy.search), *BASELINES]
     names = known if only is None else [name for name in only.split(",") if name != "none"]
     unknown = [name for name in names if name not in known]
     if unknown:
