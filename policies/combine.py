@@ -7,6 +7,8 @@ Each policy proposes on its own. In this order:
 3. `ceiling`: never more than the strictest policy allows;
 4. `warm` and `standby`: the most that any policy wants.
 
+No policy sees the machines that are set apart for a tier: they come on top, up to the ceiling (`core/reserve.py`).
+
 So adding a policy can only make service safer, save for a ceiling, which is a person's word. Reasons are kept in the
 order of the policies; where they disagree, one more says whose number stands.
 """
@@ -17,6 +19,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from autoscaler.core import reserve
 from autoscaler.core.decision import NO_CEILING, Decision, Reason
 from autoscaler.core.snapshot import PoolSnapshot
 from policies.base import Policy, State
@@ -29,12 +32,14 @@ def decide(
     entries: Sequence[Entry], snapshot: PoolSnapshot, states: Mapping[str, State], now: float
 ) -> tuple[Decision, dict[str, State]]:
     """The decision of all policies of a pool together, and their new states by name."""
+    usable = reserve.left_over(snapshot)
     decisions: list[Decision] = []
     fresh: dict[str, State] = {}
     for name, policy, settings in entries:
-        decision, fresh[name] = policy.decide(snapshot, states.get(name, {}), now, settings)
+        decision, fresh[name] = policy.decide(usable, states.get(name, {}), now, settings)
         decisions.append(decision)
-    return _together([name for name, _, _ in entries], decisions), fresh
+    together = _together([name for name, _, _ in entries], decisions)
+    return reserve.on_top(together, snapshot.pool), fresh
 
 
 def _together(names: Sequence[str], decisions: Sequence[Decision]) -> Decision:

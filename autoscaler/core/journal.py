@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
+from autoscaler.core.admission import Admission
 from autoscaler.core.decision import Command, Decision, Outcome, Reason
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
@@ -21,6 +22,10 @@ class Kind(StrEnum):
     ALARM = "alarm"
     OPERATOR = "operator"
     """A person's hand: pause, unpause."""
+    ADMISSION = "admission"
+    """A tier is refused, or taken again."""
+    RESERVE = "reserve"
+    """A machine is set apart for a tier, or takes all jobs again."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -101,3 +106,18 @@ def alarm_entry(record: Instance, now: float) -> Entry:
     """The entry of a record that has outlived its phase's deadline."""
     text = f"{record.id} {record.reason}; it has cost {record.cost_usd(now):.2f} USD so far"
     return Entry(at=now, kind=Kind.ALARM, pool=record.pool, instance=record.id, text=text)
+
+
+def admission_entry(admission: Admission, now: float) -> Entry:
+    """The entry of a tier that is refused from now on, or taken again."""
+    turned = "taken again" if admission.accept else "refused"
+    text = f"new jobs of {admission.tier} are {turned}: {admission.why}"
+    return Entry(at=now, kind=Kind.ADMISSION, pool=admission.pool, text=f"{admission.pool}: {text}")
+
+
+def reserve_entry(record: Instance, now: float) -> Entry:
+    """The entry of a machine that is set apart from now on, or no longer."""
+    takes = f"jobs of {record.tier} and more urgent ones" if record.tier else "jobs of all tiers again"
+    return Entry(
+        at=now, kind=Kind.RESERVE, pool=record.pool, instance=record.id, text=f"{record.id} takes {takes} from now on"
+    )

@@ -9,16 +9,19 @@ from datetime import date, timedelta
 from itertools import islice
 from typing import Any
 
+from autoscaler.core.admission import NO_NOTICE, Admission, Notice, Refused, admit, refused_by
 from autoscaler.core.decision import Action, Outcome, Result
 from autoscaler.core.history import Estimate, PlacementHistory
 from autoscaler.core.instance import Instance
-from autoscaler.core.journal import Entry, alarm_entry, phase_entry
+from autoscaler.core.journal import Entry, admission_entry, alarm_entry, phase_entry, reserve_entry
 from autoscaler.core.ledger import DayLedger, Spent, book
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.load import Finished, Load, TierLoad
 from autoscaler.core.meter import Meter
+from autoscaler.core.reserve import set_apart
 from autoscaler.core.samples import Sample
 from autoscaler.core.snapshot import PoolSnapshot
+from autoscaler.core.spec import Pool
 from autoscaler.runtime.ports import Changes, Heartbeat, Saved
 from autoscaler.runtime.report import Listener
 
@@ -53,7 +56,12 @@ class Fleet:
     """By pool."""
     idle_since: dict[str, float] = field(default_factory=dict)
     """By instance id of the HOT machines known to hold no job."""
+    refused: dict[str, Refused] = field(default_factory=dict)
+    """By pool."""
+    notice: Notice = NO_NOTICE
+    """What is to be published of the tiers' admission."""
     ledger: DayLedger | None = None
+    _published: Notice = NO_NOTICE
     _days: dict[int, DayLedger] = field(default_factory=dict)
     """Books that are not stored yet, by day."""
     _stored_until: float = float("-inf")
@@ -75,6 +83,8 @@ class Fleet:
             match name.split(":"):
                 case "history", pool:
                     fleet.history[pool] = {label: _history(value) for label, value in json.loads(text).items()}
+                case "admission", pool:
+                    fleet.refused[pool] = json.loads(text)
                 case "load", pool:
                     fleet.loads[pool] = _load(json.loads(text))
                 case "policy", pool, policy:
@@ -97,6 +107,8 @@ class Fleet:
             self._learn(old, record, now)
         elif record.alarmed and not old.alarmed:
             self.note(alarm_entry(record, now))
+        elif record.tier != old.tier:
+            self.note(reserve_entry(record, now))
 
     def forget(self, ids: Iterable[str]) -> None:
         """Drop tombstones."""
@@ -144,6 +156,31 @@ class Fleet:
         known = self.policies.get(pool, {})
         self._learned.update(("policy", pool, name) for name, state in states.items() if known.get(name) != state)
         self.policies[pool] = states
+
+    # --- tiers --------------------------------------------------------------------------------------------------------
+
+    def set_apart(self, pools: Iterable[Pool], now: float) -> None:
+        """Give each tier of the pools the machines that it has reserved."""
+        hot: dict[str, list[Instance]] = {}
+        for record in self.instances.values():
+            if record.phase is Phase.HOT:
+                hot.setdefault(record.pool, []).append(record)
+        for pool in pools:
+            for record in set_apart(pool, hot.get(pool.name, ())):
+                self.put(record, now)
+
+    def admit(self, snapshot: PoolSnapshot, now: float) -> tuple[Admission, ...]:
+        """Decide for a pool's tiers who is let in."""
+        pool = snapshot.pool.name
+        refused = self.refused.get(pool, {})
+        tiers = admit(snapshot, refused, now)
+        for each in tiers:
+            if each.accept == (each.tier in refused):
+                self.note(admission_entry(each, now))
+        self.refused[pool] = refused_by(tiers)
+        if self.refused[pool] != refused:
+            self._learned.add(("admission", pool))
+        return tiers
 
     # --- money --------------------------------------------------------------------------------------------------------
 
@@ -195,8 +232,8 @@ class Fleet:
 
     @property
     def urgent(self) -> bool:
-        """Whether records have changed that must not be lost."""
-        return bool(self._unsaved or self._forgotten)
+        """Whether records have changed that must not be lost, or what is published misleads by now."""
+        return bool(self._unsaved or self._forgotten) or self._published.misleads(self.notice)
 
     @property
     def worth_saving(self) -> bool:
@@ -205,7 +242,8 @@ class Fleet:
         Those are no loss: as long as no record changes, they follow from the ones that were written.
         """
         booked_s = self.ledger.booked_until - self._stored_until if self.ledger else 0.0
-        return self.urgent or bool(self._entries or self._samples or self._learned) or booked_s >= _BOOKS_S
+        noted = self._entries or self._samples or self._learned
+        return self.urgent or bool(noted) or booked_s >= _BOOKS_S or self._published.is_old(self.notice)
 
     def take_changes(self) -> Changes:
         """Everything not stored yet, which is then taken for stored; `restore_changes` gives it back."""
@@ -219,15 +257,18 @@ class Fleet:
             samples=tuple(self._samples),
             documents=documents,
             ledger={day_name(day.day): json.dumps(day, default=_fields) for day in self._days.values()},
+            notice=self.notice,
         )
         self._unsaved, self._forgotten, self._entries, self._samples = {}, [], [], []
-        self._learned, self._days = set(), {}
+        self._learned, self._days, self._published = set(), {}, self.notice
         self._stored_until = self.ledger.booked_until if self.ledger else float("-inf")
         return changes
 
     def _document(self, kind: str, pool: str, policy: str = "") -> Any:
         if kind == "policy":
             return self.policies[pool][policy]
+        if kind == "admission":
+            return self.refused[pool]
         return self.loads[pool] if kind == "load" else self.history[pool]
 
     def _once_more(self) -> dict[str, Instance]:
@@ -243,6 +284,7 @@ class Fleet:
         self._forgotten = [*changes.forgotten, *self._forgotten]
         self._entries = [*changes.journal, *self._entries][-_MOST_UNSAVED_ENTRIES:]
         self._samples = [*changes.samples, *self._samples]
+        self._published = NO_NOTICE
         self._learned.update(tuple(name.split(":")) for name in changes.documents)
         for day in (_ledger(json.loads(text)) for text in changes.ledger.values()):
             self._days.setdefault(day.day, day)

@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from autoscaler.core.admission import notice
 from autoscaler.core.decision import Action, Command, Decision, Outcome
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import AutoscalerError, LeaseLost, StoreUnavailable
@@ -225,6 +226,7 @@ class Loop:
         fleet.book(now)
         self._books = fleet.ledger
         self._mirror(fleet, now)
+        fleet.set_apart(self._pools.values(), now)
         busy = self._observer.busy(fleet.instances.values())
         fleet.watch_idle(busy, now)
         moment = _Moment(
@@ -237,6 +239,7 @@ class Loop:
         reports = {name: self._decide(fleet, setup, moment) for name, setup in self._setups.items()}
         commands = [command for report in reports.values() for command in report.commands]
         commands += self._give_up_strays(moment)
+        fleet.notice = notice([tier for report in reports.values() for tier in report.admission], now, self._tick_s)
         fleet.measure([report.snapshot for report in reports.values()], control.heartbeats, now)
         calls = self._begin(fleet, commands, now)
         if moment.paused_by is None:
@@ -302,7 +305,13 @@ class Loop:
             self._said[name] = said
             if decision.why:
                 fleet.note(decision_entry(snapshot, decision, now))
-        return PoolReport(snapshot=snapshot, decision=decision, commands=commands, spent_today=fleet.spent_today(name))
+        return PoolReport(
+            snapshot=snapshot,
+            decision=decision,
+            commands=commands,
+            spent_today=fleet.spent_today(name),
+            admission=fleet.admit(snapshot, now),
+        )
 
     def _give_up_strays(self, moment: _Moment) -> list[Command]:
         """Commands for machines whose pool is no longer configured: drained, and released once known idle."""

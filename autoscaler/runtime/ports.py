@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Protocol
 
+from autoscaler.core.admission import Notice
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry
@@ -94,10 +95,12 @@ class Changes:
     samples: tuple[Sample, ...] = ()
     documents: Mapping[str, str] = field(default_factory=dict)
     ledger: Mapping[str, str] = field(default_factory=dict)
+    notice: Notice | None = None
+    """What is published of the tiers' admission from now on; None: what was."""
 
     def __bool__(self) -> bool:
         """Whether there is anything to write."""
-        return bool(self.instances or self.forgotten or self.journal or self.samples or self.documents or self.ledger)
+        return any(getattr(self, each.name) for each in fields(self))
 
 
 class Store(Protocol):

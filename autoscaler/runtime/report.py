@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from autoscaler.core.admission import Admission
 from autoscaler.core.decision import Command, Decision, Outcome
 from autoscaler.core.demand import Unknown
 from autoscaler.core.instance import Instance
@@ -23,6 +24,8 @@ class PoolReport:
     decision: Decision
     commands: tuple[Command, ...] = ()
     spent_today: Spent = Spent()
+    admission: tuple[Admission, ...] = ()
+    """Most urgent tier first."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

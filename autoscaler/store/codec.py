@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
@@ -13,8 +14,9 @@ from pydantic import (
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
+from autoscaler.core.admission import Admission, Notice
 from autoscaler.core.errors import NewerRecords, StoreUnavailable
 from autoscaler.core.instance import RECORD_VERSION, Instance
 from autoscaler.core.journal import Entry
@@ -92,6 +94,29 @@ def decode_sample(name: str, stored: bytes) -> Sample:
         StoreUnavailable: it cannot be read.
     """
     return _decode(_SAMPLE, f"sample {name} of the history", stored)
+
+
+def admission_fields(admission: Admission) -> dict[str, Any]:
+    """The one form, in Redis as in the API, of whether a tier takes jobs.
+
+    A wait without end is null, like one that is not known.
+    """
+    wait_s = admission.expected_wait_s
+    return {
+        "pool": admission.pool,
+        "tier": admission.tier,
+        "accept": admission.accept,
+        "expected_wait_s": None if wait_s is None or math.isinf(wait_s) else round(wait_s, 1),
+        "retry_after_s": admission.retry_after_s,
+        "message": admission.message,
+        "why": admission.why,
+    }
+
+
+def encode_notice(notice: Notice) -> dict[str, bytes]:
+    """The published form of each tier's admission, by ``POOL/TIER``."""
+    validity = {"at": notice.at, "valid_for_s": notice.valid_for_s}
+    return {f"{each.pool}/{each.tier}": to_json(admission_fields(each) | validity) for each in notice.tiers}
 
 
 def decode_heartbeat(stored: bytes) -> Heartbeat | None:

@@ -25,7 +25,10 @@ class Keys:
         self.history = self.prefix + "history"
         """Stream, capped: a sample of each minute."""
         self.endpoints = self.prefix + "endpoints"
-        """Hash for the gateway that routes jobs: instance id to address, phase and slots."""
+        """Hash for the gateway that routes jobs: instance id to address, phase, slots and the tier it is set apart
+        for."""
+        self.admission = self.prefix + "admission"
+        """Hash, expiring, for the API that accepts jobs: ``POOL/TIER`` to whether it is accepted."""
         self.workers = self.prefix + "workers"
         """Hash that workers write: instance id to heartbeat."""
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 
+from autoscaler.core.admission import Notice
 from autoscaler.core.errors import LeaseLost
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry
@@ -28,6 +29,7 @@ class MemoryState:
     samples: deque[Sample] = field(default_factory=lambda: deque(maxlen=HISTORY_LENGTH))
     heartbeats: dict[str, Heartbeat] = field(default_factory=dict)
     """Written by simulated workers, by instance id."""
+    notice: Notice | None = None
     paused: bool = False
     paused_by: str = ""
     owner: str = ""
@@ -100,6 +102,7 @@ class MemoryStore:
             del state.ledger[day]
         state.journal.extend(changes.journal)
         state.samples.extend(changes.samples)
+        state.notice = changes.notice or state.notice
 
     def _holds(self, fence: int) -> bool:
         state = self._state

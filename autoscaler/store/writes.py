@@ -7,13 +7,14 @@ from itertools import islice
 
 from pydantic_core import to_json
 
+from autoscaler.core.admission import Notice
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.samples import Sample
 from autoscaler.link import Command
 from autoscaler.runtime.ports import Changes
-from autoscaler.store.codec import encode_entry, encode_instance, encode_sample
+from autoscaler.store.codec import encode_entry, encode_instance, encode_notice, encode_sample
 from autoscaler.store.keys import Keys
 from autoscaler.store.rules import DRAIN_MARK, HISTORY_LENGTH, JOURNAL_LENGTH
 
@@ -32,6 +33,8 @@ def commands_for(changes: Changes, keys: Keys, *, dropped_days: Iterable[str]) -
     yield from _hset(keys.documents, changes.documents)
     yield from _hset(keys.ledger, changes.ledger)
     yield from _hdel(keys.ledger, dropped_days)
+    if changes.notice is not None:
+        yield from _notice_commands(changes.notice, keys)
     for entry in changes.journal:
         yield journal_command(entry, keys)
     for sample in changes.samples:
@@ -63,12 +66,20 @@ def _published(records: list[Instance], forgotten: set[str], keys: Keys) -> Iter
             yield ("DEL", keys.drain(name))
 
 
+def _notice_commands(notice: Notice, keys: Keys) -> Iterator[Command]:
+    """All of it anew, so that no tier stays that is no longer configured. It is gone soon after the daemon is."""
+    yield ("DEL", keys.admission)
+    yield from _hset(keys.admission, encode_notice(notice))
+    yield ("PEXPIRE", keys.admission, int(notice.valid_for_s * 1000))
+
+
 def _endpoint(record: Instance) -> bytes:
     return to_json(
         {
             "address": record.address,
             "phase": record.phase,
             "slots": record.slots,
+            "tier": record.tier,
             "pool": record.pool,
             "gpu": record.gpu,
             "region": record.region,
