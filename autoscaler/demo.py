@@ -75,12 +75,14 @@ class RedisJobSource:
         self._keys = Keys(fleet)
         self._clock = clock
 
-    async def pop(self, _instance: str, /) -> Job | None:
-        """Move the most urgent job to the list of those in flight, in one step."""
+    async def pop(self, _instance: str, least: str | None, /) -> Job | None:
+        """Move the most urgent job, down to the tier `least`, to the list of those in flight, in one step."""
         for tier in self._tiers:
             [job] = await self._link.execute([("LMOVE", tier.key, self._processing, self._from, "RIGHT")])
             if isinstance(job, bytes):
                 return Job(id=job, tier=tier.name, service_s=_service_s(job))
+            if tier.name == least:
+                break
         return None
 
     async def wait(self, seconds: float, /) -> None:
@@ -99,6 +101,12 @@ class RedisJobSource:
         """Those of the machines that carry a drain mark."""
         replies = await self._link.execute([("EXISTS", self._keys.drain(instance)) for instance in instances])
         return {instance for instance, reply in zip(instances, replies, strict=True) if reply == 1}
+
+    async def set_apart(self, instances: Sequence[str], /) -> Mapping[str, str]:
+        """The tiers of those of the machines that are set apart for one, as the endpoints say."""
+        [endpoints] = await self._link.execute([("HMGET", self._keys.endpoints, *instances)])
+        said = {each: json.loads(found) for each, found in zip(instances, endpoints, strict=True) if found}
+        return {instance: endpoint["tier"] for instance, endpoint in said.items() if endpoint.get("tier")}
 
     async def beat(self, beats: Mapping[str, Heartbeat], /) -> None:
         """Write the heartbeats."""

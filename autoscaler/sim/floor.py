@@ -4,7 +4,8 @@ Nothing here waits: the floor is told how far time went and plays every arrival,
 So jobs cost microseconds, and the daemon sees at each tick exactly what it would have seen in life.
 
 A job goes to the slot that was at work last: machines that are needed least stay idle, which is best for whoever stops
-idle machines, ours or a peer's. An interrupted job goes back to its place in its queue.
+idle machines, ours or a peer's. A machine set apart for a tier takes no jobs but that tier's and more urgent ones, and
+those before other machines do. An interrupted job goes back to its place in its queue.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ import heapq
 import math
 from bisect import insort
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import attrgetter
 from typing import Literal
 
 from autoscaler.core.demand import AgeSource, Demand, InFlightKind, TierDemand
@@ -33,6 +35,7 @@ class Station:
         "done",
         "idle_since_s",
         "instance",
+        "least",
         "marked",
         "model",
         "number",
@@ -42,7 +45,7 @@ class Station:
         "taken",
     )
 
-    def __init__(self, instance: str, number: int, slots: int, now_s: float) -> None:
+    def __init__(self, instance: str, number: int, slots: int, least: int, now_s: float) -> None:
         self.instance = instance
         self.number = number
         """Its machine's place in the log."""
@@ -51,6 +54,8 @@ class Station:
         self.busy = 0
         self.marked = False
         """Its workers pull no more jobs."""
+        self.least = least
+        """The place of the least urgent tier whose jobs its workers pull."""
         self.model: str | None = None
         """What the last job needed loaded."""
         self.taken: dict[str, int] = {}
@@ -79,12 +84,17 @@ class Floor:
         self._models: dict[int, str] = {}
         self._next = next(jobs, None)
         self._waiting: tuple[deque[int], ...] = tuple(deque() for _ in pool.tiers)
+        self._places = {tier.name: place for place, tier in enumerate(pool.tiers)}
+        self._last = len(pool.tiers) - 1
         self._empty = tuple(TierDemand(tier=tier.name, waiting=0) for tier in pool.tiers)
         self._in_hand: list[tuple[float, int, Station]] = []
         """A heap of when a job ends, its number and where."""
         self._free: list[Station] = []
-        """The station of each free slot that pulls jobs, the one at work last at the end."""
+        """The station of each free slot that pulls jobs of all tiers, the one at work last at the end."""
+        self._set_apart: list[Station] = []
+        """The station of each free slot that pulls jobs of some tiers."""
         self._marked: frozenset[str] = frozenset()
+        self._least: Mapping[str, int] = {}
         self._numbers: dict[str, int] = {}
 
     @property
@@ -145,16 +155,33 @@ class Floor:
         if not station.busy:
             station.idle_since_s = end_s
         if not station.marked:
-            self._free.append(station)
+            self._slots_like(station).append(station)
             self._start_waiting()
 
+    def _slots_like(self, station: Station) -> list[Station]:
+        """The free slots among which a station's own are."""
+        return self._free if station.least == self._last else self._set_apart
+
     def _start_waiting(self) -> None:
-        while self._free and (number := self._pop()) is not None:
+        if self._set_apart:
+            self._start_set_apart()
+        while self._free and (number := self._pop(self._waiting)) is not None:
             self._start(number, self._free.pop())
 
-    def _pop(self) -> int | None:
-        """The next job that waits, taken out of its queue."""
-        queues = [queue for queue in self._waiting if queue]
+    def _start_set_apart(self) -> None:
+        """Let those that may take least choose first: so the most jobs start."""
+        left = []
+        for station in sorted(self._set_apart, key=attrgetter("least")):
+            number = self._pop(self._waiting[: station.least + 1])
+            if number is None:
+                left.append(station)
+            else:
+                self._start(number, station)
+        self._set_apart = left
+
+    def _pop(self, queues: Sequence[deque[int]]) -> int | None:
+        """The next job that waits in these queues, taken out of its own."""
+        queues = [queue for queue in queues if queue]
         if not queues:
             return None
         return (min(queues, key=lambda queue: queue[0]) if self._fifo else queues[0]).popleft()
@@ -179,16 +206,18 @@ class Floor:
         number = self._numbers.setdefault(instance, len(self._numbers))
         if number == len(self.log.machines):
             self.log.machines.append(instance)
-        station = self.stations[instance] = Station(instance, number, slots, self.now_s)
+        station = self.stations[instance] = Station(
+            instance, number, slots, self._least.get(instance, self._last), self.now_s
+        )
         station.marked = instance in self._marked
         if not station.marked:
-            self._free[:0] = [station] * slots
+            self._slots_like(station)[:0] = [station] * slots
             self._start_waiting()
 
     def abandon(self, instance: str) -> int:
         """A machine went down, now; gives how many jobs it had in hand, which go back to their places in the queues."""
         station = self.stations.pop(instance)
-        self._free = [free for free in self._free if free is not station]
+        self._take_slots(station)
         lost = [number for _, number, at in self._in_hand if at is station]
         if lost:
             self._in_hand = [work for work in self._in_hand if work[2] is not station]
@@ -207,11 +236,30 @@ class Floor:
             if is_marked == station.marked:
                 continue
             station.marked = is_marked
-            if is_marked:
-                self._free = [free for free in self._free if free is not station]
-            else:
-                self._free += [station] * (station.slots - station.busy)
+            self._take_slots(station)
+            self._give_slots(station)
         self._start_waiting()
+
+    def set_apart(self, tiers: Mapping[str, str]) -> None:
+        """Exactly these machines pull, from now on, only jobs of their tier and of more urgent ones."""
+        self._least = {instance: self._places[tier] for instance, tier in tiers.items() if tier in self._places}
+        for station in self.stations.values():
+            least = self._least.get(station.instance, self._last)
+            if least != station.least:
+                self._take_slots(station)
+                station.least = least
+                self._give_slots(station)
+        self._start_waiting()
+
+    def _take_slots(self, station: Station) -> None:
+        """A station's free slots pull no jobs."""
+        slots = self._slots_like(station)
+        slots[:] = [free for free in slots if free is not station]
+
+    def _give_slots(self, station: Station) -> None:
+        """A station's free slots pull jobs, unless it is marked."""
+        if not station.marked:
+            self._slots_like(station).extend([station] * (station.slots - station.busy))
 
     # --- what others see ----------------------------------------------------------------------------------------------
 

@@ -38,8 +38,8 @@ class Job:
 class JobSource(Protocol):
     """Where workers get jobs, and where they report."""
 
-    async def pop(self, instance: str, /) -> Job | None:
-        """Take the next job of the most urgent tier that has one, for a worker on this machine."""
+    async def pop(self, instance: str, least: str | None, /) -> Job | None:
+        """Take the next job of the most urgent tier that has one, down to `least`, for a worker on this machine."""
         ...
 
     async def wait(self, seconds: float, /) -> None:
@@ -58,6 +58,10 @@ class JobSource(Protocol):
         """Those of the machines that carry a drain mark."""
         ...
 
+    async def set_apart(self, instances: Sequence[str], /) -> Mapping[str, str]:
+        """The tiers of those of the machines that are set apart for one."""
+        ...
+
     async def beat(self, beats: Mapping[str, Heartbeat], /) -> None:
         """Report for each machine."""
         ...
@@ -72,6 +76,8 @@ class _Station:
     starts: int
     marked: bool = False
     """Its workers have seen the drain mark and pull no more."""
+    tier: str | None = None
+    """The least urgent tier whose jobs they pull; None while they pull all."""
     busy: int = 0
     taken: Counter[str] = field(default_factory=Counter)
     """Jobs that its workers took, by tier."""
@@ -115,7 +121,7 @@ class SimulatedWorkers:
         while True:
             await self._muster()
             await self._finish()
-            await self._heed_marks()
+            await self._heed_orders()
             waiting_for_jobs = await self._pull()
             await self._beat()
             first_end = self._in_hand[0].ends_at if self._in_hand else math.inf
@@ -158,25 +164,32 @@ class SimulatedWorkers:
             self.served += 1
             await self._source.complete(work.job)
 
-    async def _heed_marks(self) -> None:
+    async def _heed_orders(self) -> None:
         if self._stations:
-            marked = await self._source.marked([station.instance for station in self._stations.values()])
+            instances = [station.instance for station in self._stations.values()]
+            marked, tiers = await self._source.marked(instances), await self._source.set_apart(instances)
             for station in self._stations.values():
                 station.marked = station.instance in marked
+                station.tier = tiers.get(station.instance)
 
     async def _pull(self) -> bool:
-        """Give jobs to free slots, the idlest machine first; gives whether slots are left that wait for jobs."""
-        while free := [station for station in self._stations.values() if station.free]:
-            station = min(free, key=lambda s: s.busy)
-            job = await self._source.pop(station.instance)
+        """Give jobs to free slots, those set apart for a tier first, then the idlest machine first.
+
+        Gives whether slots are left that wait for jobs.
+        """
+        exhausted: set[str | None] = set()
+        while free := [each for each in self._stations.values() if each.free and each.tier not in exhausted]:
+            station = min(free, key=lambda s: (s.tier is None, s.busy))
+            job = await self._source.pop(station.instance, station.tier)
             if job is None:
-                return True
+                exhausted.add(station.tier)
+                continue
             self._taken += 1
             station.taken[job.tier] += 1
             self._set_busy(station, station.busy + 1)
             ends_at = self._clock.now() + job.service_s
             heapq.heappush(self._in_hand, _Work(ends_at, self._taken, station, job))
-        return False
+        return bool(exhausted)
 
     async def _beat(self) -> None:
         now = self._clock.now()

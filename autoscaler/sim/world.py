@@ -200,10 +200,13 @@ class _StoreWithWorkers(MemoryStore):
         return await super().read()
 
     async def commit(self, changes: Changes) -> None:
-        """Write all of it or nothing; workers see the new drain marks at once."""
+        """Write all of it or nothing; workers see the new drain marks and tiers at once."""
         self._world.catch_up()
         await super().commit(changes)
         if changes.instances or changes.forgotten:
-            marked = [record.id for record in self._state.instances.values() if record.phase in DRAIN_MARK]
+            records = self._state.instances.values()
+            marked = [record.id for record in records if record.phase in DRAIN_MARK]
+            tiers = {record.id: record.tier for record in records if record.tier}
             for floor in self._world.floors.values():
                 floor.mark(marked)
+                floor.set_apart(tiers)

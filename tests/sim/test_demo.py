@@ -21,7 +21,7 @@ from autoscaler.queues.source import QueueDemand
 from autoscaler.runtime.clock import LoopClock
 from autoscaler.runtime.entropy import Entropy, seeded
 from autoscaler.runtime.loop import Loop, PoolSetup
-from autoscaler.runtime.ports import Heartbeat
+from autoscaler.runtime.ports import Changes, Heartbeat
 from autoscaler.sim.provider import SimulatedProvider
 from autoscaler.sim.traffic import Traffic, arrivals
 from autoscaler.sim.workers import SimulatedWorkers
@@ -32,6 +32,7 @@ from policies import POLICIES
 from tests.support.build import NOW
 from tests.support.jobs import MemoryQueue
 from tests.support.rehearsal import NoProbe, Watcher
+from tests.support.stores import an_instance
 
 FLEET = "demo"
 
@@ -78,7 +79,7 @@ def test_a_packaged_configuration_rents_nothing_real_and_needs_no_redis(name: st
 async def test_jobs_are_popped_most_urgent_first_and_shown_in_flight(source: RedisJobSource, link: RedisLink) -> None:
     for key, name in (("jobs:free", "late"), ("jobs:pro", "first"), ("jobs:pro", "second")):
         await ask(link, "RPUSH", key, json.dumps({"id": name, "service_s": 12.5}))
-    jobs = [await source.pop("a") for _ in range(4)]
+    jobs = [await source.pop("a", None) for _ in range(4)]
     assert [job and (json.loads(job.id)["id"], job.tier, job.service_s) for job in jobs] == [
         ("first", "pro", 12.5),
         ("second", "pro", 12.5),
@@ -88,12 +89,32 @@ async def test_jobs_are_popped_most_urgent_first_and_shown_in_flight(source: Red
     assert await ask(link, "LLEN", "jobs:processing") == 3
 
 
+async def test_a_machine_set_apart_is_given_no_job_of_a_lower_tier(source: RedisJobSource, link: RedisLink) -> None:
+    await ask(link, "RPUSH", "jobs:free", "late")
+    await ask(link, "RPUSH", "jobs:premium", "soon")
+    assert await source.pop("a", "pro") is None
+    job = await source.pop("a", "premium")
+    assert job is not None
+    assert job.tier == "premium"
+    assert await source.pop("a", "premium") is None
+
+
+async def test_workers_read_from_the_endpoints_for_whom_their_machine_is_set_apart(
+    source: RedisJobSource, link: RedisLink
+) -> None:
+    store = RedisStore(link, FLEET, "daemon-1")
+    await store.read()
+    apart, shared = an_instance("a", tier="pro"), an_instance("b")
+    await store.commit(Changes(instances=(apart, shared)))
+    assert await source.set_apart(["a", "b", "c"]) == {"a": "pro"}
+
+
 async def test_a_job_that_is_served_or_lost_is_in_flight_no_more(source: RedisJobSource, link: RedisLink) -> None:
     await ask(link, "RPUSH", "jobs:pro", "one", "two", "three")
-    served, lost = await source.pop("a"), await source.pop("a")
+    served, lost = await source.pop("a", None), await source.pop("a", None)
     assert served
     assert lost
-    await source.pop("a")
+    await source.pop("a", None)
     await source.complete(served)
     await source.lose(lost)
     assert await ask(link, "LRANGE", "jobs:processing", 0, -1) == [b"three"]
@@ -102,7 +123,7 @@ async def test_a_job_that_is_served_or_lost_is_in_flight_no_more(source: RedisJo
 @pytest.mark.parametrize("payload", ["{}", "no json", '{"service_s": "soon"}', '{"service_s": -1}', "[]", "7", "\xff"])
 async def test_anything_pushed_is_a_job_of_half_a_minute(source: RedisJobSource, link: RedisLink, payload: str) -> None:
     await ask(link, "RPUSH", "jobs:pro", payload)
-    job = await source.pop("a")
+    job = await source.pop("a", None)
     assert job
     assert job.service_s == 30.0
     await source.complete(job)
@@ -112,7 +133,7 @@ async def test_anything_pushed_is_a_job_of_half_a_minute(source: RedisJobSource,
 async def test_a_key_of_another_type_hides_no_other_tier(source: RedisJobSource, link: RedisLink) -> None:
     await ask(link, "SET", "jobs:pro", "not a list")
     await ask(link, "RPUSH", "jobs:free", "{}")
-    job = await source.pop("a")
+    job = await source.pop("a", None)
     assert job
     assert job.tier == "free"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Literal
 
@@ -104,6 +105,42 @@ def test_a_mark_outlives_the_machines_restart() -> None:
     assert floor.waiting == 1
 
 
+def test_enterprise_has_dedicated_capacity_a_machine_set_apart_leaves_lower_tiers_waiting() -> None:
+    floor = a_floor(job(1.0, FREE, lasts=100.0), job(2.0, FREE), job(3.0, PREMIUM), job(20.0, PRO))
+    floor.man("apart", slots=1)
+    floor.man("shared", slots=1)
+    floor.set_apart({"apart": "premium"})
+    floor.advance(50.0)
+    first, _, *others = places(floor)
+    assert (first, others) == ("shared", ["apart", "apart"]), "its own tier and more urgent ones"
+    assert starts(floor)[:4] == pytest.approx([1.0, math.nan, 3.0, 20.0], nan_ok=True)
+    floor.set_apart({})
+    assert starts(floor)[1] == 50.0
+
+
+def test_a_job_goes_to_the_machine_set_apart_for_it_so_that_others_are_left_for_lower_tiers() -> None:
+    floor = a_floor(job(1.0, PRO), job(2.0, FREE))
+    floor.man("apart", slots=1)
+    floor.man("shared", slots=1)
+    floor.set_apart({"apart": "pro"})
+    floor.advance(5.0)
+    assert places(floor) == ["apart", "shared"]
+
+
+def test_a_machine_is_set_apart_before_it_is_up_and_marked_as_any_other() -> None:
+    floor = a_floor(job(1.0, FREE), job(2.0, PRO))
+    floor.set_apart({"a": "pro"})
+    floor.man("a", slots=1)
+    floor.advance(1.5)
+    assert floor.waiting == 1
+    floor.mark(["a"])
+    floor.advance(5.0)
+    assert floor.waiting == 2
+    floor.mark([])
+    floor.advance(50.0)
+    assert floor.waiting == 1
+
+
 def test_jobs_of_a_machine_that_goes_down_go_back_to_their_places_and_start_anew() -> None:
     floor = a_floor(job(1.0, lasts=100.0), job(2.0, lasts=100.0), job(3.0))
     floor.man("a", slots=1)
@@ -179,6 +216,8 @@ class Watched(JobLog):
         self.slots: dict[str, int] = {}
         """Machines that are up."""
         self.marked: set[str] = set()
+        self.least: dict[str, int] = {}
+        """Machines that are set apart, and the place of the least urgent tier that they serve."""
 
     def arrive(self, arrived_s: float, tier: int, service_s: float) -> int:
         number = super().arrive(arrived_s, tier, service_s)
@@ -188,9 +227,10 @@ class Watched(JobLog):
     def start(self, number: int, started_s: float, machine: int) -> None:
         super().start(number, started_s, machine)
         name = self.machines[machine]
-        ranks = {each: (self.tier[each] if self.order == "priority" else 0, each) for each in self.queue}
+        mine = [each for each in self.queue if self.serves(name, each)]
+        ranks = {each: (self.tier[each] if self.order == "priority" else 0, each) for each in mine}
         assert number == min(ranks, key=lambda each: ranks[each]), (
-            "nobody more urgent waits, and nobody who came before"
+            "nobody whom it may serve and is more urgent waits, and nobody who came before"
         )
         assert started_s >= self.arrived_s[number]
         self.queue.remove(number)
@@ -208,13 +248,16 @@ class Watched(JobLog):
         assert finished_s == pytest.approx(self.started_s[number] + self.service_s[number], abs=0.0011)
         del self.at[number]
 
+    def serves(self, name: str, number: int) -> bool:
+        return self.tier[number] <= self.least.get(name, FREE)
+
     def busy(self, name: str) -> int:
         return sum(at == name for at in self.at.values())
 
     def require_no_idler(self) -> None:
-        """No slot that may pull stands idle while a job waits."""
-        free = sum(slots - self.busy(name) for name, slots in self.slots.items() if name not in self.marked)
-        assert not (free and self.queue)
+        """No slot stands idle while a job waits that it may pull."""
+        free = [name for name, slots in self.slots.items() if name not in self.marked and slots > self.busy(name)]
+        assert not [(name, number) for name in free for number in self.queue if self.serves(name, number)]
 
 
 JOBS = st.lists(
@@ -222,7 +265,7 @@ JOBS = st.lists(
 )
 STEPS = st.lists(
     st.tuples(
-        st.sampled_from(["advance", "advance", "man", "abandon", "mark", "unmark"]),
+        st.sampled_from(["advance", "advance", "man", "abandon", "mark", "unmark", "set apart"]),
         st.integers(0, 4),
         st.integers(1, 60),
     ),
@@ -263,14 +306,19 @@ def test_jobs_start_in_order_on_free_slots_that_may_pull_and_none_is_lost(
         elif step == "unmark":
             log.marked.discard(name)
             floor.mark(log.marked)
+        elif step == "set apart":
+            log.least[name] = number % 3
+            floor.set_apart({each: TIERS[place].name for each, place in log.least.items()})
         log.require_no_idler()
         assert {each: station.busy for each, station in floor.stations.items()} == {
             each: log.busy(each) for each in log.slots
         }
         assert (floor.waiting, floor.in_hand) == (len(log.queue), len(log.at))
     log.marked.clear()
+    log.least.clear()
     log.slots["last"] = 1
     floor.mark([])
+    floor.set_apart({})
     floor.man("last", 1)
     floor.advance(1e6)
     assert not log.queue

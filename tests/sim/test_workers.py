@@ -136,6 +136,28 @@ async def test_a_worker_whose_drain_is_taken_back_pulls_again() -> None:
     assert not bench.queue.beats["a"].drained
 
 
+async def test_a_machine_set_apart_for_a_tier_leaves_lower_tiers_to_others() -> None:
+    bench = WorkersBench()
+    bench.queue.tiers["apart"] = "pro"
+    await bench.rent("apart")
+    await bench.rent_up("shared")
+    for _ in range(3):
+        bench.queue.push("free", 60.0)
+    bench.queue.push("pro", 60.0)
+    await bench.live(30.0)
+    assert sorted((instance, job.tier) for job, instance, _ in bench.queue.started) == [
+        ("apart", "pro"),
+        ("shared", "free"),
+    ]
+    await bench.live(600.0)
+    assert {instance for job, instance, _ in bench.queue.started if job.tier == "free"} == {"shared"}
+    bench.queue.tiers.clear()
+    bench.queue.push("free", 60.0)
+    bench.queue.push("free", 60.0)
+    await bench.live(30.0)
+    assert {instance for _, instance, _ in bench.queue.started[-2:]} == {"apart", "shared"}
+
+
 async def test_workers_beat_steadily_and_each_beat_differs() -> None:
     bench = WorkersBench()
     await bench.rent_up()

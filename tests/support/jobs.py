@@ -30,6 +30,8 @@ class MemoryQueue:
         """With a store's state the workers beat there and heed the drain marks that follow from its records."""
         self.waiting: dict[str, deque[tuple[Job, float]]] = {tier: deque() for tier in tiers}
         self.marks: set[str] = set()
+        self.tiers: dict[str, str] = {}
+        """By instance that is set apart."""
         self._state = MemoryState() if state is None else state
         self.beats = self._state.heartbeats
         self.beaten_at: dict[str, list[float]] = {}
@@ -50,13 +52,15 @@ class MemoryQueue:
         self._pushed.set()
         return job
 
-    async def pop(self, instance: str, /) -> Job | None:
+    async def pop(self, instance: str, least: str | None, /) -> Job | None:
         self.looks += 1
-        for jobs in self.waiting.values():
+        for tier, jobs in self.waiting.items():
             if jobs:
                 job, _ = jobs.popleft()
                 self.started.append((job, instance, self._clock.now()))
                 return job
+            if tier == least:
+                break
         return None
 
     async def wait(self, seconds: float, /) -> None:
@@ -72,6 +76,11 @@ class MemoryQueue:
         records = self._state.instances
         ending = {name for name in instances if name in records and records[name].phase in _MARKED}
         return ending | self.marks.intersection(instances)
+
+    async def set_apart(self, instances: Sequence[str], /) -> Mapping[str, str]:
+        records = self._state.instances
+        given_out = {name: tier for name in instances if name in records and (tier := records[name].tier)}
+        return given_out | {name: tier for name, tier in self.tiers.items() if name in instances}
 
     async def beat(self, beats: Mapping[str, Heartbeat], /) -> None:
         self.beats.update(beats)
