@@ -5,7 +5,8 @@ Each policy proposes on its own. In this order:
 1. `hot`: the most machines that any policy needs, plus the most that any wants to spare on top;
 2. `keep`: at least as many of the running ones as the most careful policy would keep;
 3. `ceiling`: never more than the strictest policy allows;
-4. `warm` and `standby`: the most that any policy wants.
+4. `warm` and `standby`: the most that any policy wants;
+5. `needs`: for each tier the most that any policy needs up to it.
 
 No policy sees the machines that are set apart for a tier: they come on top, up to the ceiling (`core/reserve.py`).
 
@@ -22,6 +23,7 @@ from typing import Any
 from autoscaler.core import reserve
 from autoscaler.core.decision import NO_CEILING, Decision, Reason
 from autoscaler.core.snapshot import PoolSnapshot
+from autoscaler.core.spec import Pool
 from policies.base import Policy, State
 
 Entry = tuple[str, Policy, Any]
@@ -38,7 +40,7 @@ def decide(
     for name, policy, settings in entries:
         decision, fresh[name] = policy.decide(usable, states.get(name, {}), now, settings)
         decisions.append(decision)
-    together = _together([name for name, _, _ in entries], decisions)
+    together = replace(_together([name for name, _, _ in entries], decisions), needs=_needs(decisions, snapshot.pool))
     return reserve.on_top(together, snapshot.pool), fresh
 
 
@@ -60,6 +62,12 @@ def _together(names: Sequence[str], decisions: Sequence[Decision]) -> Decision:
     if len(wishes) < 2:
         return together
     return replace(together, why=(*together.why, Reason("combine", f"{', '.join(wishes)}: {together.hot} HOT")))
+
+
+def _needs(decisions: Sequence[Decision], pool: Pool) -> tuple[tuple[str, int], ...]:
+    """A policy that does not tell its tiers' needs needs all its machines for the most urgent one."""
+    told = [(dict(decision.needs), decision.hot) for decision in decisions]
+    return tuple((tier.name, max(needs.get(tier.name, hot) for needs, hot in told)) for tier in pool.tiers)
 
 
 def _wish(decision: Decision) -> str:

@@ -40,6 +40,9 @@ class Decision:
     """Stopped machines that should be there; what is missing is rented and, once set up, stopped."""
     ceiling: int = NO_CEILING
     """Machines that may run at the same time for any reason."""
+    needs: tuple[tuple[str, int], ...] = ()
+    """Of `hot`, the machines that each tier and the more urgent ones need, by tier, the most urgent first: where money
+    is short, the least urgent are given up first. Not told when empty."""
     why: tuple[Reason, ...] = ()
     """What led here, in order; each clamp and veto adds its own."""
     why_not: tuple[Reason, ...] = ()
@@ -84,6 +87,10 @@ class Command:
     """Of a `rent`."""
     offer: Offer | None = None
     """Of a `rent`: what to rent."""
+    races: str | None = None
+    """Of a `rent`: the machine whose resume is in doubt and beside which it is rented."""
+    bid_usd_per_hour: float | None = None
+    """Of a `set_bid`: the new bid, disk included."""
 
 
 def about(action: Action, machine: Instance, reason: str) -> Command:

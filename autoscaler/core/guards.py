@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
+from autoscaler.core.budget import budget
 from autoscaler.core.decision import Decision
 from autoscaler.core.demand import Unknown
-from autoscaler.core.lifecycle import ON_THE_WAY, Phase
+from autoscaler.core.lifecycle import Phase
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.units import format_duration
 
-_RUNWAY_H = 1.0  # a machine above the floor is kept only while an hour of it is affordable: time enough to drain
 
-
-def guard(decision: Decision, snapshot: PoolSnapshot, window_s: float) -> Decision:
-    """The decision after all guards, in this order: limits, budget, unknown demand, fresh start, pause.
+def guard(decision: Decision, snapshot: PoolSnapshot, window_s: float, now: float) -> Decision:
+    """The decision after all guards, in this order: limits, pace, budget, unknown demand, fresh start, pause.
 
     `window_s` is the history that the policies need before machines may go.
     """
     decision = limits(decision, snapshot)
+    decision = pace(decision, snapshot, now)
     decision = budget(decision, snapshot)
     decision = unknown(decision, snapshot)
     decision = fresh_start(decision, snapshot, window_s)
@@ -38,35 +37,28 @@ def limits(decision: Decision, snapshot: PoolSnapshot) -> Decision:
     return replace(decision, standby=bounds.warm.clamp(decision.standby))
 
 
-def budget(decision: Decision, snapshot: PoolSnapshot) -> Decision:
-    """Never more machines above the floor than the day's money allows.
+def pace(decision: Decision, snapshot: PoolSnapshot, now: float) -> Decision:
+    """Never more machines started or drained within a while than the pool's pace allows.
 
-    What the floor will cost until midnight (UTC) is set aside first; of the rest, each further machine must be
-    affordable for another hour at the highest price it may have. Worked example: 30 USD a day, 18 spent, 8 h left,
-    floor of one at 0.80: 30 - 18 - 6.40 = 5.60 USD free, so seven machines at 0.80 may run above the floor.
+    The floor is started at once, and what may not run by limits or money is drained at once. Worked example: at most
+    4 up in 10 minutes, 3 rented or resumed 5 minutes ago, 6 up, 9 wanted: 7 for now.
     """
-    caps, floor = snapshot.pool.limits.usd_per_day, snapshot.pool.limits.hot.low
-    price = _dearest(snapshot)
-    if snapshot.spent_today_usd >= caps.warn:
-        text = f"{snapshot.spent_today_usd:.2f} USD spent today, warning at {caps.warn:g}, stop at {caps.stop:g}"
-        decision = decision.because("budget.warn", text)
-    set_aside = floor * price * snapshot.day_left_s / 3600.0
-    free = caps.stop - snapshot.spent_today_usd - set_aside
-    affordable = floor + max(0, math.floor(free / (price * _RUNWAY_H) + 1e-9))
-    if affordable < decision.ceiling:
-        decision = replace(decision, ceiling=affordable)
-    if decision.hot <= affordable:
-        return decision
-    text = (
-        f"{snapshot.spent_today_usd:.2f} of {caps.stop:g} USD spent today, {set_aside:.2f} set aside for the floor of"
-        f" {floor}: {affordable} of {decision.hot} machines are affordable"
-    )
-    return decision.because("budget.stop", text, hot=affordable)
-
-
-def _dearest(snapshot: PoolSnapshot) -> float:
-    running = [i.usd_per_hour for i in snapshot.instances if i.phase is Phase.HOT or i.phase in ON_THE_WAY]
-    return max([*running, *(p.max_usd_per_hour for p in snapshot.pool.placements)])
+    allowed, bounds = snapshot.pool.pace, snapshot.pool.limits.hot
+    within = f"within {format_duration(allowed.per)}"
+    if allowed.up is not None:
+        started = sum(now - machine.ordered_at < allowed.per for machine in snapshot.instances)
+        most = max(bounds.low, snapshot.up + max(0, allowed.up - started))
+        if decision.hot > most:
+            text = f"{started} started {within}, {allowed.up} allowed: {most} of {decision.hot} machines for now"
+            decision = decision.because("pace.up", text, hot=most)
+    if allowed.down is not None:
+        hot = len(snapshot.in_phase(Phase.HOT))
+        drained = sum(now - at < allowed.per for at in snapshot.drained_at)
+        least = min(decision.ceiling, hot - max(0, allowed.down - drained))
+        if decision.hot < least:
+            text = f"{drained} drained {within}, {allowed.down} allowed: {least} instead of {decision.hot} for now"
+            decision = decision.because("pace.down", text, hot=least)
+    return decision
 
 
 def unknown(decision: Decision, snapshot: PoolSnapshot) -> Decision:

@@ -52,6 +52,8 @@ class Instance:
     """Of a HOT machine set apart: the least urgent tier whose jobs it takes. None while it takes those of all."""
     ordered_at: float = 0.0
     """When it was last rented or resumed, to learn how long that takes."""
+    drained_at: float = 0.0
+    """When it was last told to drain."""
     called_at: float = 0.0
     """When the last call about it ended; a listing asked for before says nothing of its effect."""
     attempts: int = 0
@@ -73,6 +75,8 @@ class Instance:
     ailment: str = ""
     """What is wrong with it though it runs, in words for people; empty while it is healthy."""
     gpu_use: Use = Use.NORMAL
+    races: str | None = None
+    """The machine beside whose resume it was rented: the first of the two to be HOT stays."""
     adopted: bool = False
     """It was found by its label, without a record."""
     alarmed: bool = False
@@ -103,6 +107,7 @@ class Instance:
             phase_since=min(self.phase_since, now),
             booked_at=min(self.booked_at, now),
             called_at=min(self.called_at, now),
+            drained_at=min(self.drained_at, now),
             ordered_at=self.ordered_at if self.ordered_at <= now else 0.0,
             retry_at=self.retry_at if self.retry_at is None else min(self.retry_at, now),
             absent_since=self.absent_since if self.absent_since is None else min(self.absent_since, now),

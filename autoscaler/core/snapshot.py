@@ -7,12 +7,15 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from autoscaler.core.demand import Demand, Unknown
+from autoscaler.core.diagnosis import ImageHistory
 from autoscaler.core.history import PlacementHistory
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import ON_THE_WAY, Phase
 from autoscaler.core.load import Load
 from autoscaler.core.market import Offer
+from autoscaler.core.money import FleetMoney
 from autoscaler.core.spec import Pool
+from autoscaler.core.trouble import Places
 
 _BY_AGE = attrgetter("created_at", "id")
 
@@ -32,8 +35,12 @@ class PoolSnapshot:
     """By placement label."""
     history: Mapping[str, PlacementHistory] = field(default_factory=dict)
     """By placement label."""
+    places: Places = Places()
+    """What is known of hosts and regions."""
     load: Load = Load()
     """What was learned of its jobs."""
+    image: ImageHistory = ImageHistory()
+    """Where its image crashed."""
     idle_since: Mapping[str, float] = field(default_factory=dict)
     """By instance id of the HOT machines known to hold no job: epoch seconds since when that is known."""
     stoppable: frozenset[str] = frozenset()
@@ -41,6 +48,15 @@ class PoolSnapshot:
     spent_today_usd: float = 0.0
     day_left_s: float = 86400.0
     """Seconds until the budget's day (UTC) ends."""
+    spent_month_usd: float = 0.0
+    month_left_s: float = 31 * 86400.0
+    """Seconds until the budget's month (UTC) ends."""
+    forecast_usd: float | None = None
+    """What the month will have cost at the pace of the last 7 days; None before anything was booked."""
+    fleet: FleetMoney = FleetMoney()
+    """What the whole fleet spends; caps of its own count only if given."""
+    drained_at: Sequence[float] = ()
+    """When machines of the pool were told to drain, those that are gone by now included: epoch seconds."""
     paused_by: str | None = None
     """Who paused the fleet; None when it is not paused."""
     running_for_s: float = float("inf")
@@ -65,6 +81,6 @@ class PoolSnapshot:
         return [machine for phase in phases for machine in self._by_phase.get(phase, ())]
 
     def primary(self) -> Instance | None:
-        """The machine that is stopped last: the oldest HOT one."""
+        """The machine that is stopped last: the oldest HOT one that is healthy; the oldest of all when none is."""
         hot = self.in_phase(Phase.HOT)
-        return hot[0] if hot else None
+        return next((machine for machine in hot if not machine.ailment), hot[0] if hot else None)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
-from datetime import date, timedelta
 from itertools import islice
 from typing import Any
 
 from autoscaler.core.admission import NO_NOTICE, Admission, Notice, Refused, admit, refused_by
 from autoscaler.core.decision import Action, Outcome, Result
+from autoscaler.core.diagnosis import Diagnosis, ImageHistory
+from autoscaler.core.findings import diagnosis_entry, given_up_entry
+from autoscaler.core.health import Watch
 from autoscaler.core.history import Estimate, PlacementHistory
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry, admission_entry, alarm_entry, phase_entry, reserve_entry
-from autoscaler.core.ledger import DayLedger, Spent, book
+from autoscaler.core.ledger import KEPT_DAYS, DayLedger, Spent, day_name
+from autoscaler.core.lessons import Lesson, PlaceMemory, lesson_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.load import Finished, Load, TierLoad
 from autoscaler.core.meter import Meter
@@ -22,6 +25,7 @@ from autoscaler.core.reserve import set_apart
 from autoscaler.core.samples import Sample
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Pool
+from autoscaler.runtime.accounts import Accounts
 from autoscaler.runtime.ports import Changes, Heartbeat, Saved
 from autoscaler.runtime.report import Listener
 
@@ -38,7 +42,6 @@ _BLOCKING = {
 
 _MOST_UNSAVED_ENTRIES = 1000  # while the store is away, the oldest journal entries are dropped first
 _TURNS = 5  # every record is written again once in so many writes
-_BOOKS_S = 60.0  # while nothing else changes, the books are written as seldom as this
 
 
 @dataclass
@@ -56,16 +59,16 @@ class Fleet:
     """By pool."""
     idle_since: dict[str, float] = field(default_factory=dict)
     """By instance id of the HOT machines known to hold no job."""
+    watch: Watch = field(default_factory=Watch)
+    places: PlaceMemory = field(default_factory=PlaceMemory)
+    images: dict[str, ImageHistory] = field(default_factory=dict)
+    """By name, those that crashed of late."""
     refused: dict[str, Refused] = field(default_factory=dict)
     """By pool."""
     notice: Notice = NO_NOTICE
     """What is to be published of the tiers' admission."""
-    ledger: DayLedger | None = None
+    accounts: Accounts = field(default_factory=Accounts)
     _published: Notice = NO_NOTICE
-    _days: dict[int, DayLedger] = field(default_factory=dict)
-    """Books that are not stored yet, by day."""
-    _stored_until: float = float("-inf")
-    """What the books that are stored cover."""
     _turn: int = 0
     _unsaved: dict[str, Instance] = field(default_factory=dict)
     _forgotten: list[str] = field(default_factory=list)
@@ -85,30 +88,38 @@ class Fleet:
                     fleet.history[pool] = {label: _history(value) for label, value in json.loads(text).items()}
                 case "admission", pool:
                     fleet.refused[pool] = json.loads(text)
+                case ["images"]:
+                    fleet.images = {image: ImageHistory(**known) for image, known in json.loads(text).items()}
+                case "places", provider:
+                    fleet.places.read(provider, json.loads(text))
                 case "load", pool:
                     fleet.loads[pool] = _load(json.loads(text))
                 case "policy", pool, policy:
                     fleet.policies.setdefault(pool, {})[policy] = json.loads(text)
                 case _:
                     pass  # a document of another version
-        if saved.ledger:
-            fleet.ledger = _ledger(json.loads(saved.ledger[max(saved.ledger)]))
+        fleet.accounts = Accounts(_ledger(json.loads(saved.ledger[day])) for day in sorted(saved.ledger)[-KEPT_DAYS:])
         return fleet
 
     # --- records ------------------------------------------------------------------------------------------------------
 
-    def put(self, record: Instance, now: float) -> None:
-        """Take a new or changed record; its phase change goes into the journal and into what is learned."""
+    def put(self, record: Instance, now: float, *, ordered: bool = False) -> None:
+        """Take a new or changed record; its phase change goes into the journal and into what is learned.
+
+        One that was ordered says nothing of the machine.
+        """
         old = self.instances.get(record.id)
         record = replace(record, version=record.version + 1)
         self.instances[record.id] = self._unsaved[record.id] = record
         if old is None or old.phase is not record.phase:
             self.note(phase_entry(old, record, now))
-            self._learn(old, record, now)
+            self._learn(old, record, now, ordered=ordered)
         elif record.alarmed and not old.alarmed:
             self.note(alarm_entry(record, now))
         elif record.tier != old.tier:
             self.note(reserve_entry(record, now))
+        if record.diagnosis and (old is None or old.diagnosis is not record.diagnosis):
+            self._diagnosed(record, record.diagnosis, now)
 
     def forget(self, ids: Iterable[str]) -> None:
         """Drop tombstones."""
@@ -132,17 +143,33 @@ class Fleet:
         self.history.setdefault(record.pool, {})[record.placement] = history
         self._learned.add(("history", record.pool))
 
-    def _learn(self, old: Instance | None, record: Instance, now: float) -> None:
-        history = self.history_of(record.pool, record.placement)
-        if record.phase is Phase.HOT and old is not None and old.phase is Phase.BOOTING and old.ordered_at:
+    def _learn(self, old: Instance | None, record: Instance, now: float, *, ordered: bool) -> None:
+        if old is None:
+            return
+        lesson = None if ordered else lesson_of(old, record)
+        history = before = self.history_of(record.pool, record.placement)
+        if lesson is Lesson.CAME_UP and old.ordered_at:
             seconds = now - old.ordered_at
             self.listener.came_up(record.placement, seconds, resumed=old.resumed)
-            self._remember(record, history.came_up(seconds, resumed=old.resumed))
-        elif old is not None and record.refusals > old.refusals:
-            self._remember(record, history.resume_refused())
+            history = history.came_up(seconds, resumed=old.resumed)
+        elif lesson is Lesson.REFUSED:
+            history = history.resume_refused()
+        if old.phase in (Phase.HOT, Phase.DRAINING):
+            interrupted = lesson in (Lesson.INTERRUPTED, Lesson.BROKE)
+            history = history.was_hot((now - old.phase_since) / 3600.0, interrupted=interrupted)
+        if history != before:
+            self._remember(record, history)
+        if lesson is not None:
+            self.places.learn(record, lesson, now)
+            self._learned.add(("places", record.provider))
 
     def learn_outcome(self, record: Instance, outcome: Outcome) -> None:
-        """A refused rent blocks its placement for a while."""
+        """A refused rent blocks its placement for a while, and may speak against its host and region."""
+        if outcome.action is Action.RENT:
+            self.places.learn_rent(record, outcome)
+            self._learned.add(("places", record.provider))
+        if outcome.result is Result.NO_CAPACITY:
+            self.note(diagnosis_entry(record, Diagnosis.NO_CAPACITY, outcome.ended_at))
         if outcome.action is Action.RENT and outcome.result in _BLOCKING:
             history = self.history_of(record.pool, record.placement)
             seconds = _BLOCKING[outcome.result]
@@ -150,6 +177,22 @@ class Fleet:
                 seconds = outcome.retry_after_s
             why = f"{outcome.result} {outcome.detail}".rstrip()
             self._remember(record, history.blocked(outcome.ended_at, why, seconds=seconds))
+
+    def _diagnosed(self, record: Instance, diagnosis: Diagnosis, now: float) -> None:
+        """It is known by now why a machine does not come up."""
+        self.note(diagnosis_entry(record, diagnosis, now))
+        if diagnosis is Diagnosis.CRASH_LOOP and record.image:
+            before = self.images.get(record.image, ImageHistory())
+            after = before.after_crash(record.host or record.id, now)
+            self.images[record.image] = after
+            self._learned.add(("images",))
+            if after.given_up and not before.given_up:
+                self.note(given_up_entry(record, after, now))
+
+    def forget_crashes(self, image: str) -> None:
+        """An image starts well by now, or is used no more."""
+        del self.images[image]
+        self._learned.add(("images",))
 
     def remember_policies(self, pool: str, states: dict[str, Mapping[str, Any]]) -> None:
         """Take the policies' new states."""
@@ -186,23 +229,18 @@ class Fleet:
 
     def book(self, now: float) -> None:
         """Bring the books up to now. Books that lie in the future tell that the clock was set back."""
-        if self.ledger is not None and self.ledger.booked_until > now:
-            self._set_back(self.ledger, now)
-        days = book(self.ledger, self.instances.values(), now)
-        self.ledger = days[-1]
-        self._days.update((day.day, day) for day in days)
+        if self.accounts.set_back(now):
+            self._set_back(now)
+        self.accounts.book(self.instances.values(), now)
 
-    def _set_back(self, ledger: DayLedger, now: float) -> None:
+    def _set_back(self, now: float) -> None:
         """Count from now on what was counted from a moment that is now in the future."""
-        self.ledger = replace(ledger, booked_until=now)
         for record in self.instances.values():
             self.instances[record.id] = self._unsaved[record.id] = record.not_after(now)
         for pool, learned in self.history.items():
             self.history[pool] = {label: history.not_after(now) for label, history in learned.items()}
-
-    def spent_today(self, pool: str) -> Spent:
-        """What a pool has cost on the present UTC day."""
-        return self.ledger.pools.get(pool, Spent()) if self.ledger else Spent()
+        self.places.not_after(now)
+        self.images = {image: history.not_after(now) for image, history in self.images.items()}
 
     # --- the history --------------------------------------------------------------------------------------------------
 
@@ -237,13 +275,9 @@ class Fleet:
 
     @property
     def worth_saving(self) -> bool:
-        """Whether more is unsaved than a minute's books.
-
-        Those are no loss: as long as no record changes, they follow from the ones that were written.
-        """
-        booked_s = self.ledger.booked_until - self._stored_until if self.ledger else 0.0
+        """Whether more is unsaved than the books of less than a minute."""
         noted = self._entries or self._samples or self._learned
-        return self.urgent or bool(noted) or booked_s >= _BOOKS_S or self._published.is_old(self.notice)
+        return self.urgent or bool(noted) or self.accounts.overdue or self._published.is_old(self.notice)
 
     def take_changes(self) -> Changes:
         """Everything not stored yet, which is then taken for stored; `restore_changes` gives it back."""
@@ -256,15 +290,18 @@ class Fleet:
             journal=tuple(self._entries),
             samples=tuple(self._samples),
             documents=documents,
-            ledger={day_name(day.day): json.dumps(day, default=_fields) for day in self._days.values()},
+            ledger={day_name(day.day): json.dumps(day, default=_fields) for day in self.accounts.take_unsaved()},
             notice=self.notice,
         )
         self._unsaved, self._forgotten, self._entries, self._samples = {}, [], [], []
-        self._learned, self._days, self._published = set(), {}, self.notice
-        self._stored_until = self.ledger.booked_until if self.ledger else float("-inf")
+        self._learned, self._published = set(), self.notice
         return changes
 
-    def _document(self, kind: str, pool: str, policy: str = "") -> Any:
+    def _document(self, kind: str, pool: str = "", policy: str = "") -> Any:
+        if kind == "images":
+            return self.images
+        if kind == "places":
+            return self.places.document(pool)
         if kind == "policy":
             return self.policies[pool][policy]
         if kind == "admission":
@@ -286,14 +323,7 @@ class Fleet:
         self._samples = [*changes.samples, *self._samples]
         self._published = NO_NOTICE
         self._learned.update(tuple(name.split(":")) for name in changes.documents)
-        for day in (_ledger(json.loads(text)) for text in changes.ledger.values()):
-            self._days.setdefault(day.day, day)
-        self._stored_until = float("-inf")
-
-
-def day_name(day: int) -> str:
-    """A UTC day, counted from the epoch, as `2026-11-21`."""
-    return (date(1970, 1, 1) + timedelta(days=day)).isoformat()
+        self.accounts.not_stored(json.loads(text)["day"] for text in changes.ledger.values())
 
 
 def _fields(value: Any) -> dict[str, Any]:

@@ -9,29 +9,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from autoscaler.core.admission import notice
 from autoscaler.core.decision import Action, Command, Decision, Outcome
 from autoscaler.core.demand import Demand, Unknown
+from autoscaler.core.diagnosis import ImageHistory
 from autoscaler.core.errors import AutoscalerError, LeaseLost, StoreUnavailable
-from autoscaler.core.guards import guard
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import command_entry, decision_entry, outcome_entry
-from autoscaler.core.ledger import DAY_S, DayLedger, day_of, newest
+from autoscaler.core.ledger import DAY_S, Books, day_of, month_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.load import Load
-from autoscaler.core.market import Offer
 from autoscaler.core.meter import Meter
 from autoscaler.core.more import RENT
 from autoscaler.core.plan import plan
-from autoscaler.core.settle import begin, begin_rent, owed, settle
+from autoscaler.core.settle import CALLED_AT_ONCE, begin, begin_rent, owed, settle
 from autoscaler.core.snapshot import PoolSnapshot
-from autoscaler.core.spec import MachineSpec, Pool
+from autoscaler.core.spec import FleetLimits, MachineSpec, Pool
 from autoscaler.core.sync import Evidence, sync
+from autoscaler.core.trouble import booting, held_by
+from autoscaler.runtime.accounts import Turns
+from autoscaler.runtime.examine import examine
+from autoscaler.runtime.decide import decide
 from autoscaler.runtime.execute import Executor
 from autoscaler.runtime.fleet import Fleet
+from autoscaler.runtime.moment import Moment, by_pool
 from autoscaler.runtime.observe import Observer
 from autoscaler.runtime.ports import Clock, Control, DemandSource, Entropy, ReadinessProbe, Store
 from autoscaler.runtime.report import Listener, PoolReport, TickReport
@@ -56,31 +60,6 @@ class PoolSetup:
     policies: tuple[combine.Entry, ...]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class _Moment:
-    """What all pools have in common in one tick."""
-
-    now: float
-    demand: Mapping[str, Demand | Unknown]
-    grouped: Mapping[str, list[Instance]]
-    """Records by pool, tombstones left out."""
-    busy: Mapping[str, int]
-    paused_by: str | None
-    taken: set[tuple[str, str]] = field(default_factory=set)
-    """Offers, by provider and id, that an earlier pool rents in this tick."""
-
-    def left_of(self, offers: Mapping[str, Sequence[Offer] | Unknown]) -> Mapping[str, Sequence[Offer] | Unknown]:
-        """The offers that no earlier pool takes."""
-        if not self.taken:
-            return offers
-        return {
-            label: found
-            if isinstance(found, Unknown)
-            else tuple(offer for offer in found if (offer.provider, offer.offer_id) not in self.taken)
-            for label, found in offers.items()
-        }
-
-
 class Loop:
     """One fleet's control loop."""
 
@@ -96,6 +75,7 @@ class Loop:
         clock: Clock,
         entropy: Entropy,
         listener: Listener,
+        limits: FleetLimits | None = None,
         tick_s: float = 10.0,
     ) -> None:
         self._fleet_name = fleet
@@ -106,6 +86,7 @@ class Loop:
         self._clock = clock
         self._entropy = entropy
         self._listener = listener
+        self._limits = limits or FleetLimits()
         self._tick_s = tick_s
         self._stoppable = frozenset(name for name, p in providers.items() if p.capabilities.can_stop)
         self._observer = Observer(
@@ -116,7 +97,7 @@ class Loop:
         )
         self._fleet: Fleet | None = None
         self._leads_since = 0.0
-        self._books: DayLedger | None = None
+        self._books: Books = {}
         self._said: dict[str, object] = {}
         self.wake = Wake()
 
@@ -217,24 +198,30 @@ class Loop:
         fleet = self._fleet
         if fleet is None:
             fleet = Fleet.restored(await self._store.load(), self._listener, Meter(self._tick_s))
-            fleet.ledger = newest(self._books, fleet.ledger)
+            fleet.accounts.recall(self._books)
             self._leads_since = now
             await self._observer.look(now)
             self._fleet = fleet
         self._leads_since = min(self._leads_since, now)
         self._observer.hear(control.heartbeats, now)
         fleet.book(now)
-        self._books = fleet.ledger
+        self._books = fleet.accounts.books
         self._mirror(fleet, now)
+        examine(fleet, self._observer, self._pools, now)
         fleet.set_apart(self._pools.values(), now)
         busy = self._observer.busy(fleet.instances.values())
         fleet.watch_idle(busy, now)
-        moment = _Moment(
+        grouped, drained_at = by_pool(fleet.instances.values())
+        moment = Moment(
             now=now,
             demand=demand,
-            grouped=_by_pool(fleet),
+            grouped=grouped,
+            drained_at=drained_at,
             busy=busy,
+            turns=Turns(self._limits, self._pools, grouped, fleet.accounts.spending(now)),
             paused_by=(control.paused_by or "an operator") if control.paused else None,
+            held=held_by(fleet.instances.values()),
+            booting=booting(fleet.instances.values()),
         )
         reports = {name: self._decide(fleet, setup, moment) for name, setup in self._setups.items()}
         commands = [command for report in reports.values() for command in report.commands]
@@ -251,6 +238,7 @@ class Loop:
             duration_s=self._clock.now() - now,
             leads=True,
             paused_by=moment.paused_by,
+            limits=self._limits,
             pools=reports,
             instances=dict(fleet.instances),
             listings=self._observer.listings,
@@ -272,8 +260,10 @@ class Loop:
             fleet.put(record, now)
         fleet.forget(synced.forgotten)
 
-    def _snapshot(self, fleet: Fleet, pool: Pool, moment: _Moment) -> PoolSnapshot:
+    def _snapshot(self, fleet: Fleet, pool: Pool, moment: Moment) -> PoolSnapshot:
         instances = tuple(moment.grouped.get(pool.name, ()))
+        spending = fleet.accounts.spending(moment.now, pool.name)
+        today = day_of(moment.now)
         return PoolSnapshot(
             pool=pool,
             demand=moment.demand.get(pool.name) or Unknown("nothing reads this pool's queue", moment.now),
@@ -281,23 +271,28 @@ class Loop:
             busy=moment.busy,
             offers=moment.left_of(self._observer.offers(pool.name)),
             history=fleet.history.get(pool.name, {}),
+            places=fleet.places.places(moment.held, moment.booting),
             load=fleet.loads.get(pool.name, Load()),
+            image=fleet.images.get(pool.machine.image, ImageHistory()),
             idle_since=fleet.idle_since,
             stoppable=self._stoppable,
-            spent_today_usd=fleet.spent_today(pool.name).usd,
-            day_left_s=(day_of(moment.now) + 1) * DAY_S - moment.now,
+            spent_today_usd=spending.today,
+            day_left_s=(today + 1) * DAY_S - moment.now,
+            spent_month_usd=spending.month,
+            month_left_s=month_of(today).stop * DAY_S - moment.now,
+            forecast_usd=spending.forecast,
+            fleet=moment.turns.money(pool.name),
+            drained_at=moment.drained_at.get(pool.name, ()),
             paused_by=moment.paused_by,
             running_for_s=moment.now - self._leads_since,
         )
 
-    def _decide(self, fleet: Fleet, setup: PoolSetup, moment: _Moment) -> PoolReport:
+    def _decide(self, fleet: Fleet, setup: PoolSetup, moment: Moment) -> PoolReport:
         name, now = setup.pool.name, moment.now
         snapshot = self._snapshot(fleet, setup.pool, moment)
-        proposal, states = combine.decide(setup.policies, snapshot, fleet.policies.get(name, {}), now)
+        decision, commands, states = decide(setup.policies, snapshot, fleet.policies.get(name, {}), now)
         fleet.remember_policies(name, states)
-        decision = guard(proposal, snapshot, combine.window_s(setup.policies))
-        commands, decision = plan(snapshot, decision, now)
-        moment.taken.update((c.offer.provider, c.offer.offer_id) for c in commands if c.offer)
+        moment.over(setup.pool, commands)
         if any(reason.rule == RENT for reason in decision.why_not) and self._observer.want_offers(name):
             self.wake.set()
         said = (decision.hot, decision.warm, tuple(reason.rule for reason in decision.why))
@@ -309,11 +304,11 @@ class Loop:
             snapshot=snapshot,
             decision=decision,
             commands=commands,
-            spent_today=fleet.spent_today(name),
+            spent_today=fleet.accounts.spent_today(name),
             admission=fleet.admit(snapshot, now),
         )
 
-    def _give_up_strays(self, moment: _Moment) -> list[Command]:
+    def _give_up_strays(self, moment: Moment) -> list[Command]:
         """Commands for machines whose pool is no longer configured: drained, and released once known idle."""
         if moment.paused_by is not None or moment.now - self._leads_since < _STRAY_GRACE_S:
             return []
@@ -333,17 +328,19 @@ class Loop:
     # --- acting -------------------------------------------------------------------------------------------------------
 
     def _begin(self, fleet: Fleet, commands: Sequence[Command], now: float) -> list[tuple[Command, Instance]]:
-        """Move records into the phases that commands ask for; gives the rents, whose calls nothing else would owe."""
-        rents = []
+        """Move records into the phases that commands ask for; gives the calls that no phase owes."""
+        calls = []
         for command in commands:
             fleet.note(command_entry(command, now))
             if command.action is Action.RENT:
                 record = begin_rent(command, self._pools[command.pool], self._entropy.token(), now)
-                rents.append((command, record))
+                calls.append((command, record))
             else:
                 record = begin(command, fleet.instances[str(command.instance)], now)
-            fleet.put(record, now)
-        return rents
+                if command.action in CALLED_AT_ONCE:
+                    calls.append((command, record))
+            fleet.put(record, now, ordered=True)
+        return calls
 
     async def _act(self, fleet: Fleet, calls: Sequence[tuple[Command, Instance]], now: float) -> None:
         """Store the intents, then make the calls. Without the one there is not the other."""
@@ -386,11 +383,3 @@ async def _both(first: Awaitable[T], second: Coroutine[Any, Any, U]) -> tuple[T,
         await asyncio.gather(other, return_exceptions=True)
         raise
     return one, await other
-
-
-def _by_pool(fleet: Fleet) -> dict[str, list[Instance]]:
-    grouped: dict[str, list[Instance]] = {}
-    for record in fleet.instances.values():
-        if record.phase is not Phase.GONE:
-            grouped.setdefault(record.pool, []).append(record)
-    return grouped

@@ -24,7 +24,7 @@ class Moment:
     grouped: Mapping[str, list[Instance]]
     """Records by pool, tombstones left out."""
     drained_at: Mapping[str, Sequence[float]]
-    """When machines were told to drain, tombstones included, by pool."""
+    """When machines were told to drain and not taken back, tombstones included, by pool."""
     busy: Mapping[str, int]
     turns: Turns
     paused_by: str | None
@@ -55,11 +55,11 @@ class Moment:
 
 
 def by_pool(instances: Iterable[Instance]) -> tuple[dict[str, list[Instance]], dict[str, list[float]]]:
-    """The records that are not gone, and when machines were told to drain, those of them that are gone included."""
+    """The records that are not gone, and when machines were told to drain and not taken back, whether gone or not."""
     grouped: dict[str, list[Instance]] = {}
     drained_at: dict[str, list[float]] = {}
     for record in instances:
-        if record.drained_at:
+        if record.drained_at and record.phase is not Phase.HOT:
             drained_at.setdefault(record.pool, []).append(record.drained_at)
         if record.phase is not Phase.GONE:
             grouped.setdefault(record.pool, []).append(record)

@@ -14,6 +14,7 @@ from autoscaler.core.journal import Entry
 from autoscaler.core.ledger import Spent
 from autoscaler.core.market import Listing
 from autoscaler.core.snapshot import PoolSnapshot
+from autoscaler.core.spec import FleetLimits
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +39,7 @@ class TickReport:
     leads: bool
     """This daemon holds the lease; otherwise it only watches."""
     paused_by: str | None = None
+    limits: FleetLimits = FleetLimits()
     pools: Mapping[str, PoolReport] = field(default_factory=dict)
     instances: Mapping[str, Instance] = field(default_factory=dict)
     """All records after the tick, tombstones included."""

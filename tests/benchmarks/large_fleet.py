@@ -73,7 +73,7 @@ class LargeFleet:
                 stoppable=frozenset({"mock"}),
             )
             proposal, _ = combine.decide(_POLICIES, snapshot, {}, NOW)
-            plan(snapshot, guard(proposal, snapshot, combine.window_s(_POLICIES)), NOW)
+            plan(snapshot, guard(proposal, snapshot, combine.window_s(_POLICIES), NOW), NOW)
 
 
 _OFFERS = tuple(build.offer(offer_id=f"o-{number}", usd_per_hour=0.7 + number / 1000) for number in range(20))

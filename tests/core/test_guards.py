@@ -1,34 +1,36 @@
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.decision import Decision
 from autoscaler.core.demand import Unknown
 from autoscaler.core.guards import guard
+from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.snapshot import PoolSnapshot
-from autoscaler.core.spec import Cap, Limits, Placement
+from autoscaler.core.spec import Cap, Limits, Pace
 from autoscaler.core.units import Span
 from tests.support.build import NOW, demand, instance, pool, snapshot
 
 WINDOW_S = 1800.0
-CAPPED = pool(
-    placements=(Placement(provider="mock", max_usd_per_hour=0.8),),
-    limits=Limits(hot=Span(1, 20), warm=Span(0, 3), usd_per_day=Cap(warn=20.0, stop=30.0)),
-)
+MINUTE = 60.0
+PLENTY = Cap(warn=10_000.0, stop=20_000.0)
 
 
 def rules(decision: Decision) -> set[str]:
     return {reason.rule for reason in (*decision.why, *decision.why_not)}
 
 
-def guarded(hot: int, seen: PoolSnapshot) -> Decision:
-    return guard(Decision(hot=hot, warm=0), seen, WINDOW_S)
+def guarded(hot: int, seen: PoolSnapshot, **changes: Any) -> Decision:
+    return guard(Decision(hot=hot, warm=0, **changes), seen, WINDOW_S, NOW)
 
 
 def test_limits_clamp_and_say_so() -> None:
-    decision = guard(Decision(hot=9, warm=9), snapshot(), WINDOW_S)
+    decision = guard(Decision(hot=9, warm=9), snapshot(day_left_s=0.0), WINDOW_S, NOW)
 
     assert (decision.hot, decision.warm, decision.ceiling) == (6, 3, 6)
     assert {"limits.hot", "limits.warm"} <= rules(decision)
@@ -36,31 +38,6 @@ def test_limits_clamp_and_say_so() -> None:
 
 def test_the_floor_is_kept_even_when_nothing_is_wanted() -> None:
     assert guarded(0, snapshot()).hot == 1
-
-
-def test_the_budget_allows_what_an_hour_of_it_can_pay_after_the_floor_is_set_aside() -> None:
-    # The worked example of the docstring: 30 - 18 - 1 x 0.80 x 8 h = 5.60 USD; 5.60 / 0.80 = 7 above the floor.
-    seen = snapshot(pool=CAPPED, spent_today_usd=18.0, day_left_s=8 * 3600.0)
-
-    decision = guarded(20, seen)
-
-    assert decision.hot == decision.ceiling == 8
-    assert "budget.stop" in rules(decision)
-
-
-def test_a_spent_budget_leaves_the_floor() -> None:
-    assert guarded(5, snapshot(pool=CAPPED, spent_today_usd=31.0)).hot == 1
-
-
-def test_a_warning_comes_before_the_stop() -> None:
-    assert "budget.warn" in rules(guarded(1, snapshot(pool=CAPPED, spent_today_usd=20.0, day_left_s=60.0)))
-    assert "budget.warn" not in rules(guarded(1, snapshot(pool=CAPPED, spent_today_usd=19.99, day_left_s=60.0)))
-
-
-def test_a_machine_dearer_than_any_placement_counts_at_its_own_price() -> None:
-    dear = instance(Phase.HOT, usd_per_hour=5.0)
-
-    assert guarded(5, snapshot(dear, pool=CAPPED, spent_today_usd=20.0, day_left_s=0.0)).hot == 3
 
 
 def test_unknown_demand_holds_down_and_not_up() -> None:
@@ -83,23 +60,99 @@ def test_a_paused_fleet_is_not_touched() -> None:
     assert any("paused by kim" in reason.text for reason in decision.why)
 
 
+# --- pace -------------------------------------------------------------------------------------------------------------
+
+
+def paced(*machines: Instance, low: int = 1, high: int = 20, **changes: Any) -> PoolSnapshot:
+    drained_at = changes.pop("drained_at", ())
+    limits = Limits(hot=Span(low, high), usd_per_day=PLENTY)
+    return snapshot(*machines, pool=pool(limits=limits, pace=Pace(**changes)), drained_at=drained_at)
+
+
+def fleet_of(count: int, **changes: Any) -> list[Instance]:
+    return [instance(id=f"m{number}", **changes) for number in range(count)]
+
+
+def test_no_more_machines_are_started_within_a_while_than_the_pace_allows() -> None:
+    # The worked example of the docstring: 6 up, 3 of them started 5 minutes ago, 4 allowed: one more for now.
+    seen = paced(*fleet_of(3), *fleet_of(3, ordered_at=NOW - 5 * MINUTE), up=4)
+
+    decision = guarded(9, seen)
+
+    assert decision.hot == 7
+    assert [r.text for r in decision.why] == ["3 started within 10m, 4 allowed: 7 of 9 machines for now"]
+
+
+def test_a_start_counts_until_the_window_has_slid_past_it() -> None:
+    assert guarded(9, paced(*fleet_of(4, ordered_at=NOW - 599.0), up=4)).hot == 4
+    assert guarded(9, paced(*fleet_of(4, ordered_at=NOW - 600.0), up=4)).hot == 8
+    assert guarded(9, paced(*fleet_of(4, ordered_at=NOW - 300.0), up=4, per=300.0)).hot == 8
+
+
+def test_the_floor_is_started_at_once() -> None:
+    assert guarded(9, paced(low=6, up=2)).hot == 6
+
+
+def test_no_more_machines_are_drained_within_a_while_than_the_pace_allows() -> None:
+    seen = paced(*fleet_of(9), down=4, drained_at=(NOW - 9 * MINUTE, NOW - MINUTE, NOW - 11 * MINUTE))
+
+    decision = guarded(1, seen)
+
+    assert decision.hot == 7
+    assert [r.text for r in decision.why] == ["2 drained within 10m, 4 allowed: 7 instead of 1 for now"]
+
+
+def test_what_limits_do_not_allow_is_drained_at_any_pace() -> None:
+    assert guarded(9, paced(*fleet_of(9), high=3, down=1)).hot == 3
+    assert guarded(1, paced(*fleet_of(9), down=1), ceiling=4).hot == 4, "a policy's ceiling is a person's word"
+
+
+def test_without_a_pace_any_number_starts_and_goes_at_once() -> None:
+    assert guarded(20, paced()).hot == 20
+    assert guarded(1, paced(*fleet_of(9))).hot == 1
+
+
+@given(
+    hot=st.integers(0, 30),
+    ages=st.lists(st.floats(0, 1200), max_size=20),
+    up=st.none() | st.integers(1, 9),
+    down=st.none() | st.integers(1, 9),
+)
+def test_the_pace_slows_growth_and_shrinking_and_turns_neither_into_the_other(
+    hot: int, ages: list[float], up: int | None, down: int | None
+) -> None:
+    machines = [instance(id=f"m{number}", ordered_at=NOW - age) for number, age in enumerate(ages)]
+    seen = paced(*machines, low=2, up=up, down=down, drained_at=tuple(NOW - age for age in ages))
+    wanted = Span(2, 20).clamp(hot)
+
+    after = guarded(hot, seen).hot
+
+    nearest, farthest = sorted((max(2, len(machines)), wanted))
+    assert nearest <= after <= farthest
+    assert down is not None or after <= max(2, wanted)
+    assert up is not None or after >= wanted
+
+
+# --- all together -----------------------------------------------------------------------------------------------------
+
+
 @given(
     hot=st.integers(0, 50),
     warm=st.integers(0, 50),
-    spent=st.floats(0, 100),
-    left=st.floats(0, 86400),
     waiting=st.one_of(st.none(), st.integers(0, 1000)),
 )
-def test_guards_only_make_a_decision_safer(hot: int, warm: int, spent: float, left: float, waiting: int | None) -> None:
+def test_guards_only_make_a_decision_safer(hot: int, warm: int, waiting: int | None) -> None:
     known = Unknown("gone", NOW) if waiting is None else demand(waiting)
-    seen = snapshot(pool=CAPPED, spent_today_usd=spent, day_left_s=left, demand=known)
     before = Decision(hot=hot, warm=warm)
 
-    after = guard(before, seen, WINDOW_S)
+    after = guard(before, snapshot(demand=known), WINDOW_S, NOW)
 
-    assert 1 <= after.hot <= min(20, max(1, hot))
+    assert 1 <= after.hot <= min(6, max(1, hot))
     assert after.warm <= 3
-    floor_usd = 0.8 * left / 3600
-    assert after.hot == 1 or spent + floor_usd + (after.hot - 1) * 0.8 <= 30.0 + 1e-6
     assert after.hold_down == (waiting is None)
     assert after.hot == before.hot or after.why
+
+
+@pytest.mark.parametrize("phase", [Phase.WARM, Phase.DRAINING, Phase.RELEASING])
+def test_a_machine_that_does_not_serve_makes_no_room_for_fewer(phase: Phase) -> None:
+    assert guarded(0, snapshot(instance(phase))).hot == 1

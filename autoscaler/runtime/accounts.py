@@ -1,0 +1,135 @@
+"""The fleet's money as the leading daemon keeps it: the books of about a month, and who may still spend in a tick."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from autoscaler.core.decision import Action, Command
+from autoscaler.core.instance import Instance
+from autoscaler.core.ledger import KEPT_DAYS, Books, DayLedger, Spent, book, forecast_usd, merged, month_usd
+from autoscaler.core.money import Burn, FleetMoney, burn
+from autoscaler.core.spec import FleetLimits, Pool
+
+_WRITE_S = 60.0  # while nothing else changes, the books are written as seldom as this
+_STARTS = frozenset({Action.RENT, Action.RESUME, Action.UNDRAIN})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Spending:
+    """What a pool or the whole fleet costs, in USD."""
+
+    today: float
+    month: float
+    forecast: float | None
+    """What the month will have cost; None before anything was booked."""
+
+
+class Accounts:
+    """Mutable books, and which of them are not stored yet."""
+
+    def __init__(self, stored: Iterable[DayLedger] = ()) -> None:
+        self.books: dict[int, DayLedger] = {ledger.day: ledger for ledger in stored}
+        self._unsaved: set[int] = set()
+        self._stored_until = float("-inf")
+
+    @property
+    def newest(self) -> DayLedger | None:
+        """The present day's books."""
+        return self.books[max(self.books)] if self.books else None
+
+    def recall(self, kept: Books) -> None:
+        """Take what was kept in memory, where it knows more than the store."""
+        together = merged(kept, self.books)
+        self._unsaved.update(day for day, ledger in together.items() if ledger != self.books.get(day))
+        self.books = together
+
+    def book(self, instances: Iterable[Instance], now: float) -> None:
+        """Bring the books up to now."""
+        for ledger in book(self.newest, instances, now):
+            self.books[ledger.day] = ledger
+            self._unsaved.add(ledger.day)
+        for day in [day for day in self.books if day <= max(self.books) - KEPT_DAYS]:
+            del self.books[day]
+
+    def set_back(self, now: float) -> bool:
+        """Whether the books lie in the future, because the clock was set back; then they go on from now."""
+        newest = self.newest
+        if newest is None or newest.booked_until <= now:
+            return False
+        self.books[newest.day] = replace(newest, booked_until=now)
+        return True
+
+    def spent_today(self, pool: str) -> Spent:
+        """What a pool has cost on the present UTC day."""
+        return self.newest.pools.get(pool, Spent()) if self.newest else Spent()
+
+    def spending(self, now: float, pool: str | None = None) -> Spending:
+        """What one pool costs, or all of the fleet, machines of no pool included."""
+        newest = self.newest
+        if newest is None:
+            return Spending(today=0.0, month=0.0, forecast=None)
+        return Spending(
+            today=newest.usd(pool),
+            month=month_usd(self.books, newest.day, pool),
+            forecast=forecast_usd(self.books, now, pool),
+        )
+
+    @property
+    def overdue(self) -> bool:
+        """Whether more than a minute's books are not stored.
+
+        Less is no loss: as long as no record changes, it follows from what was written.
+        """
+        return self.newest is not None and self.newest.booked_until - self._stored_until >= _WRITE_S
+
+    def take_unsaved(self) -> list[DayLedger]:
+        """The books that are not stored yet; they are then taken for stored."""
+        ledgers = [self.books[day] for day in sorted(self._unsaved) if day in self.books]
+        self._unsaved = set()
+        self._stored_until = self.newest.booked_until if self.newest else float("-inf")
+        return ledgers
+
+    def not_stored(self, days: Iterable[int]) -> None:
+        """Take the books of these days for not stored after all."""
+        self._unsaved.update(days)
+        self._stored_until = float("-inf")
+
+
+class Turns:
+    """Who has spent, and who may still want to, while pool after pool decides in one tick."""
+
+    def __init__(
+        self, limits: FleetLimits, pools: Mapping[str, Pool], grouped: Mapping[str, Sequence[Instance]], spent: Spending
+    ) -> None:
+        self._limits = limits
+        self._grouped = grouped
+        self._spent = spent
+        strays = [machine for name in grouped.keys() - pools.keys() for machine in grouped[name]]
+        self._ahead = Burn(leaving=sum(machine.burn_usd_per_hour for machine in strays))
+        self._behind: dict[str, Burn] = {}
+        total = Burn()
+        for name in reversed([*pools]):
+            self._behind[name] = total
+            total += burn(pools[name], grouped.get(name, ()))
+
+    def money(self, pool: str) -> FleetMoney:
+        """The fleet's money in a pool's turn."""
+        return FleetMoney(
+            limits=self._limits,
+            spent_today_usd=self._spent.today,
+            spent_month_usd=self._spent.month,
+            forecast_usd=self._spent.forecast,
+            ahead=self._ahead,
+            behind=self._behind[pool],
+        )
+
+    def over(self, pool: Pool, commands: Iterable[Command]) -> None:
+        """A pool's turn is over: what it has, and what its commands start, is taken."""
+        machines = {machine.id: machine for machine in self._grouped.get(pool.name, ())}
+        starting = [_price(command, machines) for command in commands if command.action in _STARTS]
+        self._ahead += burn(pool, machines.values(), starting)
+
+
+def _price(command: Command, machines: Mapping[str, Instance]) -> float:
+    return command.offer.usd_per_hour if command.offer else machines[str(command.instance)].usd_per_hour
