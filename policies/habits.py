@@ -14,7 +14,7 @@ from autoscaler.core.demand import Unknown
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.load import Load
 from autoscaler.core.snapshot import PoolSnapshot
-from autoscaler.core.waits import GUESS_S
+from autoscaler.core.waits import service_times
 from policies.base import State
 from policies.gaps import LEAST_S, Gaps
 from policies.profile import DAY, SLOT_S, Outlook, Profile, slot_of
@@ -37,7 +37,7 @@ def remembered(state: State, snapshot: PoolSnapshot, now: float) -> State:
     change), the `skill`, the `gaps` and, while the pool is idle, since when (`idle`).
     """
     if snapshot.load.seen_s and slot_of(snapshot.load.until) != state.get("slot"):
-        state = _opened(_closed(state, snapshot.load) if state else _blank(), snapshot.load)
+        state = _opened(_closed(state, snapshot) if state else _blank(), snapshot.load)
     return _watched(state, snapshot, now) if state and not snapshot.pool.limits.hot.low else state
 
 
@@ -63,11 +63,10 @@ def _opened(state: State, load: Load) -> State:
     }
 
 
-def _closed(state: State, load: Load) -> State:
+def _closed(state: State, snapshot: PoolSnapshot) -> State:
     """The state with the slot that was open learned; where it was not watched, without what it was to tell."""
     slot, told = state["slot"], state["told"]
-    later = slot_of(load.until)
-    work = _work(state, load)
+    later, work = slot_of(snapshot.load.until), _work(state, snapshot)
     if later != slot + 1 or work is None:
         # After a gap, what was foretold for later may still come. A clock that was set back makes it worthless.
         return {**state, "told": [each for each in told if slot < later <= each[0]]}
@@ -85,16 +84,17 @@ def _closed(state: State, load: Load) -> State:
     }
 
 
-def _work(state: State, load: Load) -> float | None:
+def _work(state: State, snapshot: PoolSnapshot) -> float | None:
     """How many slots the jobs of the open slot keep busy: arrivals per second times seconds of service.
 
     None where too little of it was watched, or where the history began anew.
     """
+    load, service_s = snapshot.load, service_times(snapshot)
     seen_s = load.seen_s - float(state["seen_s"])
     arrived = {name: tier.arrived - int(state["arrived"].get(name, 0)) for name, tier in load.tiers.items()}
     if seen_s < _WATCHED * SLOT_S or any(count < 0 for count in arrived.values()):
         return None
-    return round(sum(count * load.service_s(name, GUESS_S) for name, count in arrived.items()) / seen_s, 4)
+    return round(sum(count * service_s.get(name, 0.0) for name, count in arrived.items()) / seen_s, 4)
 
 
 def _watched(state: State, snapshot: PoolSnapshot, now: float) -> State:
