@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from policies import priority, schedule, thresholds
+from policies import forecast, priority, schedule, thresholds
 from policies.base import Policy
 
 POLICIES: Mapping[str, Policy] = MappingProxyType(
     {
+        "forecast": forecast.POLICY,
         "priority": priority.POLICY,
         "schedule": schedule.POLICY,
         "thresholds": thresholds.POLICY,
