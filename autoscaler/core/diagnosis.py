@@ -59,6 +59,10 @@ class ImageHistory:
         """This history after one more crash."""
         return ImageHistory(crashed={**self.crashed, host: now})
 
+    def not_after(self, now: float) -> ImageHistory:
+        """This history with nothing in it later than now: for when the clock was set back."""
+        return ImageHistory(crashed={host: min(at, now) for host, at in self.crashed.items()})
+
     def trial_in_s(self, now: float, retry_s: float) -> float:
-        """Seconds until one machine may be rented to see whether the image starts by now; at most `retry_s`."""
-        return min(retry_s, max(0.0, self.crashed_at + retry_s - now))
+        """Seconds until one machine may be rented to see whether the image starts by now."""
+        return max(0.0, self.crashed_at + retry_s - now)

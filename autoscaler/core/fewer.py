@@ -1,7 +1,20 @@
 """Fewer machines: which one goes, and what becomes of it.
 
-Victims, first to go first: known idle before unknown or busy, then the oldest; the primary, which is the oldest HOT
-machine, goes last. A drained machine is stopped or released only when it is known to be idle.
+HOT machines go in this order; each rule only decides between those that the ones before it hold for equal:
+
+1. the primary, which is the oldest healthy one, last: one machine that has proven itself stays, dear or not;
+2. unhealthy before healthy: it serves badly, and by now its replacement is HOT;
+3. known idle before unknown or busy: nobody waits for its end, and it stops billing at once;
+4. GPU idle for long before used: what the work does not need;
+5. the dearest for what it gives, in USD per hour and slot, first: the saving is largest;
+6. the one idle for the longest time first, the most recently idle last: the last one used has its model and caches
+   loaded, and where jobs go to the machine used last, the others are left over (as in AutoScale: Gandhi et al., ACM
+   TOCS 2012);
+7. the oldest first, as the strategy says; then by id, so that the order is total.
+
+All of these are drained only. A drained machine is stopped or released only when it is known to be idle, and a sick one
+is no standby: it is released. Of stopped machines, those go first that were refused most often, then those whose disk
+is dearest, then those stopped for the longest time, whose host is the likeliest to be full.
 """
 
 from __future__ import annotations
@@ -12,31 +25,89 @@ from autoscaler.core.decision import Action, Command, Decision, about
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.snapshot import PoolSnapshot
+from autoscaler.core.units import format_duration
+from autoscaler.core.utilisation import Use
 
 MOST_REFUSALS = 3
 """A stopped machine refused this often in a row is released: it will not come back, and its disk is billed."""
 
 
-def fewer(snapshot: PoolSnapshot, decision: Decision, taken: set[str | None]) -> tuple[list[Command], Decision]:
+def fewer(
+    snapshot: PoolSnapshot, decision: Decision, taken: set[str | None], now: float
+) -> tuple[list[Command], Decision]:
     """Commands that drain, stop and release what is more than decided; `taken` has the machines spoken for."""
-    commands: list[Command] = []
-    victims = _victims(snapshot)
-    surplus = len(victims) - decision.hot  # what is on its way does not serve yet, so it replaces nobody
-    for machine in victims[: max(0, surplus)]:
-        text = f"{decision.hot} machines wanted, {len(victims)} HOT: drain it, {machine.usd_per_hour:.3f} USD/h"
-        commands.append(about(Action.DRAIN, machine, text))
+    commands = _drains(snapshot, decision, now)
     warm = [machine for machine in snapshot.in_phase(Phase.WARM, Phase.STOPPING) if machine.id not in taken]
-    keeping = len(warm)
-    for machine in _least_worth([m for m in warm if m.phase is Phase.WARM]):
+    released = _releases([machine for machine in warm if machine.phase is Phase.WARM], len(warm), decision, now)
+    kept = len(warm) - len(released)
+    ended, decision = _ends(snapshot, decision, taken, kept)
+    return [*commands, *released, *ended], decision
+
+
+def _drains(snapshot: PoolSnapshot, decision: Decision, now: float) -> list[Command]:
+    """Drains of HOT machines. What is on its way does not serve yet, so it replaces nobody."""
+    victims = _victims(snapshot)
+    surplus = max(0, len(victims) - decision.hot)
+    wanted = f"{decision.hot} machines wanted, {len(victims)} HOT: drain it"
+    return [about(Action.DRAIN, m, f"{wanted}, {_why_this(snapshot, m, now)}") for m in victims[:surplus]]
+
+
+def _victims(snapshot: PoolSnapshot) -> list[Instance]:
+    """HOT machines in the order in which they may go."""
+    primary = snapshot.primary()
+
+    def rank(machine: Instance) -> tuple[object, ...]:
+        return (
+            machine is primary,
+            not machine.ailment,
+            snapshot.busy.get(machine.id, 1) > 0,
+            machine.gpu_use is not Use.IDLE,
+            -_usd_per_slot(machine),
+            snapshot.idle_since.get(machine.id, float("inf")),
+            machine.created_at,
+            machine.id,
+        )
+
+    return sorted(snapshot.in_phase(Phase.HOT), key=rank)
+
+
+def _why_this(snapshot: PoolSnapshot, machine: Instance, now: float) -> str:
+    """What speaks for a machine to go, in the order of the rules."""
+    busy, idle_since = snapshot.busy.get(machine.id), snapshot.idle_since.get(machine.id)
+    words = [f"degraded ({machine.ailment})"] if machine.ailment else []
+    if busy is None:
+        words.append("nobody says whether it is idle")
+    elif busy:
+        words.append(f"{busy} of its slots work")
+    else:
+        words.append("idle" + (f" for {format_duration(now - idle_since)}" if idle_since is not None else ""))
+    words += ["its GPU hardly used for long"] if machine.gpu_use is Use.IDLE else []
+    return ", ".join([*words, f"{_usd_per_slot(machine):.3f} USD/h a slot"])
+
+
+def _usd_per_slot(machine: Instance) -> float:
+    return machine.usd_per_hour / max(1, machine.slots)
+
+
+def _releases(warm: Iterable[Instance], keeping: int, decision: Decision, now: float) -> list[Command]:
+    """Releases of stopped machines; `keeping` counts these and those that will be stopped."""
+    commands = []
+    for machine in sorted(warm, key=lambda m: (-m.refusals, -m.disk_usd_per_hour, m.phase_since, m.id)):
+        stopped = f"{machine.disk_usd_per_hour:.3f} USD/h, stopped for {format_duration(now - machine.phase_since)}"
         if machine.refusals >= MOST_REFUSALS:
             text = f"refused {machine.refusals} times in a row: it will not come back; it has cost"
-            commands.append(about(Action.RELEASE, machine, f"{text} {machine.usd_spent:.2f} USD"))
-        elif keeping > decision.warm:
-            text = f"{keeping} stopped, {decision.warm} to keep: release it, {machine.disk_usd_per_hour:.3f} USD/h"
+            commands.append(about(Action.RELEASE, machine, f"{text} {machine.cost_usd(now):.2f} USD"))
+        elif keeping - len(commands) > decision.warm:
+            text = f"{keeping - len(commands)} stopped, {decision.warm} to keep: release it, {stopped}"
             commands.append(about(Action.RELEASE, machine, text))
-        else:
-            continue
-        keeping -= 1
+    return commands
+
+
+def _ends(
+    snapshot: PoolSnapshot, decision: Decision, taken: set[str | None], keeping: int
+) -> tuple[list[Command], Decision]:
+    """Stops and releases of drained machines; `keeping` counts the stopped ones that stay."""
+    commands: list[Command] = []
     for machine in snapshot.in_phase(Phase.DRAINING):
         if machine.id in taken:
             continue
@@ -45,24 +116,13 @@ def fewer(snapshot: PoolSnapshot, decision: Decision, taken: set[str | None]) ->
             decision = decision.but_not("plan.stop", f"{machine.id} drains; nobody says whether it is idle")
         elif busy:
             decision = decision.but_not("plan.stop", f"{machine.id} drains; {busy} of its slots work")
+        elif machine.ailment:
+            text = f"drained and idle, no standby as it was degraded ({machine.ailment}): release it"
+            commands.append(about(Action.RELEASE, machine, text))
         elif keeping < decision.warm and machine.provider in snapshot.stoppable:
-            commands.append(
-                about(Action.STOP, machine, f"drained and idle: stop it, {keeping} of {decision.warm} kept")
-            )
+            text = f"drained and idle: stop it, {keeping} of {decision.warm} kept"
+            commands.append(about(Action.STOP, machine, text))
             keeping += 1
         else:
             commands.append(about(Action.RELEASE, machine, f"drained and idle, {keeping} kept already: release it"))
     return commands, decision
-
-
-def _victims(snapshot: PoolSnapshot) -> list[Instance]:
-    """HOT machines in the order in which they may go."""
-    primary = snapshot.primary()
-    hot = [machine for machine in snapshot.in_phase(Phase.HOT) if machine is not primary]
-    hot.sort(key=lambda m: (snapshot.busy.get(m.id, 1) > 0, m.created_at, m.id))
-    return [*hot, primary] if primary else hot
-
-
-def _least_worth(warm: Iterable[Instance]) -> list[Instance]:
-    """Stopped machines, the first to release first: most refusals, then longest stopped."""
-    return sorted(warm, key=lambda m: (-m.refusals, m.phase_since, m.id))

@@ -20,7 +20,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from autoscaler.core.diagnosis import Diagnosis
 from autoscaler.core.history import PlacementHistory
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
@@ -51,8 +50,8 @@ class Signals:
     """Its worker beat at some time, and no longer does."""
     trouble: str = ""
     """Its worker's own words for what is wrong."""
-    answers: bool = True
-    """Its service answered when it was last asked."""
+    answers: bool | None = True
+    """Its service, where it has one to ask, answered the last time; None before the first answer."""
     gpu_share: float | None = None
     """Share of its time, 0 to 1, that the GPU is at work; None when nobody says."""
 
@@ -73,7 +72,7 @@ def sign(signals: Signals, remote: Remote | None) -> str:
         return "its worker has fallen silent"
     if signals.trouble:
         return f"its worker says: {signals.trouble}"
-    if not signals.answers:
+    if signals.answers is False:
         return "its service answers no more"
     if remote is not None and remote.gpu_count == 0:
         return "it runs without a GPU"
@@ -130,7 +129,7 @@ class Watch:
         found = sign(heard, remote)
         lasted_s = self._lasts(machine.id, "ailing", bool(found))
         if machine.ailment:
-            well = not found and remote is not None  # with no listing, half of what is known of it is missing
+            well = not found and remote is not None and heard.answers is not None  # what is missing heals nothing
             return replace(machine, ailment="") if well else machine
         return replace(machine, ailment=found) if found and lasted_s >= rules.degraded_after else machine
 

@@ -20,6 +20,10 @@ class Kind(StrEnum):
     OUTCOME = "outcome"
     PHASE = "phase"
     ALARM = "alarm"
+    HEALTH = "health"
+    """A running machine is degraded or well again, or its GPU is used too little."""
+    DIAGNOSIS = "diagnosis"
+    """Why a machine does not come up."""
     OPERATOR = "operator"
     """A person's hand: pause, unpause."""
     ADMISSION = "admission"
@@ -42,7 +46,8 @@ class Entry:
     action: str = ""
     """Of commands and outcomes."""
     result: str = ""
-    """Of outcomes: a `Result`; of phase changes: the new phase."""
+    """Of outcomes: a `Result`; of phase changes: the new phase; of health: a `Condition`, or a `Use` of the GPU; of
+    diagnoses: a `Diagnosis`."""
     hot: int | None = None
     """Of decisions: machines wanted running."""
     warm: int | None = None

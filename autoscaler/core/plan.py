@@ -9,25 +9,29 @@ from __future__ import annotations
 from dataclasses import replace
 
 from autoscaler.core.decision import Command, Decision
+from autoscaler.core.failover import reinforced
 from autoscaler.core.fewer import fewer
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.more import more
 from autoscaler.core.snapshot import PoolSnapshot
+from autoscaler.core.trial import rentable
 
 
 def plan(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[tuple[Command, ...], Decision]:
     """Commands that bring a pool to a decision, and the decision with what could not be done and why."""
     commands: list[Command] = []
     if not decision.hold_up:
-        commands, decision = more(snapshot, decision, now)
+        commands, grown = more(snapshot, reinforced(decision, snapshot), now)
+        commands, grown = rentable(commands, grown, snapshot, now)
+        decision = replace(grown, hot=decision.hot)
     taken = {command.instance for command in commands}
     if not decision.hold_down:
-        going, decision = fewer(snapshot, decision, taken)
+        going, decision = fewer(snapshot, decision, taken, now)
         commands += going
     elif not decision.hold_up and _serving(snapshot) > decision.ceiling:
         kept = len(snapshot.in_phase(Phase.WARM, Phase.STOPPING))
         held = replace(decision, hot=decision.ceiling, warm=max(decision.warm, kept))
-        going, held = fewer(snapshot, held, taken)
+        going, held = fewer(snapshot, held, taken, now)
         commands, decision = commands + going, replace(decision, why_not=held.why_not)
     return tuple(commands), decision
 

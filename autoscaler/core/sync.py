@@ -13,13 +13,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from operator import attrgetter
+from typing import Any
 
 from autoscaler.core.demand import Unknown
+from autoscaler.core.diagnosis import MOST_RESTARTS, SETTLED_S, Diagnosis
 from autoscaler.core.instance import Instance, parse_label
 from autoscaler.core.lifecycle import ESCALATIONS, Escalation, Phase, deadline_s
 from autoscaler.core.market import Listing, Remote, Status
 from autoscaler.core.spec import Deadlines, Pool
 from autoscaler.core.units import format_duration
+from autoscaler.core.utilisation import Use
 
 ABSENCE_S = 20.0
 """Complete listings that span this long prove that a machine is not there."""
@@ -28,6 +31,7 @@ UNCLEAR_S = 120.0
 TOMBSTONE_S = 3600.0
 """How long the record of a machine that is gone is kept, so that a late listing is not taken for a stranger."""
 _PRICE_SLACK = 1.001  # providers round
+_OUTBID_PAUSE_S = 300.0  # whoever took a spot machine's GPU has it now: another machine is tried before this one
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -108,14 +112,15 @@ def _mirror(old: Instance, remote: Remote | None, evidence: Evidence) -> Instanc
         new = _back(new, evidence.now, "its worker beats: it is there")
     listing = evidence.listings.get(old.provider)
     if listing is None or isinstance(listing, Unknown) or listing.asked_at < new.called_at:
-        return _overdue(new, evidence, listed=False)
+        return _overdue(new, None, evidence, listed=False)
     new = _absent(new, listing.asked_at, evidence) if remote is None else _present(new, remote, evidence)
-    return _overdue(new, evidence, listed=True)
+    return _overdue(new, remote, evidence, listed=True)
 
 
 def _hot(instance: Instance, now: float) -> Instance:
     since = f", {format_duration(now - instance.ordered_at)} after it was ordered" if instance.ordered_at else ""
-    return instance.moved(Phase.HOT, now, f"ready{since}", refusals=0)
+    well: dict[str, Any] = {"refusals": 0, "diagnosis": None, "ailment": "", "gpu_use": Use.NORMAL}
+    return instance.moved(Phase.HOT, now, f"ready{since}", **well)
 
 
 # --- what the listing shows -------------------------------------------------------------------------------------------
@@ -174,7 +179,18 @@ def _running(old: Instance, _remote: Remote, evidence: Evidence) -> Instance:
 
 
 def _restarted(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
-    return old.moved(Phase.BOOTING, evidence.now, f"the provider says {remote.status}: it restarts", ordered_at=0.0)
+    restarts = 1 if _settled(old, evidence.now) else old.restarts + 1
+    text = f"the provider says {remote.status}: it restarts"
+    booting = old.moved(Phase.BOOTING, evidence.now, text, ordered_at=0.0, restarts=restarts)
+    if restarts < MOST_RESTARTS:
+        return booting
+    text = f"restarted {restarts} times, each within {format_duration(SETTLED_S)} of being ready: releasing it"
+    return booting.moved(Phase.RELEASING, evidence.now, text, diagnosis=Diagnosis.CRASH_LOOP)
+
+
+def _settled(old: Instance, now: float) -> bool:
+    """Whether a machine has been HOT for so long that what happens to it is not its start any more."""
+    return old.phase is Phase.HOT and now - old.phase_since >= SETTLED_S
 
 
 def _started(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
@@ -209,7 +225,9 @@ def _stopped(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
         Phase.STOPPING: "it has stopped",
         Phase.LOST: "listed again, stopped",
     }[old.phase]
-    return old.moved(Phase.WARM, evidence.now, f"{text}{_said(remote)}")
+    outbid = old.buy == "spot" and old.phase in (Phase.HOT, Phase.DRAINING)
+    retry_at = evidence.now + _OUTBID_PAUSE_S if outbid else 0.0
+    return old.moved(Phase.WARM, evidence.now, f"{text}{_said(remote)}", retry_at=retry_at)
 
 
 def _said(remote: Remote) -> str:
@@ -223,7 +241,13 @@ def _queued(old: Instance, _remote: Remote, evidence: Evidence) -> Instance:
 
 
 def _failed(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
-    return old.moved(Phase.RELEASING, evidence.now, f"failed: {remote.detail or 'no reason given'}; releasing it")
+    text = f"failed: {remote.detail or 'no reason given'}; releasing it"
+    starting = old.phase in _STARTING and not _settled(old, evidence.now)
+    diagnosis = Diagnosis.CRASH_LOOP if starting else old.diagnosis
+    return old.moved(Phase.RELEASING, evidence.now, text, diagnosis=diagnosis)
+
+
+_STARTING = frozenset({Phase.RENTING, Phase.BOOTING, Phase.RESUMING, Phase.HOT})
 
 
 def _offline(old: Instance, _remote: Remote, evidence: Evidence) -> Instance:
@@ -294,7 +318,7 @@ def _gone(old: Instance, now: float, reason: str) -> Instance:
 # --- deadlines --------------------------------------------------------------------------------------------------------
 
 
-def _overdue(old: Instance, evidence: Evidence, *, listed: bool) -> Instance:
+def _overdue(old: Instance, remote: Remote | None, evidence: Evidence, *, listed: bool) -> Instance:
     """The record after its phase's escalation, if its deadline has passed and the evidence allows it."""
     pool = evidence.pools.get(old.pool)
     limit = deadline_s(old.phase, pool.deadlines if pool else Deadlines())
@@ -305,11 +329,17 @@ def _overdue(old: Instance, evidence: Evidence, *, listed: bool) -> Instance:
         escalation = Escalation.ALARM
     over = f"still {old.phase} after {format_duration(limit)}"
     if escalation is Escalation.RELEASE:
-        return old.moved(Phase.RELEASING, evidence.now, f"{over}: releasing it")
+        diagnosis = _never_ready(remote) if old.phase is Phase.BOOTING and remote else old.diagnosis
+        return old.moved(Phase.RELEASING, evidence.now, f"{over}: releasing it", diagnosis=diagnosis)
     if escalation is Escalation.CANCEL:
         text = f"{over}: cancelling the order"
         return old.moved(Phase.STOPPING, evidence.now, text, refusals=old.refusals + 1)
     return old if old.alarmed else replace(old, alarmed=True, reason=over)
+
+
+def _never_ready(remote: Remote) -> Diagnosis:
+    """What a boot suffers from that does not end: its container runs and is of no use, or never began to run."""
+    return Diagnosis.CRASH_LOOP if remote.status is Status.RUNNING else Diagnosis.SLOW_PULL
 
 
 # --- machines without a record ----------------------------------------------------------------------------------------

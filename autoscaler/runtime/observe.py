@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Generic, TypeVar
 
 from autoscaler.core.demand import Unknown
+from autoscaler.core.health import Signals
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing, Offer
@@ -23,6 +24,7 @@ _ASK_TIMEOUT_S = 60.0
 _OFFERS_FRESH_S = 60.0  # an older offer is probably gone; renting waits for a new search
 _OFFERS_OLD_S = 900.0  # searched again all the same, so that prices are known before they are needed
 _BEAT_FRESH_S = 60.0
+_PROBE_AGAIN_S = 60.0  # a service that has answered is asked again no sooner
 
 T = TypeVar("T")
 
@@ -101,7 +103,7 @@ class Observer:
         self._beats: dict[str, tuple[Heartbeat, float]] = {}
         self._listening = False
         self._probing: dict[str, asyncio.Task[bool]] = {}
-        self._answered: set[str] = set()
+        self._services: dict[tuple[str, float, str | None], Polled[bool]] = {}
 
     async def look(self, now: float) -> None:
         """Ask all providers; wait a moment for those that answer at once."""
@@ -195,6 +197,44 @@ class Observer:
             found |= self._probe_services(current)
         return frozenset(found)
 
+    def signals(self, hot: Iterable[Instance]) -> dict[str, Signals]:
+        """What the HOT machines say of themselves; asks the services of those that have one.
+
+        A worker is silent when its last beat is too old, and where machines are HOT only by a beat, when there is none.
+        """
+        now = self._clock.now()
+        heard: dict[str, Signals] = {}
+        for instance in hot:
+            pool = self._pools.get(instance.pool)
+            check = pool.machine.ready if pool else "running"
+            known = self._beats.get(instance.id)
+            asked = check not in ("running", "heartbeat") and instance.address
+            answers = self._answers(instance, check, now) if asked else True
+            if known is None:
+                heard[instance.id] = Signals(silent=check == "heartbeat", answers=answers)
+                continue
+            beat, heard_at = known
+            if 0.0 <= now - heard_at <= _BEAT_FRESH_S:
+                heard[instance.id] = Signals(trouble=beat.trouble, answers=answers, gpu_share=beat.gpu_util)
+            else:
+                heard[instance.id] = Signals(silent=True, answers=answers)
+        self._services = {key: asked for key, asked in self._services.items() if key[0] in heard}
+        return heard
+
+    def _answers(self, instance: Instance, check: str, now: float) -> bool | None:
+        """What the service of a HOT machine last answered; it is asked again in the background. None until it is."""
+
+        async def ask() -> bool:
+            return await self._probe.ready(instance, check)
+
+        key = instance.id, instance.phase_since, instance.address
+        service = self._services.get(key)
+        if service is None:
+            service = self._services[key] = Polled(f"service of {instance.id}", ask, self._clock)
+        if now - service.answered_at >= _PROBE_AGAIN_S:
+            service.start(now)
+        return None if isinstance(service.value, Unknown) else service.value
+
     def _probe_services(self, booting: Mapping[str, tuple[Instance, str]]) -> set[str]:
         answered = {i for i, task in self._probing.items() if task.done() and not task.cancelled() and task.result()}
         self._probing = {i: task for i, task in self._probing.items() if not task.done()}
@@ -238,6 +278,8 @@ class Observer:
             await listing.cancel()
         for offers in self._offers.values():
             await offers.cancel()
+        for service in self._services.values():
+            await service.cancel()
         for task in self._probing.values():
             task.cancel()
         await asyncio.gather(*self._probing.values(), return_exceptions=True)

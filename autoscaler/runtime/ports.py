@@ -56,6 +56,10 @@ class Heartbeat:
     done: Mapping[str, tuple[int, float]] | None = None
     """Jobs finished since the worker began and the seconds that a slot worked on them, by tier; None when it does not
     say."""
+    trouble: str = ""
+    """What the worker itself holds to be wrong with its machine; empty while all is well."""
+    gpu_util: float | None = None
+    """Share of its time, 0 to 1, that the GPU is at work; None when the worker does not say."""
     stamp: str = ""
     """Any value that changes with each beat; compared, never read as a time."""
 

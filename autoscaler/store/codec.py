@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
+    Field,
     NonNegativeFloat,
     NonNegativeInt,
     TypeAdapter,
@@ -22,6 +23,8 @@ from autoscaler.core.instance import RECORD_VERSION, Instance
 from autoscaler.core.journal import Entry
 from autoscaler.core.samples import Sample
 from autoscaler.runtime.ports import Heartbeat
+
+_MOST_WORDS = 200  # of a worker's own, in characters: they go into records and the journal
 
 T = TypeVar("T")
 
@@ -43,6 +46,8 @@ class _Beat:
     slots: NonNegativeInt | None = None
     taken: Annotated[dict[str, NonNegativeInt] | None, WrapValidator(_or_none)] = None
     done: Annotated[dict[str, tuple[NonNegativeInt, NonNegativeFloat]] | None, WrapValidator(_or_none)] = None
+    trouble: Annotated[str | None, WrapValidator(_or_none)] = None
+    gpu_util: Annotated[Annotated[float, Field(ge=0, le=1)] | None, WrapValidator(_or_none)] = None
 
 
 _INSTANCE = TypeAdapter(Instance)
@@ -132,7 +137,14 @@ def decode_heartbeat(stored: bytes) -> Heartbeat | None:
     if isinstance(beat, int):
         return Heartbeat(busy=beat, stamp=stamp)
     return Heartbeat(
-        busy=beat.busy, drained=beat.drained, slots=beat.slots, taken=beat.taken, done=beat.done, stamp=stamp
+        busy=beat.busy,
+        drained=beat.drained,
+        slots=beat.slots,
+        taken=beat.taken,
+        done=beat.done,
+        trouble=(beat.trouble or "")[:_MOST_WORDS],
+        gpu_util=beat.gpu_util,
+        stamp=stamp,
     )
 
 

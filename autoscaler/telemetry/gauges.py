@@ -12,7 +12,9 @@ from collections.abc import Iterator
 from prometheus_client.core import GaugeMetricFamily
 
 from autoscaler.core.demand import Unknown
+from autoscaler.core.health import Condition, condition
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.utilisation import Use
 from autoscaler.runtime.report import TickReport
 
 UNCONFIGURED = "_unconfigured"
@@ -23,8 +25,10 @@ def gauges(report: TickReport, now: float) -> Iterator[GaugeMetricFamily]:
     """All gauges of a tick; `now` (epoch seconds) is when the daemon was last heard of."""
     yield from _queues(report, now)
     yield from _tiers(report)
+    yield from _admission(report)
     yield from _wishes(report)
     yield _instances(report)
+    yield from _health(report)
     yield from _money(report)
     yield from _listings(report, now)
     yield from _daemon(report)
@@ -65,6 +69,17 @@ def _tiers(report: TickReport) -> Iterator[GaugeMetricFamily]:
     yield from (depth, oldest)
 
 
+def _admission(report: TickReport) -> Iterator[GaugeMetricFamily]:
+    wait = _gauge("expected_wait_seconds", "What a job that comes now is expected to wait.", "pool", "tier")
+    accepts = _gauge("admission_open", "1 while new jobs of the tier are accepted, 0 while refused.", "pool", "tier")
+    for name, pool in report.pools.items():
+        for tier in pool.admission:
+            accepts.add_metric([name, tier.tier], float(tier.accept))
+            if tier.expected_wait_s is not None:
+                wait.add_metric([name, tier.tier], tier.expected_wait_s)
+    yield from (wait, accepts)
+
+
 def _wishes(report: TickReport) -> Iterator[GaugeMetricFamily]:
     hot = _gauge("desired_hot_instances", "Machines wanted running, those on their way included.", "pool")
     warm = _gauge("desired_warm_instances", "Stopped machines to keep, at most.", "pool")
@@ -93,6 +108,22 @@ def _instances(report: TickReport) -> GaugeMetricFamily:
         for phase in PHASES:
             family.add_metric([pool, provider, phase.value], counts[pool, provider, phase])
     return family
+
+
+def _health(report: TickReport) -> Iterator[GaugeMetricFamily]:
+    health = _gauge("health_instances", "Machines that are HOT or LOST, by health.", "pool", "health")
+    use = _gauge("gpu_use_instances", "HOT machines by how their GPU was used of late.", "pool", "use")
+    given_up = _gauge("image_given_up", "1 while the image crashes in a loop and is rented no more, else 0.", "pool")
+    for name, pool in report.pools.items():
+        hot = pool.snapshot.in_phase(Phase.HOT)
+        healths = Counter(condition(machine) for machine in [*hot, *pool.snapshot.in_phase(Phase.LOST)])
+        uses = Counter(machine.gpu_use for machine in hot)
+        for each in Condition:
+            health.add_metric([name, each.value], healths[each])
+        for level in Use:
+            use.add_metric([name, level.value], uses[level])
+        given_up.add_metric([name], float(pool.snapshot.image.given_up))
+    yield from (health, use, given_up)
 
 
 def _money(report: TickReport) -> Iterator[GaugeMetricFamily]:

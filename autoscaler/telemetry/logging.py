@@ -190,6 +190,6 @@ def _signals(report: TickReport) -> Iterator[tuple[tuple[str, str], str | None]]
 def _level(entry: Entry) -> int:
     if entry.kind is Kind.ALARM:
         return logging.ERROR
-    if entry.kind is Kind.OUTCOME and entry.result != Result.OK:
+    if entry.kind in (Kind.HEALTH, Kind.DIAGNOSIS) or (entry.kind is Kind.OUTCOME and entry.result != Result.OK):
         return logging.WARNING
     return logging.INFO

@@ -47,7 +47,12 @@ class Metrics(Collector):
         )
         ticks = Counter("autoscaler_ticks_total", "Ticks made.", ("outcome",), registry=registry)
         self._good, self._bad = ticks.labels("good"), ticks.labels("failed")
-        self._alarms = Counter("autoscaler_alarms_total", "Machines that outlived a deadline.", registry=registry)
+        self._alarms = Counter(
+            "autoscaler_alarms_total", "Machines that outlived a deadline, and images given up.", registry=registry
+        )
+        self._diagnoses = Counter(
+            "autoscaler_diagnoses_total", "Why machines did not come up.", ("diagnosis",), registry=registry
+        )
         self._leads = Gauge("autoscaler_leader", "1 while this daemon holds the lease, else 0.", registry=registry)
         build = Info("autoscaler_build", "What runs here.", registry=registry)
         build.info({"version": version("gpu-autoscaler")})
@@ -76,6 +81,8 @@ class Metrics(Collector):
         """Something went into the journal."""
         if entry.kind is Kind.ALARM:
             self._alarms.inc()
+        elif entry.kind is Kind.DIAGNOSIS:
+            self._diagnoses.labels(entry.result).inc()
         elif entry.kind is Kind.COMMAND and entry.action not in CALLS:
             self._actions.labels(entry.action, Result.OK.value).inc()  # it only changes a record, which cannot fail
 

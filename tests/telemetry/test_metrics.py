@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,19 +11,26 @@ import pytest
 from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from autoscaler.core.admission import Admission
 from autoscaler.core.decision import Action, Command, Result
 from autoscaler.core.demand import Unknown
+from autoscaler.core.diagnosis import Diagnosis, ImageHistory
+from autoscaler.core.findings import diagnosis_entry
 from autoscaler.core.journal import alarm_entry, command_entry
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.spec import Placement
+from autoscaler.core.utilisation import Use
 from autoscaler.telemetry.gauges import UNCONFIGURED
 from autoscaler.telemetry.metrics import Metrics
 from tests.support.reports import DEMAND, NOW, POOL, listing, machine, outcome, pool_report, report
 
 DAY = 86400.0
-LABELS = ("pool", "tier", "provider", "placement", "action", "result", "phase", "outcome", "version", "le")
+LABELS = (
+    *("pool", "tier", "provider", "placement", "action", "result", "phase", "health", "use", "diagnosis", "outcome"),
+    *("version", "le"),
+)
 UNITS = ("seconds", "jobs", "instances", "usd", "usd_per_hour", "usd_per_day", "usd_today", "total", "info")
-UNITLESS = {"queue_unknown", "listing_unknown", "leader", "paused"}  # 0 or 1
+UNITLESS = {"queue_unknown", "listing_unknown", "leader", "paused", "image_given_up", "admission_open"}  # 0 or 1
 
 
 class Scrape:
@@ -62,6 +70,7 @@ def used(scrape: Scrape) -> Scrape:
     scrape.metrics.came_up("mock-spot", 1900.0, resumed=False)
     scrape.metrics.came_up("mock-spot", 200.0, resumed=True)
     scrape.metrics.noted(alarm_entry(machine(), NOW))
+    scrape.metrics.noted(diagnosis_entry(machine(), Diagnosis.NO_CAPACITY, NOW))
     return scrape
 
 
@@ -106,6 +115,20 @@ def test_of_an_unknown_queue_only_that_and_since_when_is_shown(scrape: Scrape) -
     assert scrape.samples("queue_signal_age_seconds") == {("images",): 50}
     for name in ("queue_depth_jobs", "queue_oldest_wait_seconds", "queue_in_flight_jobs"):
         assert scrape.samples(name) == {}
+
+
+def test_who_is_let_in_and_what_a_job_would_wait_is_shown_by_pool_and_tier(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report())
+    assert scrape.samples("admission_open") == {("images", "pro"): 1.0, ("images", "free"): 0.0}
+    assert scrape.samples("expected_wait_seconds") == {("images", "pro"): 12.0, ("images", "free"): 95.0}
+
+
+def test_a_wait_without_end_is_infinite_and_one_that_is_not_known_absent(scrape: Scrape) -> None:
+    endless = Admission(pool="images", tier="pro", expected_wait_s=math.inf)
+    unknown = Admission(pool="images", tier="free")
+    scrape.metrics.ticked(report(pools={"images": pool_report(admission=(endless, unknown))}))
+    assert scrape.samples("expected_wait_seconds") == {("images", "pro"): math.inf}
+    assert scrape.samples("admission_open") == {("images", "pro"): 1.0, ("images", "free"): 1.0}
 
 
 def test_in_flight_jobs_that_a_queue_hides_are_absent(scrape: Scrape) -> None:
@@ -265,6 +288,29 @@ def test_who_leads_and_a_pause_are_flags(scrape: Scrape) -> None:
 def test_alarms_count(scrape: Scrape) -> None:
     scrape.metrics.noted(alarm_entry(machine(), NOW))
     assert scrape.samples("alarms_total") == {(): 1}
+
+
+def test_machines_count_by_health_and_by_the_use_of_their_gpu(scrape: Scrape) -> None:
+    sick = machine("a", ailment="its worker has fallen silent", gpu_use=Use.LOW)
+    scrape.metrics.ticked(report(sick, machine("b"), machine("c", Phase.LOST), machine("d", Phase.WARM)))
+    healths = {"healthy": 1, "degraded": 1, "down": 1}
+    assert scrape.samples("health_instances") == {("images", health): count for health, count in healths.items()}
+    uses = {"normal": 1, "low": 1, "idle": 0}
+    assert scrape.samples("gpu_use_instances") == {("images", use): count for use, count in uses.items()}
+
+
+def test_diagnoses_count_by_their_code(scrape: Scrape) -> None:
+    for diagnosis in (Diagnosis.CRASH_LOOP, Diagnosis.CRASH_LOOP, Diagnosis.SLOW_PULL):
+        scrape.metrics.noted(diagnosis_entry(machine(), diagnosis, NOW))
+    assert scrape.samples("diagnoses_total") == {("crash_loop",): 2, ("slow_pull",): 1}
+
+
+def test_an_image_that_is_given_up_is_a_flag(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report())
+    assert scrape.samples("image_given_up") == {("images",): 0}
+    crashed = replace(pool_report().snapshot, image=ImageHistory(crashed={"h1": NOW, "h2": NOW}))
+    scrape.metrics.ticked(report(pools={"images": replace(pool_report(), snapshot=crashed)}))
+    assert scrape.samples("image_given_up") == {("images",): 1}
 
 
 def test_the_version_is_shown(scrape: Scrape) -> None:

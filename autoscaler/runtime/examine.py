@@ -1,0 +1,57 @@
+"""Judge each tick how well the machines are, and remember which images crash."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from autoscaler.core.demand import Unknown
+from autoscaler.core.diagnosis import SETTLED_S, Diagnosis
+from autoscaler.core.findings import health_entries
+from autoscaler.core.health import is_late
+from autoscaler.core.instance import Instance
+from autoscaler.core.lifecycle import Phase
+from autoscaler.core.market import Remote
+from autoscaler.core.spec import Pool
+from autoscaler.runtime.fleet import Fleet
+from autoscaler.runtime.observe import Observer
+
+
+def examine(fleet: Fleet, observer: Observer, pools: Mapping[str, Pool], now: float) -> None:
+    """Bring what records say of their machines' health up to now."""
+    hot = [record for record in fleet.instances.values() if record.phase is Phase.HOT]
+    rules = {name: pool.health for name, pool in pools.items()}
+    for record in fleet.watch.look(hot, observer.signals(hot), _remotes(observer), rules, now):
+        for entry in health_entries(fleet.instances[record.id], record, rules[record.pool], now):
+            fleet.note(entry)
+        fleet.put(record, now)
+    for record in [record for record in fleet.instances.values() if _newly_late(record, fleet, now)]:
+        fleet.put(replace(record, diagnosis=Diagnosis.SLOW_PULL), now)
+    for image in _proven(fleet, hot, now) | (fleet.images.keys() - {pool.machine.image for pool in pools.values()}):
+        fleet.forget_crashes(image)
+
+
+def _remotes(observer: Observer) -> dict[tuple[str, str | None], Remote]:
+    """The machines that providers list, by provider and id."""
+    return {
+        (provider, remote.provider_id): remote
+        for provider, listing in observer.listings.items()
+        if not isinstance(listing, Unknown)
+        for remote in listing.machines
+    }
+
+
+def _newly_late(record: Instance, fleet: Fleet, now: float) -> bool:
+    return record.diagnosis is None and is_late(record, fleet.history_of(record.pool, record.placement), now)
+
+
+def _proven(fleet: Fleet, hot: list[Instance], now: float) -> set[str]:
+    """Images with which a machine has started well since they last crashed. A resume proves nothing: it uses a copy."""
+    return {
+        record.image
+        for record in hot
+        if record.image in fleet.images
+        and not record.resumed
+        and record.phase_since > fleet.images[record.image].crashed_at
+        and now - record.phase_since >= SETTLED_S
+    }
