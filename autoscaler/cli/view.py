@@ -117,7 +117,7 @@ def _money(usd: float, warn: float, stop: float) -> tuple[str, str]:
 
 def _pool(pool: Mapping[str, Any], width: int, *, several: bool) -> Iterator[Text]:
     yield _totals(pool, with_money=several)
-    yield from _queue(pool["demand"], width)
+    yield from _queue(pool["demand"], {tier["tier"]: tier for tier in pool["admission"]}, width)
     decision = pool["decision"]
     done = [f"{command['action']}: {command['reason']}" for command in pool["commands"]]
     for sign, style, texts in (
@@ -148,7 +148,7 @@ def _totals(pool: Mapping[str, Any], *, with_money: bool) -> Text:
     return line
 
 
-def _queue(demand: Mapping[str, Any], width: int) -> Iterator[Text]:
+def _queue(demand: Mapping[str, Any], admission: Mapping[str, Any], width: int) -> Iterator[Text]:
     if demand["unknown"] is not None:
         yield _line(f"  ! the queue cannot be read: {demand['unknown']}", "bold red")
     elif not demand["seen"]:
@@ -156,14 +156,14 @@ def _queue(demand: Mapping[str, Any], width: int) -> Iterator[Text]:
     if demand["paused"]:
         yield _line("  ! the queue itself is paused", "yellow")
     for tier in demand["tiers"]:
-        yield _tier(tier, width)
+        yield _tier(tier, admission.get(tier["tier"], {}), width)
     if demand["in_flight"] is not None:
         yield _line(f"  {demand['waiting']} waiting, {demand['in_flight']} in flight", "dim")
     if demand["warnings"]:
         yield _line(f"  ! {', '.join(demand['warnings'])}", "yellow")
 
 
-def _tier(tier: Mapping[str, Any], width: int) -> Text:
+def _tier(tier: Mapping[str, Any], admission: Mapping[str, Any], width: int) -> Text:
     state, share = _tier_state(tier)
     waiting = f"{'≥' if tier['waiting_is_lower_bound'] else ''}{tier['waiting']}"
     line = _line(f"  {tier['tier']:<10.10} ")
@@ -175,6 +175,10 @@ def _tier(tier: Mapping[str, Any], width: int) -> Text:
     line.append(f"{waiting:>5} waiting  ")
     line.append(f"{_oldest(tier)} of {_target(tier)}  ")
     line.append(state, _STYLES[state])
+    if not admission.get("accept", True):
+        line.append("  refused", "bold red")
+    if admission.get("expected_wait_s"):
+        line.append(f"  next ~{format_duration(admission['expected_wait_s'])}", "dim")
     if tier["delayed"]:
         line.append(f"  +{tier['delayed']} due later", "dim")
     return line
@@ -257,7 +261,7 @@ def _cells(machine: Mapping[str, Any]) -> dict[str, Text]:
         "busy": Text(load),
         "USD/h": Text(f"{machine['usd_per_hour']:.3f}"),
         "spent": Text(f"{machine['usd_spent']:.2f}"),
-        "reason": Text(machine["reason"], "dim"),
+        "reason": Text(f"for {machine['tier']}: {machine['reason']}" if machine["tier"] else machine["reason"], "dim"),
     }
 
 

@@ -9,12 +9,13 @@ from dataclasses import dataclass
 
 import structlog
 from aiohttp import web
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.exposition import choose_encoder
 
+from autoscaler.core.admission import Admission
 from autoscaler.core.errors import SettingsError, StoreUnavailable
 from autoscaler.core.journal import Entry
-from autoscaler.store.codec import encode_entry
+from autoscaler.store.codec import admission_fields, encode_entry
 from autoscaler.web.views import Board
 
 Journal = Callable[[int], Awaitable[Sequence[Entry]]]
@@ -31,6 +32,7 @@ _INDEX = f"""\
 /api/v1/plan       what the newest tick decided, and why
 /api/v1/instances  all machines
 /api/v1/journal    what happened, newest first; ?count=1..{_MOST_ENTRIES}
+/api/v1/admission  which tiers take new jobs; ?tier=TIER[&pool=POOL] is 200, or 503 with Retry-After
 /metrics           for Prometheus
 /healthz           200 while ticks are made
 /readyz            200 while the newest tick was good
@@ -49,7 +51,21 @@ def make_app(
 ) -> web.Application:
     """The application. `now` gives the daemon's time in epoch seconds; `tick_s` is how often it means to tick."""
     late_s = max(_TICKS_LATE * tick_s, _LATE_S)
-    api = _Api(board=board, registry=registry, read_journal=journal, now=now, started=now(), late_s=late_s)
+    refusals = Counter(
+        "autoscaler_admission_refusals_total",
+        "How often /api/v1/admission answered that a tier is refused.",
+        ("pool", "tier"),
+        registry=registry,
+    )
+    api = _Api(
+        board=board,
+        registry=registry,
+        read_journal=journal,
+        now=now,
+        started=now(),
+        late_s=late_s,
+        refusals=refusals,
+    )
     app = web.Application(middlewares=[_errors_as_json])
     app.add_routes(
         [
@@ -58,6 +74,7 @@ def make_app(
             web.get("/api/v1/plan", api.plan),
             web.get("/api/v1/instances", api.instances),
             web.get("/api/v1/journal", api.journal),
+            web.get("/api/v1/admission", api.admission),
             web.get("/metrics", api.metrics),
             web.get("/healthz", api.healthz),
             web.get("/readyz", api.readyz),
@@ -110,6 +127,7 @@ class _Api:
     """Epoch seconds."""
     late_s: float
     """Without any tick, good or failed, for longer than this the daemon counts as stuck."""
+    refusals: Counter
 
     async def index(self, _request: web.Request) -> web.Response:
         return web.Response(text=_INDEX)
@@ -134,6 +152,30 @@ class _Api:
             return _problem(503, f"the journal cannot be read: {error}")
         body = b'{"entries": [%b]}' % b", ".join(encode_entry(entry) for entry in entries)
         return web.Response(body=body, content_type="application/json", charset="utf-8")
+
+    async def admission(self, request: web.Request) -> web.Response:
+        name, pool = request.query.get("tier"), request.query.get("pool")
+        tiers = self.board.admission(self.now(), self.late_s)
+        if name is not None and not tiers:  # nothing is known yet, or another daemon leads: in doubt all are let in
+            tiers = [Admission(pool=pool or "", tier=name, why="open in doubt: this daemon does not lead")]
+        found = [each for each in tiers if name in (None, each.tier) and pool in (None, each.pool)]
+        if tiers and not found:
+            asked = " ".join(f"{what}={text[:40]}" for what, text in request.query.items())
+            known = [f"{each.pool}/{each.tier}" for each in tiers]
+            return web.json_response({"error": f"there is no {asked}; `tiers` has all", "tiers": known}, status=404)
+        if name is None:
+            return web.json_response({"tiers": [admission_fields(each) for each in found]})
+        if len(found) > 1:
+            pools = " and ".join(each.pool for each in found)
+            return _problem(400, f"pool: missing, and the tier {name} is in {pools}; add &pool={found[0].pool}")
+        return self._answer(found[0])
+
+    def _answer(self, admission: Admission) -> web.Response:
+        answer = admission_fields(admission)
+        if admission.accept:
+            return web.json_response(answer)
+        self.refusals.labels(admission.pool, admission.tier).inc()
+        return web.json_response(answer, status=503, headers={"Retry-After": str(admission.retry_after_s)})
 
     async def metrics(self, request: web.Request) -> web.Response:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))

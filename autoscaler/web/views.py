@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from typing import Any
 
+from autoscaler.core.admission import Admission
 from autoscaler.core.decision import Command, Decision, Outcome, Reason
 from autoscaler.core.demand import Demand, TierDemand, Unknown
 from autoscaler.core.instance import Instance, parse_label
@@ -14,7 +15,9 @@ from autoscaler.core.journal import Entry
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing
 from autoscaler.core.spec import Limits, Tier
+from autoscaler.core.units import format_duration
 from autoscaler.runtime.report import PoolReport, TickReport
+from autoscaler.store.codec import admission_fields
 
 Json = dict[str, Any]
 
@@ -83,6 +86,16 @@ class Board:
         report = self.report or _NO_TICK
         return {"at": self.at, "pools": [{"name": name, **_plan(pool)} for name, pool in report.pools.items()]}
 
+    def admission(self, now: float, stale_s: float) -> list[Admission]:
+        """Who is let in, pool by pool, most urgent tier first; everybody where the newest good tick is too old."""
+        report = self.report or _NO_TICK
+        tiers = [tier for pool in report.pools.values() for tier in pool.admission]
+        age_s = now - report.at
+        if age_s <= stale_s:
+            return tiers
+        why = f"open in doubt: the newest good tick was made {format_duration(age_s)} ago"
+        return [Admission(pool=tier.pool, tier=tier.tier, why=why) for tier in tiers]
+
     def instances(self, now: float) -> Json:
         """All machines, by pool, oldest first."""
         report = self.report or _NO_TICK
@@ -123,6 +136,7 @@ def _pool(name: str, pool: PoolReport, instances: list[Instance]) -> Json:
         "name": name,
         **_plan(pool),
         "demand": _demand(pool.snapshot.demand, {tier.name: tier for tier in settings.tiers}),
+        "admission": [admission_fields(tier) for tier in pool.admission],
         "phases": {phase.value: phases[phase] for phase in Phase if phase is not Phase.GONE},
         "limits": _limits(settings.limits),
         "usd_today": pool.spent_today.usd,
@@ -214,6 +228,7 @@ def _instance(instance: Instance, busy: int | None, now: float, *, primary: bool
         "usd_per_hour": instance.burn_usd_per_hour,
         "usd_spent": instance.cost_usd(now),
         "address": instance.address,
+        "tier": instance.tier,
         "adopted": instance.adopted,
         "primary": primary,
     }

@@ -59,6 +59,19 @@ def test_the_bar_shows_how_much_of_the_wait_target_is_used_up() -> None:
     assert line_with("  pro ", view).count("█") == round(full * 0.1)
 
 
+def test_a_tier_that_is_refused_is_called_so_with_what_a_new_job_would_wait() -> None:
+    [pro] = a_pool()["admission"]
+    free = {**pro, "tier": "free", "accept": False, "expected_wait_s": 95.0, "retry_after_s": 80}
+    view = drawn(a_status(pools=[a_pool(admission=[pro, free])]))
+    assert line_with("  free ", view).endswith("late  refused  next ~1m 35s")
+    assert line_with("  pro ", view).endswith("ok")
+
+
+def test_a_machine_set_apart_says_for_whom() -> None:
+    view = drawn(a_status(instances=[a_machine("cccc", tier="enterprise")]))
+    assert "for enterprise: ready after 12m of booting" in line_with("cccc  ", view)
+
+
 def test_wanted_and_actual_machines_stand_side_by_side() -> None:
     assert "HOT 2, 2 up → 3 wanted (1..4)  WARM 0 → 2 at most (0..2)" in drawn(a_status())
 

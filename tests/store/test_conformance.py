@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from datetime import date, timedelta
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from autoscaler.core.admission import Admission, Notice
 from autoscaler.core.decision import Reason
 from autoscaler.core.errors import LeaseLost
 from autoscaler.core.instance import Instance
@@ -246,6 +248,55 @@ async def test_an_operator_pauses_whoever_leads(backend: Backend) -> None:
     assert (newest.kind, newest.action, newest.text) == (Kind.OPERATOR, "unpause", "unpaused by bob")
     assert (oldest.kind, oldest.action, oldest.text) == (Kind.OPERATOR, "pause", "paused by ada")
     assert newest.at >= oldest.at > 1_700_000_000
+
+
+FREE = Admission(
+    pool="images",
+    tier="free",
+    expected_wait_s=95.04,
+    accept=False,
+    why="a job that comes now would wait 1m 35s",
+    retry_after_s=80,
+    message="Server busy, try again in a few minutes",
+)
+PRO = Admission(pool="images", tier="pro", expected_wait_s=math.inf)
+
+
+async def test_whoever_accepts_jobs_finds_each_tier_by_pool_and_name(backend: Backend) -> None:
+    store = await leading(backend)
+    await store.commit(Changes(notice=Notice(at=5.0, valid_for_s=180.0, tiers=(PRO, FREE))))
+    found = await backend.admission()
+    assert found.keys() == {"images/pro", "images/free"}
+    assert found["images/free"] == {
+        "pool": "images",
+        "tier": "free",
+        "accept": False,
+        "expected_wait_s": 95.0,
+        "retry_after_s": 80,
+        "message": "Server busy, try again in a few minutes",
+        "why": "a job that comes now would wait 1m 35s",
+        "at": 5.0,
+        "valid_for_s": 180.0,
+    }
+    assert (found["images/pro"]["accept"], found["images/pro"]["expected_wait_s"]) == (True, None)
+
+
+async def test_a_notice_takes_the_place_of_the_one_before_and_other_writes_leave_it(backend: Backend) -> None:
+    store = await leading(backend)
+    await store.commit(Changes(notice=Notice(at=5.0, valid_for_s=180.0, tiers=(PRO, FREE))))
+    await store.commit(Changes(documents={"d": "1"}))
+    assert len(await backend.admission()) == 2
+    await store.commit(Changes(notice=Notice(at=6.0, valid_for_s=180.0, tiers=(PRO,))))
+    assert (await backend.admission()).keys() == {"images/pro"}
+
+
+async def test_only_the_leader_says_who_is_let_in(backend: Backend) -> None:
+    stale, fresh = await leading(backend, "a"), backend.open("b")
+    await backend.expire_lease()
+    await fresh.read()
+    with pytest.raises(LeaseLost):
+        await stale.commit(Changes(notice=Notice(at=5.0, valid_for_s=180.0, tiers=(FREE,))))
+    assert await backend.admission() == {}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from autoscaler.core.admission import Admission, Notice
 from autoscaler.core.errors import NewerRecords, StoreUnavailable
 from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.lifecycle import Phase
@@ -52,11 +53,21 @@ async def test_an_endpoint_says_where_jobs_go(redis_backend: RedisBackend) -> No
         "address": "10.0.0.7:8188",
         "phase": "draining",
         "slots": 2,
+        "tier": None,
         "pool": "images",
         "gpu": "RTX 4090",
         "region": "CA",
         "provider": "mock",
     }
+
+
+async def test_an_endpoint_carries_the_tier_its_machine_is_set_apart_for_so_that_a_gateway_can_route(
+    redis_backend: RedisBackend,
+) -> None:
+    store = await leading(redis_backend)
+    await store.commit(Changes(instances=(an_instance("i1", tier="enterprise"),)))
+    endpoint = json.loads(await redis_backend.client.hget(redis_backend.keys.endpoints, "i1") or "")
+    assert endpoint["tier"] == "enterprise"
 
 
 async def test_a_drain_mark_is_there_even_without_a_reason(redis_backend: RedisBackend) -> None:
@@ -73,6 +84,14 @@ async def test_a_forgotten_machine_leaves_nothing_behind(redis_backend: RedisBac
     assert set(await redis_backend.client.keys("*")) == {keys.lease, keys.fence}
 
 
+async def test_what_is_said_of_admission_goes_when_the_daemon_is_dead(redis_backend: RedisBackend) -> None:
+    store, key = await leading(redis_backend), redis_backend.keys.admission
+    await store.commit(Changes(notice=Notice(at=1.0, valid_for_s=180.0, tiers=(Admission(pool="images", tier="pro"),))))
+    assert 170_000 < await redis_backend.client.pttl(key) <= 180_000
+    await store.commit(Changes(notice=Notice(at=2.0, valid_for_s=900.0, tiers=(Admission(pool="images", tier="pro"),))))
+    assert await redis_backend.client.pttl(key) > 180_000
+
+
 async def test_every_key_carries_the_fleet_as_hash_tag(redis_backend: RedisBackend) -> None:
     store = await leading(redis_backend)
     await store.set_paused(True, by="ada")
@@ -83,10 +102,11 @@ async def test_every_key_carries_the_fleet_as_hash_tag(redis_backend: RedisBacke
             journal=(Entry(at=1.0, kind=Kind.ALARM, text="!"),),
             documents={"d": "1"},
             ledger={"2026-11-21": "{}"},
+            notice=Notice(at=1.0, valid_for_s=180.0, tiers=(Admission(pool="images", tier="pro"),)),
         )
     )
     names = await redis_backend.client.keys("*")
-    assert len(names) == 10
+    assert len(names) == 11
     assert all(name.startswith("autoscaler:{attic}:") for name in names)
 
 

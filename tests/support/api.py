@@ -60,6 +60,7 @@ def a_machine(name: str, phase: str = "hot", **changes: Any) -> Json:
         "usd_per_hour": 0.412,
         "usd_spent": 1.23,
         "address": None,
+        "tier": None,
         "adopted": False,
         "primary": False,
     }
@@ -81,6 +82,17 @@ def a_pool(name: str = "images", **changes: Any) -> Json:
             "warnings": [],
             "tiers": copy.deepcopy(_TIERS),
         },
+        "admission": [
+            {
+                "pool": name,
+                "tier": "pro",
+                "accept": True,
+                "expected_wait_s": None,
+                "retry_after_s": None,
+                "message": "",
+                "why": "what a job would wait is unknown",
+            }
+        ],
         "decision": {
             "hot": 3,
             "warm": 2,

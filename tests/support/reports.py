@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from autoscaler.core.admission import Admission
 from autoscaler.core.decision import Action, Command, Decision, Outcome, Reason, Result
 from autoscaler.core.demand import AgeSource, Demand, TierDemand, Unknown
 from autoscaler.core.instance import Instance, make_label
@@ -48,6 +49,18 @@ RENT = Command(
         disk_usd_per_hour=0.01,
     ),
 )
+ADMISSION = (
+    Admission(pool="images", tier="pro", expected_wait_s=12.0, why="a job that comes now would wait 12s"),
+    Admission(
+        pool="images",
+        tier="free",
+        expected_wait_s=95.0,
+        accept=False,
+        why="a job that comes now would wait 1m 35s",
+        retry_after_s=80,
+        message="Server busy, try again in a few minutes",
+    ),
+)
 DECISION = Decision(
     hot=2, warm=1, why=(Reason("thresholds.rent", "35 jobs wait"),), why_not=(Reason("plan.stop", "it is busy"),)
 )
@@ -83,11 +96,12 @@ def pool_report(
     busy: dict[str, int] | None = None,
     pool: Pool = POOL,
     commands: tuple[Command, ...] = (RENT,),
+    admission: tuple[Admission, ...] = ADMISSION,
 ) -> PoolReport:
     """One pool of a tick."""
     snapshot = PoolSnapshot(pool=pool, demand=demand, instances=instances, busy=busy or {})
     spent = Spent(running_usd=1.5, stopped_usd=0.25)
-    return PoolReport(snapshot=snapshot, decision=DECISION, commands=commands, spent_today=spent)
+    return PoolReport(snapshot=snapshot, decision=DECISION, commands=commands, spent_today=spent, admission=admission)
 
 
 def report(*instances: Instance, **changes: Any) -> TickReport:

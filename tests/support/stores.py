@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from hypothesis import strategies as st
@@ -15,6 +16,7 @@ from autoscaler.core.lifecycle import Phase
 from autoscaler.core.samples import PoolSample, Sample, TierSample
 from autoscaler.link import RedisLink
 from autoscaler.runtime.ports import Heartbeat, Store
+from autoscaler.store.codec import encode_notice
 from autoscaler.store.keys import Keys
 from autoscaler.store.memory import MemoryState, MemoryStore
 from autoscaler.store.redis import RedisStore
@@ -36,6 +38,10 @@ class Backend(Protocol):
 
     async def beat(self, instance: str, busy: int) -> None:
         """Report as a worker."""
+        ...
+
+    async def admission(self) -> dict[str, Any]:
+        """What whoever accepts jobs finds."""
         ...
 
     async def close(self) -> None:
@@ -78,6 +84,9 @@ class MemoryBackend:
     async def beat(self, instance: str, busy: int) -> None:
         self.state.heartbeats[instance] = Heartbeat(busy=busy, stamp=str(busy))
 
+    async def admission(self) -> dict[str, Any]:
+        return {} if self.state.notice is None else _decoded(encode_notice(self.state.notice))
+
     async def close(self) -> None:
         pass
 
@@ -102,10 +111,17 @@ class RedisBackend:
     async def beat(self, instance: str, busy: int) -> None:
         await self.client.hset(self.keys.workers, instance, str(busy))
 
+    async def admission(self) -> dict[str, Any]:
+        return _decoded(await self.client.hgetall(self.keys.admission))
+
     async def close(self) -> None:
         for link in self.links:
             await link.close()
         await self.client.aclose()
+
+
+def _decoded(fields: Mapping[str, str | bytes]) -> dict[str, Any]:
+    return {name: json.loads(stored) for name, stored in fields.items()}
 
 
 def an_instance(name: str = "i1", phase: Phase = Phase.HOT, **fields: Any) -> Instance:

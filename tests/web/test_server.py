@@ -16,15 +16,25 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import LogCapture
 
+from autoscaler.core.admission import Admission
 from autoscaler.core.errors import SettingsError, StoreUnavailable
 from autoscaler.core.journal import Entry, Kind, command_entry
+from autoscaler.runtime.report import TickReport
 from autoscaler.store.codec import encode_entry
 from autoscaler.telemetry.metrics import Metrics
 from autoscaler.web.server import make_app, serve
 from autoscaler.web.views import Board
 from tests.support.reports import FLEET, NOW, RENT, machine, pool_report, report
 
-JSON_PATHS = ("/api/v1/status", "/api/v1/plan", "/api/v1/instances", "/api/v1/journal", "/healthz", "/readyz")
+JSON_PATHS = (
+    "/api/v1/status",
+    "/api/v1/plan",
+    "/api/v1/instances",
+    "/api/v1/journal",
+    "/api/v1/admission",
+    "/healthz",
+    "/readyz",
+)
 PATHS = ("/", "/metrics", *JSON_PATHS)
 
 
@@ -79,7 +89,7 @@ async def test_each_view_is_what_the_board_says(daemon: Daemon) -> None:
 
 
 async def test_each_view_answers_before_the_first_tick(daemon: Daemon) -> None:
-    for path in JSON_PATHS[:4]:
+    for path in JSON_PATHS[:5]:
         assert (await daemon.json(path))[0] == 200, path
 
 
@@ -104,6 +114,101 @@ async def test_prometheus_can_scrape(daemon: Daemon) -> None:
     assert response.headers["Content-Type"].startswith("text/plain; version=")
     names = {family.name for family in text_string_to_metric_families(text)}
     assert {"autoscaler_instances", "autoscaler_usd", "autoscaler_tick_duration_seconds"} <= names
+
+
+# --- admission --------------------------------------------------------------------------------------------------------
+
+
+async def test_a_tier_that_takes_jobs_is_200_with_what_one_would_wait(daemon: Daemon) -> None:
+    daemon.board.ticked(report())
+    assert await daemon.json("/api/v1/admission?tier=pro") == (
+        200,
+        {
+            "pool": "images",
+            "tier": "pro",
+            "accept": True,
+            "expected_wait_s": 12.0,
+            "retry_after_s": None,
+            "message": "",
+            "why": "a job that comes now would wait 12s",
+        },
+    )
+
+
+async def test_free_is_refused_with_503_server_busy_retry_after_and_the_expected_wait(daemon: Daemon) -> None:
+    daemon.board.ticked(report())
+    response, text = await daemon.ask("/api/v1/admission?tier=free")
+    answer = json.loads(text)
+    assert (response.status, response.headers["Retry-After"]) == (503, "80")
+    assert (answer["accept"], answer["expected_wait_s"]) == (False, 95.0)
+    assert answer["message"] == "Server busy, try again in a few minutes"
+
+
+async def test_without_a_tier_all_are_told(daemon: Daemon) -> None:
+    daemon.board.ticked(two_pools())
+    status, answer = await daemon.json("/api/v1/admission")
+    assert status == 200
+    assert [(each["pool"], each["tier"], each["accept"]) for each in answer["tiers"]] == [
+        ("images", "pro", True),
+        ("images", "free", False),
+        ("speech", "free", True),
+    ]
+    _, answer = await daemon.json("/api/v1/admission?pool=speech")
+    assert [each["pool"] for each in answer["tiers"]] == ["speech"]
+
+
+def two_pools() -> TickReport:
+    speech = (Admission(pool="speech", tier="free"),)
+    return report(pools={"images": pool_report(), "speech": pool_report(admission=speech)})
+
+
+async def test_the_pool_must_be_named_where_two_have_the_tier_and_only_there(daemon: Daemon) -> None:
+    daemon.board.ticked(two_pools())
+    assert await daemon.json("/api/v1/admission?tier=free") == (
+        400,
+        {"error": "pool: missing, and the tier free is in images and speech; add &pool=images"},
+    )
+    assert (await daemon.json("/api/v1/admission?tier=free&pool=images"))[0] == 503
+    assert (await daemon.json("/api/v1/admission?tier=free&pool=speech"))[0] == 200
+    assert (await daemon.json("/api/v1/admission?tier=pro"))[0] == 200
+
+
+@pytest.mark.parametrize(
+    "query", ["tier=gold", "tier=", "tier=pro&pool=speech", "pool=speech", "tier=%00" + "x" * 5000]
+)
+async def test_an_unknown_tier_is_answered_with_those_there_are(daemon: Daemon, query: str) -> None:
+    daemon.board.ticked(report())
+    status, answer = await daemon.json(f"/api/v1/admission?{query}")
+    assert (status, answer["tiers"]) == (404, ["images/pro", "images/free"])
+    assert len(answer["error"]) < 120
+
+
+@pytest.mark.parametrize("state", ["before the first tick", "not the leader", "no good tick of late"])
+async def test_in_doubt_all_are_let_in(daemon: Daemon, state: str) -> None:
+    if state != "before the first tick":
+        daemon.board.ticked(report() if state == "no good tick of late" else report(leads=False, pools={}))
+        daemon.board.failed("Redis did not answer in time", NOW + 61.0)
+        daemon.now = NOW + 61.0
+    status, answer = await daemon.json("/api/v1/admission?tier=free")
+    assert (status, answer["accept"], answer["expected_wait_s"]) == (200, True, None)
+    assert answer["why"].startswith("open in doubt: ")
+
+
+async def test_a_refusal_stands_while_ticks_fail_for_a_moment(daemon: Daemon) -> None:
+    daemon.board.ticked(report())
+    daemon.board.failed("Redis did not answer in time", NOW + 20.0)
+    daemon.now = NOW + 59.0
+    assert (await daemon.json("/api/v1/admission?tier=free"))[0] == 503
+
+
+async def test_refusals_are_counted_and_acceptances_are_not(daemon: Daemon) -> None:
+    daemon.board.ticked(report())
+    for path in ("?tier=free", "?tier=pro", "?tier=free", "?tier=gold", ""):
+        await daemon.ask(f"/api/v1/admission{path}")
+    _, text = await daemon.ask("/metrics")
+    [family] = [each for each in text_string_to_metric_families(text) if each.name == "autoscaler_admission_refusals"]
+    counted = {tuple(sample.labels.items()): sample.value for sample in family.samples}
+    assert counted == {(("pool", "images"), ("tier", "free")): 2.0}
 
 
 # --- the journal ------------------------------------------------------------------------------------------------------

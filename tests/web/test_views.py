@@ -52,12 +52,13 @@ def test_the_form_is_stable(board: Board) -> None:
     demand = keys("unknown waiting in_flight oldest_wait_s paused seen")
     instance = keys(
         "id pool placement provider provider_id phase serving phase_since since_s reason gpu region host buy busy "
-        "slots usd_per_hour usd_spent address adopted primary"
+        "slots usd_per_hour usd_spent address tier adopted primary"
     )
     pool = {
         "name": None,
         **plan,
         "demand": {**demand, "warnings": [], "tiers": [tier]},
+        "admission": [keys("pool tier accept expected_wait_s retry_after_s message why")],
         "phases": keys("planned renting booting hot draining stopping warm resuming releasing lost"),
         "limits": keys("hot warm usd_per_day_warn usd_per_day_stop"),
         **keys("usd_today usd_per_hour"),
