@@ -1,6 +1,6 @@
 """What was learned of a pool's jobs: how many come, and how long one slot works on each.
 
-It is learned once a minute from the daemon's own history, and forgets: arrivals within a quarter of an hour or so,
+It is learned once a minute from the daemon's own history, and forgets: arrivals within half an hour or so,
 service times after a few hundred jobs. Service times come from what workers say of the jobs they finished; where none
 does, from the work done and the jobs started, as far as those were counted; else a policy's own guess stands.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 
 from autoscaler.core.samples import PoolSample
 
-RATE_S = 600.0
+RATE_S = 1200.0
 """The age at which an arrival counts for 1/e of a new one."""
 _JOBS = 200.0
 """Finished jobs after which an older one counts for 1/e of a new one."""

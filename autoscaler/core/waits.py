@@ -48,7 +48,9 @@ def supply(snapshot: PoolSnapshot, now: float) -> list[Supply]:
 
 def service_times(snapshot: PoolSnapshot, guess_s: float = GUESS_S) -> dict[str, float]:
     """Seconds a slot works on a job, by tier."""
-    return {tier.name: snapshot.load.service_s(tier.name, guess_s) for tier in snapshot.pool.tiers}
+    return {
+        tier.name: snapshot.load.service_s(tier.name, guess_s, weight=tier.weight) for tier in snapshot.pool.tiers
+    }
 
 
 def rates(snapshot: PoolSnapshot, service_s: Mapping[str, float]) -> dict[str, float]:
