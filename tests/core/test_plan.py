@@ -1,7 +1,11 @@
 from __future__ import annotations
 
+import copy
+import random
+from dataclasses import replace
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -14,6 +18,7 @@ from autoscaler.core.lifecycle import Phase
 from autoscaler.core.plan import plan
 from autoscaler.core.spec import Limits, Placement
 from autoscaler.core.units import Span
+from autoscaler.core.utilisation import Use
 from tests.support.build import NOW, decision, instance, offer, pool, snapshot
 
 P = Phase
@@ -133,6 +138,54 @@ def test_an_idle_machine_goes_before_one_that_is_busy_or_silent() -> None:
     assert done(commands) == [(Action.DRAIN, "c")]
 
 
+IDLE, BUSY, SILENT = {"a": 0, "b": 0, "c": 0}, {"a": 0, "b": 1, "c": 0}, {"a": 0, "c": 0}
+SICK, UNUSED = {"ailment": "its worker has fallen silent"}, {"gpu_use": Use.IDLE}
+WHO_GOES = [
+    # what is known of b and of c besides, who is busy, who of them goes; a is the oldest of all
+    ({}, {}, IDLE, "b"),  # "Stop oldest non-primary instance"
+    (SICK, {}, IDLE, "b"),
+    ({}, SICK, IDLE, "c"),
+    ({}, SICK | {"usd_per_hour": 0.1}, {"a": 0, "b": 0}, "c"),
+    ({}, {}, BUSY, "c"),
+    ({}, {}, SILENT, "c"),
+    ({"usd_per_hour": 9.0}, {}, BUSY, "c"),
+    ({"usd_per_hour": 0.9}, UNUSED, IDLE, "c"),
+    ({}, {"gpu_use": Use.LOW}, IDLE, "b"),
+    ({}, {"usd_per_hour": 0.81}, IDLE, "c"),
+    ({}, {"usd_per_hour": 1.2, "slots": 2}, IDLE, "b"),
+    (UNUSED, {"usd_per_hour": 9.0}, BUSY, "c"),
+]
+
+
+@pytest.mark.parametrize(("of_b", "of_c", "busy", "goes"), WHO_GOES)
+def test_which_machine_goes(of_b: dict[str, Any], of_c: dict[str, Any], busy: dict[str, int], goes: str) -> None:
+    fleet = [
+        machine("a", P.HOT, created_at=NOW - 300, usd_per_hour=5.0),
+        machine("b", P.HOT, **({"created_at": NOW - 200} | of_b)),
+        machine("c", P.HOT, **({"created_at": NOW - 100} | of_c)),
+    ]
+
+    assert done(plan(snapshot(*fleet, busy=busy), decision(2), NOW)[0]) == [(Action.DRAIN, goes)]
+
+
+def test_of_equals_the_one_that_is_idle_for_the_longest_goes() -> None:
+    fleet = [machine(name, P.HOT, created_at=NOW - age) for name, age in [("a", 300), ("b", 200), ("c", 100)]]
+    idle_since = {"a": NOW - 9000, "b": NOW - 60, "c": NOW - 600}
+
+    [command] = plan(snapshot(*fleet, idle_since=idle_since), decision(2), NOW)[0]
+
+    assert (command.action, command.instance) == (Action.DRAIN, "c")
+    assert "idle for 10m, 0.800 USD/h a slot" in command.reason
+
+
+def test_a_degraded_machine_is_not_the_primary_while_another_is_healthy() -> None:
+    fleet = [machine("a", P.HOT, created_at=NOW - 300, **SICK), machine("b", P.HOT, created_at=NOW - 200)]
+    assert done(plan(snapshot(*fleet), decision(1), NOW)[0]) == [(Action.DRAIN, "a")]
+
+    both = [replace(each, **SICK) for each in fleet]
+    assert done(plan(snapshot(*both), decision(1, ceiling=1), NOW)[0]) == [(Action.DRAIN, "b")]
+
+
 def test_a_machine_that_boots_replaces_nobody_yet() -> None:
     fleet = [machine("a", P.HOT), machine("b", P.BOOTING)]
 
@@ -165,6 +218,25 @@ def test_surplus_standbys_are_released_the_longest_stopped_first() -> None:
     commands, _ = plan(snapshot(*fleet), decision(0, warm=1), NOW)
 
     assert done(commands) == [(Action.RELEASE, "b")]
+
+
+STANDBYS = [
+    # what is known of b besides, whether it goes before a, which was stopped before it
+    ({}, False),
+    ({"phase_since": NOW - 30}, True),
+    ({"disk_usd_per_hour": 0.03}, True),
+    ({"disk_usd_per_hour": 0.01, "phase_since": NOW - 30}, False),
+    ({"disk_usd_per_hour": 0.01, "refusals": 1}, True),
+]
+
+
+@pytest.mark.parametrize(("of_b", "goes"), STANDBYS)
+def test_of_standbys_the_most_refused_goes_then_the_dearest_disk_then_the_longest_stopped(
+    of_b: dict[str, Any], goes: bool
+) -> None:
+    fleet = [machine("a", P.WARM, phase_since=NOW - 20), machine("b", P.WARM, **({"phase_since": NOW - 10} | of_b))]
+
+    assert done(plan(snapshot(*fleet), decision(0, warm=1), NOW)[0]) == [(Action.RELEASE, "b" if goes else "a")]
 
 
 def test_a_standby_is_not_released_in_the_tick_that_resumes_another() -> None:
@@ -231,3 +303,41 @@ def test_a_plan_never_exceeds_what_was_decided_and_never_stops_work(
             assert target.phase is P.WARM or busy[target.id] == 0
     drains = sum(c.action is Action.DRAIN for c in commands)
     assert drains <= max(0, sum(r.phase is P.HOT for r in fleet) - hot)
+
+
+hot_machines = st.lists(
+    st.tuples(
+        st.sampled_from([None, 0, 1]),
+        st.booleans(),
+        st.sampled_from(Use),
+        st.sampled_from([0.1, 0.8]),
+        st.integers(1, 2),
+        st.sampled_from([None, NOW - 60.0, NOW - 900.0]),
+    ),
+    max_size=8,
+)
+
+
+@given(hot_machines, st.integers(0, 8), st.randoms(use_true_random=False))
+def test_the_same_machines_go_whatever_the_order_they_are_known_in_and_the_primary_goes_last(
+    shapes: list[tuple[int | None, bool, Use, float, int, float | None]], hot: int, mixer: random.Random
+) -> None:
+    fleet = [
+        machine(f"i{n}", P.HOT, created_at=NOW - n, ailment="sick" * ill, gpu_use=use, usd_per_hour=usd, slots=slots)
+        for n, (_, ill, use, usd, slots, _) in enumerate(shapes)
+    ]
+    busy = {f"i{n}": slots for n, (slots, *_) in enumerate(shapes) if slots is not None}
+    idle_since = {f"i{n}": since for n, (*_, since) in enumerate(shapes) if since is not None}
+    seen = snapshot(*fleet, busy=busy, idle_since=idle_since)
+    before = copy.deepcopy(seen)
+
+    commands, _ = plan(seen, decision(hot), NOW)
+
+    assert seen == before
+    mixer.shuffle(fleet)
+    assert plan(snapshot(*fleet, busy=busy, idle_since=idle_since), decision(hot), NOW)[0] == commands
+    gone = [c.instance for c in commands if c.action is Action.DRAIN]
+    assert len(gone) == max(0, len(fleet) - hot)
+    assert not any(c.action in (Action.STOP, Action.RELEASE) for c in commands)
+    primary = seen.primary()
+    assert primary is None or primary.id not in gone[:-1]

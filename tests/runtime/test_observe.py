@@ -186,3 +186,51 @@ async def test_a_service_is_probed_in_the_background_until_it_answers(check: str
     await bench.clock.sleep(1.0)
     assert bench.observer.ready([booting]) == {"aaaa"}
     assert set(bench.probe.asked) == {f"aaaa {check}"}
+
+
+# --- what HOT machines say of themselves ------------------------------------------------------------------------------
+
+
+async def test_a_worker_that_was_heard_and_no_longer_is_has_fallen_silent() -> None:
+    bench = Bench(ready="running")
+    bench.observer.hear({}, bench.clock.now())
+    assert not bench.observer.signals([instance()])["aaaa"].silent, "it may have no worker that beats"
+
+    bench.observer.hear(beat("1"), bench.clock.now())
+    await bench.clock.sleep(60.0)
+    assert not bench.observer.signals([instance()])["aaaa"].silent
+    await bench.clock.sleep(1.0)
+    assert bench.observer.signals([instance()])["aaaa"].silent
+
+
+async def test_a_machine_that_is_hot_only_by_its_beats_is_silent_without_them() -> None:
+    bench = Bench(ready="heartbeat")
+    assert bench.observer.signals([instance()])["aaaa"].silent
+
+
+async def test_what_a_worker_said_long_ago_is_not_said_any_more() -> None:
+    bench = Bench()
+    bench.observer.hear({}, bench.clock.now())
+    bench.observer.hear({"aaaa": Heartbeat(busy=0, trouble="hot", gpu_util=0.1, stamp="1")}, bench.clock.now())
+    said = bench.observer.signals([instance()])["aaaa"]
+    assert (said.trouble, said.gpu_share) == ("hot", 0.1)
+
+    await bench.clock.sleep(61.0)
+    said = bench.observer.signals([instance()])["aaaa"]
+    assert (said.trouble, said.gpu_share) == ("", None)
+
+
+async def test_the_service_of_a_hot_machine_is_asked_once_a_minute() -> None:
+    bench, hot = Bench(ready="http :8188/"), instance(address="10.0.0.1")
+    bench.probe.up.add("aaaa")
+    assert bench.observer.signals([hot])["aaaa"].answers is None
+    await bench.clock.sleep(1.0)
+    assert bench.observer.signals([hot])["aaaa"].answers is True
+
+    bench.probe.up.clear()
+    for _ in range(8):
+        await bench.clock.sleep(10.0)
+        answers = bench.observer.signals([hot])["aaaa"].answers
+    assert answers is False
+    assert len(bench.probe.asked) == 2
+    await bench.observer.close()

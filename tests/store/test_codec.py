@@ -83,6 +83,28 @@ def test_counts_that_make_no_sense_are_none_and_the_heartbeat_still_counts(taken
     assert (beat.busy, beat.taken) == (1, None)
 
 
+def test_a_heartbeat_may_tell_of_trouble_and_of_the_gpu() -> None:
+    beat = decode_heartbeat(b'{"busy":1,"trouble":"CUDA error 999","gpu_util":0.83}')
+    assert beat is not None
+    assert (beat.trouble, beat.gpu_util) == ("CUDA error 999", 0.83)
+
+
+@pytest.mark.parametrize("value", [b"83", b"-0.1", b'"busy"', b"null", b"[]"])
+def test_a_gpu_share_that_is_none_is_unknown_and_the_heartbeat_still_counts(value: bytes) -> None:
+    beat = decode_heartbeat(b'{"busy":1,"gpu_util":%b}' % value)
+    assert beat is not None
+    assert (beat.busy, beat.gpu_util) == (1, None)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(b"7", ""), (b"null", ""), (b'""', ""), (b'"%b"' % (b"x" * 999), "x" * 200)]
+)
+def test_trouble_is_a_few_words_or_none(value: bytes, words: str) -> None:
+    beat = decode_heartbeat(b'{"busy":1,"trouble":%b}' % value)
+    assert beat is not None
+    assert beat.trouble == words
+
+
 def test_a_newer_sample_is_refused_and_an_unreadable_one_named() -> None:
     newer = encode_sample(Sample(at=0.0, until=60.0)).replace(b'"v":1', b'"v":2')
     with pytest.raises(NewerRecords, match=r"sample 7-0 of the history has version 2"):
