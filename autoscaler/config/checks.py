@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from redis.asyncio.connection import parse_url
 
 from autoscaler.config.words import suggest
+from autoscaler.core.reserve import machines
 from autoscaler.core.spec import Deadlines, Limits, MachineSpec, Placement, Pool
 from policies import POLICIES
 from policies.base import Finding
@@ -118,10 +119,32 @@ def placements(places: Sequence[Placement], _context: Context) -> Iterator[Findi
         yield (index,), f"another placement of this pool is already called {label}; give this one a `name`"
 
 
-def limits(bounds: Limits, _context: Context) -> Iterator[Finding]:
-    """Limits that leave room, and a budget whose warning comes before its end."""
+def queue(settings: Any, _context: Context) -> Iterator[Finding]:
+    """A queue whose tiers have sense, each by itself."""
+    for index, tier in enumerate(settings.tiers):
+        if tier.refuse_above is not None and tier.refuse_above <= 0:
+            yield ("tiers", index, "refuse_above"), "expected more than 0s; leave it out to refuse nobody"
+        if tier.reserve < 0:
+            yield ("tiers", index, "reserve"), "expected 0 or more slots"
+
+
+def limits(bounds: Limits, context: Context) -> Iterator[Finding]:
+    """Limits that leave room, for reserved slots too, and a budget whose warning comes before its end."""
     if bounds.hot.high == 0:
         yield ("hot",), "expected an upper bound of at least 1; with 0 no job is ever served"
+    elif {"queue", "machine"} <= context.beside.keys():
+        slots, tiers = context.beside["machine"].slots, context.beside["queue"].tiers
+        reserved = machines(tiers, slots)
+        if reserved >= bounds.hot.high:
+            names = " and ".join(f"{tier.reserve} of {tier.name}" for tier in tiers if tier.reserve)
+            text = f"reserved slots ({names}) take {reserved} machines, and one more must serve all tiers"
+            yield ("hot",), f"{text}; raise the upper bound to {reserved + 1} or more, or reserve fewer slots"
+    if bounds.on_demand < 0:
+        yield ("on_demand",), "expected 0 or more machines"
+    elif bounds.on_demand > bounds.hot.high > 0:
+        yield ("on_demand",), f"more than may run ({bounds.hot}); expected {bounds.hot.high} or fewer"
+    elif bounds.on_demand and all(place.buy == "spot" for place in context.beside.get("placements", ())):
+        yield ("on_demand",), "no placement rents on demand; add one with `buy: on_demand`, or leave this out"
     budget = bounds.usd_per_day
     for name, usd in (("warn", budget.warn), ("stop", budget.stop)):
         if usd < 0:

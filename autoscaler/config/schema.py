@@ -99,7 +99,7 @@ class PoolSettings:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
 
-    queue: QueueSettings
+    queue: Annotated[QueueSettings, checked(checks.queue)]
     """Where its jobs wait."""
     machine: Annotated[MachineSpec, checked(checks.machine)]
     """What its jobs run on."""
@@ -107,7 +107,7 @@ class PoolSettings:
         tuple[Annotated[Placement, checked(checks.placement)], ...], Field(min_length=1), checked(checks.placements)
     ]
     """Where its machines may be rented, in order of preference."""
-    limits: Annotated[Limits, checked(checks.limits)] = Limits()
+    limits: Annotated[Limits, Field(validate_default=True), checked(checks.limits)] = Limits()
     """What it may never leave."""
     deadlines: Annotated[Deadlines, checked(checks.deadlines)] = Deadlines()
     """How long its machines may stay in each phase that waits."""

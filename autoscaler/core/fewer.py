@@ -3,14 +3,15 @@
 HOT machines go in this order; each rule only decides between those that the ones before it hold for equal:
 
 1. the primary, which is the oldest healthy one, last: one machine that has proven itself stays, dear or not;
-2. unhealthy before healthy: it serves badly, and by now its replacement is HOT;
-3. known idle before unknown or busy: nobody waits for its end, and it stops billing at once;
-4. GPU idle for long before used: what the work does not need;
-5. the dearest for what it gives, in USD per hour and slot, first: the saving is largest;
-6. the one idle for the longest time first, the most recently idle last: the last one used has its model and caches
+2. those set apart for a tier after all others: the tier is promised its capacity;
+3. unhealthy before healthy: it serves badly, and by now its replacement is HOT;
+4. known idle before unknown or busy: nobody waits for its end, and it stops billing at once;
+5. GPU idle for long before used: what the work does not need;
+6. the dearest for what it gives, in USD per hour and slot, first: the saving is largest;
+7. the one idle for the longest time first, the most recently idle last: the last one used has its model and caches
    loaded, and where jobs go to the machine used last, the others are left over (as in AutoScale: Gandhi et al., ACM
    TOCS 2012);
-7. the oldest first, as the strategy says; then by id, so that the order is total.
+8. the oldest first, as the strategy says; then by id, so that the order is total.
 
 All of these are drained only. A drained machine is stopped or released only when it is known to be idle, and a sick one
 is no standby: it is released. Of stopped machines, those go first that were refused most often, then those whose disk
@@ -59,6 +60,7 @@ def _victims(snapshot: PoolSnapshot) -> list[Instance]:
     def rank(machine: Instance) -> tuple[object, ...]:
         return (
             machine is primary,
+            machine.tier is not None,
             not machine.ailment,
             snapshot.busy.get(machine.id, 1) > 0,
             machine.gpu_use is not Use.IDLE,

@@ -11,7 +11,8 @@ ever.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+import math
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from autoscaler.core.decision import Decision
@@ -22,13 +23,9 @@ from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Pool, Tier
 
 
-def machines(pool: Pool) -> int:
-    """Machines that a pool's reserved slots take."""
-    return sum(_machines(tier, pool) for tier in pool.tiers)
-
-
-def _machines(tier: Tier, pool: Pool) -> int:
-    return -(-tier.reserve // pool.machine.slots)
+def machines(tiers: Iterable[Tier], slots: int) -> int:
+    """Machines with so many slots each that the reserved slots of these tiers take."""
+    return sum(math.ceil(tier.reserve / slots) for tier in tiers)
 
 
 def set_apart(pool: Pool, instances: Sequence[Instance]) -> list[Instance]:
@@ -40,7 +37,7 @@ def set_apart(pool: Pool, instances: Sequence[Instance]) -> list[Instance]:
     hot = [machine for machine in instances if machine.phase is Phase.HOT]
     tiers: dict[str, str] = {}
     for tier in pool.tiers:
-        count = min(_machines(tier, pool), len(hot) - 1 - len(tiers))
+        count = min(machines([tier], pool.machine.slots), len(hot) - 1 - len(tiers))
         if count <= 0:
             continue
         ready = [machine for machine in hot if machine.id not in tiers]
@@ -70,7 +67,7 @@ def left_over(snapshot: PoolSnapshot) -> PoolSnapshot:
 
 def on_top(decision: Decision, pool: Pool) -> Decision:
     """What the policies need, and the reserved machines on top of it, up to the ceiling."""
-    more = machines(pool)
+    more = machines(pool.tiers, pool.machine.slots)
     hot = min(decision.hot + more, decision.ceiling)
     if hot <= decision.hot:
         return decision

@@ -53,6 +53,10 @@ def problems(text: str) -> tuple[str, ...]:
         ("key: jobs:pro", "key: [k]", "pools.images.queue.tiers[0].key: a list - expected text (line 5)"),
         (", key: jobs:pro", "", "pools.images.queue.tiers[0].key: missing - Key of the list (line 5)"),
         ("key: jobs:pro}", "key: a}, {name: pro, key: b}", "pools.images.queue: two tiers have the name 'pro'; each needs its own (line 5)"),
+        ("key: jobs:pro", "key: a, refuse_above: 0s", "pools.images.queue.tiers[0].refuse_above: 0s - expected more than 0s; leave it out to refuse nobody (line 5)"),
+        ("key: jobs:pro", "key: a, refuse_above: -1s", "pools.images.queue.tiers[0].refuse_above: -1s - expected a duration with its unit, such as 30s, 2m or 24h (line 5)"),
+        ("key: jobs:pro", "key: a, reserve: -1", "pools.images.queue.tiers[0].reserve: -1 - expected 0 or more slots (line 5)"),
+        ("key: jobs:pro", "key: a, reserve: 6", "pools.images.limits.hot: 1..6 - reserved slots (6 of pro) take 6 machines, and one more must serve all tiers; raise the upper bound to 7 or more, or reserve fewer slots (line 9)"),
         (MACHINE, "", "pools.images.machine: missing - What its jobs run on (line 4)"),
         ("gpus: [g]", "gpus: g", "pools.images.machine.gpus: g - expected a list (line 6)"),
         ("gpus: [g]", "gpus: []", "pools.images.machine.gpus: expected at least one GPU type, such as RTX 4090 (line 6)"),
@@ -93,3 +97,25 @@ def test_a_mistake_is_one_line_with_place_value_and_expectation(right: str, wron
     assert right in GOOD
 
     assert problems(GOOD.replace(right, wrong)) == (problem,)
+
+
+def test_reserved_slots_need_room_in_the_limits_that_hold_when_none_are_written_too() -> None:
+    (line,) = problems(GOOD.replace("key: jobs:pro", "key: a, reserve: 4").replace("    limits: {hot: 1..6}\n", ""))
+
+    assert "reserved slots (4 of pro) take 4 machines" in line
+    assert "raise the upper bound to 5 or more" in line
+
+
+def test_slots_of_one_machine_are_reserved_together() -> None:
+    load_config(GOOD.replace("key: jobs:pro", "key: a, reserve: 20").replace("gpus: [g]", "gpus: [g], slots: 4"), {})
+
+
+def test_free_may_be_refused_above_60s_with_a_wait_target_of_5_minutes() -> None:
+    config = load_config(GOOD.replace("key: jobs:pro", "key: a, wait_target: 5m, refuse_above: 60s"), {})
+    (tier,) = config.pools["images"].queue.tiers
+    assert (tier.refuse_above, tier.refuse_message) == (60.0, "Server busy, try again in a few minutes")
+
+
+def test_all_that_is_wrong_with_tiers_is_told_at_once() -> None:
+    tiers = "key: a, refuse_above: 0s, reserve: -2}, {name: free, key: b, refuse_above: 0s"
+    assert len(problems(GOOD.replace("key: jobs:pro", tiers).replace("hot: 1..6", "hot: 0..0"))) == 4

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from autoscaler.core.demand import Demand
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.plan import plan
 from autoscaler.core.reserve import left_over, machines, on_top, set_apart
 from autoscaler.core.spec import MachineSpec, Pool, Tier
 from tests.support.build import NOW, decision, demand, instance, pool, snapshot
@@ -44,7 +45,7 @@ def tiers(instances: list[Instance]) -> dict[str, str]:
     ("reserve", "slots", "needed"), [(0, 1, 0), (1, 1, 1), (3, 1, 3), (1, 4, 1), (4, 4, 1), (5, 4, 2)]
 )
 def test_reserved_slots_come_as_whole_machines(reserve: int, slots: int, needed: int) -> None:
-    assert machines(reserving(reserve, slots=slots)) == needed
+    assert machines(reserving(reserve).tiers, slots) == needed
     assert len(tiers(settled(reserving(reserve, slots=slots), hot("a", "b", "c", "d")))) == needed
 
 
@@ -115,7 +116,7 @@ def test_tiers_are_given_out_in_one_go_and_never_all_machines(
     up = [record for record in after if record.phase is Phase.HOT]
     given_out = tiers(after)
     assert set_apart(asked, after) == [], "nothing is left to change"
-    assert len(given_out) == min(machines(asked), max(0, len(up) - 1))
+    assert len(given_out) == min(enterprise + pro, max(0, len(up) - 1))
     assert list(given_out.values()).count("enterprise") == min(enterprise, max(0, len(up) - 1))
     assert all(record.phase is Phase.HOT for record in after if record.tier)
 
@@ -154,3 +155,18 @@ def test_what_is_added_is_explained() -> None:
         ("reserve", "1 needed, and 3 machines for reserved slots (1 of enterprise, 2 of pro)")
     ]
     assert on_top(decision(1), reserving(0)) == decision(1)
+
+
+def test_reserved_machines_go_after_all_others() -> None:
+    primary, apart, dear = hot("a", "b", "c")
+    seen = snapshot(
+        replace(primary, tier="enterprise"),
+        replace(apart, tier="enterprise", usd_per_hour=9.0),
+        replace(dear, usd_per_hour=0.1),
+        pool=reserving(2),
+        busy={"a": 0, "b": 0, "c": 1},
+    )
+    drains, _ = plan(seen, decision(2), NOW)
+    assert [command.instance for command in drains] == ["c"]
+    drains, _ = plan(seen, decision(1), NOW)
+    assert [command.instance for command in drains] == ["c", "b"]
