@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +18,27 @@ if TYPE_CHECKING:
 
 @click.command()
 @file_argument
+@click.option(
+    "--what-if",
+    "what_ifs",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Decide for this instead: depth.TIER=40, wait.TIER=35s, rate.TIER=12 (jobs a minute), service.TIER=20s, "
+    "hot=2, warm=1, busy=2 (slots at work), spent=12.50 (USD today); POOL.depth.TIER=40 where there are several pools.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the stable JSON form.")
-def plan(file: Path | None, as_json: bool) -> None:
+def plan(file: Path | None, what_ifs: Sequence[str], as_json: bool) -> None:
     """Say what a daemon started now would do, and why; do nothing.
 
     Reads the queues and the providers once, takes no lease and writes nothing. Without FILE it looks into the embedded
     Redis of a running daemon.
+
+    With --what-if it reads nothing at all: it says what a daemon that has watched for long would do if queues, machines
+    and money were as given. What is not given is empty: no job waits, no machine is there. A depth without a wait is of
+    unknown age.
     """
-    document = asyncio.run(_look(config_of(file)))
+    config = config_of(file)
+    document = asyncio.run(_suppose(config, what_ifs) if what_ifs else _look(config))
     if as_json:
         click.echo(json.dumps(document, indent=2))
         return
@@ -47,6 +61,18 @@ async def _look(config: Config) -> dict[str, Any]:
     finally:
         await app.loop.stop()
         await app.close()
+
+
+async def _suppose(config: Config, what_ifs: Sequence[str]) -> dict[str, Any]:
+    from autoscaler.runtime.clock import SystemClock
+    from autoscaler.suppose import suppose
+    from autoscaler.web.views import Board
+    from autoscaler.what_if import what_if
+
+    supposed = suppose({name: pool.pool(name) for name, pool in config.pools.items()}, what_ifs)
+    board = Board(config.fleet)
+    board.ticked(await what_if(config, supposed, SystemClock().now()))
+    return board.plan()
 
 
 def _show(pool: dict[str, Any]) -> None:

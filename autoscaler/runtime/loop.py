@@ -31,8 +31,8 @@ from autoscaler.core.spec import FleetLimits, MachineSpec, Pool
 from autoscaler.core.sync import Evidence, sync
 from autoscaler.core.trouble import booting, held_by
 from autoscaler.runtime.accounts import Turns
-from autoscaler.runtime.examine import examine
 from autoscaler.runtime.decide import decide
+from autoscaler.runtime.examine import examine
 from autoscaler.runtime.execute import Executor
 from autoscaler.runtime.fleet import Fleet
 from autoscaler.runtime.moment import Moment, by_pool

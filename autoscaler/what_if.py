@@ -1,0 +1,137 @@
+"""What would be decided if things were as supposed: no Redis, no network, and the very code that decides otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from autoscaler.app import pool_setups
+from autoscaler.config import Config
+from autoscaler.config.schema import CAPABILITIES
+from autoscaler.core.demand import AgeSource, Demand, InFlightKind, TierDemand, Unknown
+from autoscaler.core.errors import ProviderError
+from autoscaler.core.instance import Instance
+from autoscaler.core.ledger import DAY_S, Spent, day_of
+from autoscaler.core.lifecycle import Phase
+from autoscaler.core.load import Load, TierLoad
+from autoscaler.core.market import Offer
+from autoscaler.core.snapshot import PoolSnapshot
+from autoscaler.core.spec import Pool
+from autoscaler.runtime.decide import decide
+from autoscaler.runtime.entropy import seeded
+from autoscaler.runtime.report import PoolReport, TickReport
+from autoscaler.suppose import Supposed
+from providers.mock import MockProvider
+
+_OFFLINE: frozenset[str] = frozenset({"mock"})
+"""Kinds of providers that can be asked without a network."""
+_MANY_JOBS = 1000.0
+"""So many that a supposed service time counts as learned."""
+
+Offers = Mapping[str, Sequence[Offer] | Unknown]
+
+
+async def what_if(config: Config, supposed: Mapping[str, Supposed], now: float) -> TickReport:
+    """One tick of a daemon that has watched for long and finds every pool as supposed, in the order of the pools."""
+    pools: dict[str, PoolReport] = {}
+    for setup in pool_setups(config):
+        name, it = setup.pool.name, supposed[setup.pool.name]
+        snapshot = _snapshot(config, setup.pool, it, await _offers(config, setup.pool, now), now)
+        decision, commands, _ = decide(setup.policies, snapshot, {}, now)
+        spent = Spent(running_usd=it.spent)
+        pools[name] = PoolReport(snapshot=snapshot, decision=decision, commands=commands, spent_today=spent)
+    return TickReport(at=now, duration_s=0.0, leads=True, pools=pools)
+
+
+async def _offers(config: Config, pool: Pool, now: float) -> dict[str, Sequence[Offer] | Unknown]:
+    found: dict[str, Sequence[Offer] | Unknown] = {}
+    for placement in pool.placements:
+        name = placement.provider
+        settings = config.providers[name]
+        if settings.kind not in _OFFLINE:
+            found[placement.label] = Unknown(f"{name} is not asked with --what-if", now)
+            continue
+        provider = MockProvider(name, replace(settings, state_file=None), now=lambda: now, rng=seeded(settings.seed))
+        try:
+            found[placement.label] = await provider.list_offers(placement, pool.machine)
+        except ProviderError as error:
+            found[placement.label] = Unknown(f"{type(error).__name__}: {error}", now)
+    return found
+
+
+def _snapshot(config: Config, pool: Pool, it: Supposed, offers: Offers, now: float) -> PoolSnapshot:
+    hot, warm = (
+        _machines(pool, phase, count, offers, now) for phase, count in ((Phase.HOT, it.hot), (Phase.WARM, it.warm))
+    )
+    slots = pool.machine.slots
+    busy = {machine.id: max(0, min(slots, it.busy - number * slots)) for number, machine in enumerate(hot)}
+    return PoolSnapshot(
+        pool=pool,
+        demand=_demand(pool, it, now),
+        instances=(*hot, *warm),
+        busy=busy,
+        offers=offers,
+        load=_load(pool, it, now),
+        idle_since={machine: now for machine, at_work in busy.items() if not at_work},
+        stoppable=frozenset(name for name, each in config.providers.items() if CAPABILITIES[each.kind].can_stop),
+        spent_today_usd=it.spent,
+        day_left_s=(day_of(now) + 1) * DAY_S - now,
+    )
+
+
+def _machines(pool: Pool, phase: Phase, count: int, offers: Offers, now: float) -> list[Instance]:
+    """Machines of the first placement, at the price of the cheapest offer there, or at the cap."""
+    placement = pool.placements[0]
+    found = offers[placement.label]
+    cheapest = None if isinstance(found, Unknown) or not found else found[0]
+    usd = cheapest.usd_per_hour if cheapest else placement.max_usd_per_hour
+    disk_usd = cheapest.disk_usd_per_hour if cheapest else 0.0
+    return [
+        Instance(
+            id=f"{phase}-{number}",
+            pool=pool.name,
+            placement=placement.label,
+            provider=placement.provider,
+            phase=phase,
+            phase_since=now,
+            created_at=now - DAY_S + number,
+            buy=placement.buy,
+            slots=pool.machine.slots,
+            usd_per_hour=usd,
+            disk_usd_per_hour=disk_usd,
+            burn_usd_per_hour=usd if phase is Phase.HOT else disk_usd,
+            booked_at=now,
+        )
+        for number in range(1, count + 1)
+    ]
+
+
+def _demand(pool: Pool, it: Supposed, now: float) -> Demand:
+    return Demand(
+        taken_at=now,
+        tiers=tuple(
+            TierDemand(
+                tier=tier.name,
+                waiting=it.depth.get(tier.name, 0),
+                oldest_wait_s=it.wait.get(tier.name),
+                age_source=AgeSource.EXACT if tier.name in it.wait else AgeSource.NONE,
+            )
+            for tier in pool.tiers
+        ),
+        in_flight=it.busy,
+        in_flight_kind=InFlightKind.EXECUTING,
+    )
+
+
+def _load(pool: Pool, it: Supposed, now: float) -> Load:
+    if not it.rate and not it.service:
+        return Load()
+    tiers = {
+        tier.name: TierLoad(
+            per_s=it.rate.get(tier.name, 0.0) / 60.0,
+            jobs=_MANY_JOBS if tier.name in it.service else 0.0,
+            work_s=_MANY_JOBS * it.service.get(tier.name, 0.0),
+        )
+        for tier in pool.tiers
+    }
+    return Load(tiers=tiers, seen_s=DAY_S, until=now)
