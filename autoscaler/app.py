@@ -100,6 +100,7 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         clock=clock,
         entropy=entropy,
         listener=Listeners(listeners),
+        limits=config.limits,
         tick_s=config.tick,
     )
     return App(loop=loop, store=store, links=links, providers=providers, board=board, registry=registry)

@@ -34,6 +34,7 @@ def scenario_of(config: Config, traces: Iterable[str], *, market: Path | None, s
         # Every simulation opens its markets anew.
         providers={name: replace(settings, state_file=None) for name, settings in config.providers.items()},
         market=read_market(market, stock) if market else (),
+        limits=config.limits,
         tick_s=config.tick,
         seed=seed,
     )

@@ -11,7 +11,7 @@ import click
 
 if TYPE_CHECKING:
     from autoscaler.config import Config, PoolSettings
-    from autoscaler.core.spec import Limits, MachineSpec, Placement, Tier
+    from autoscaler.core.spec import FleetLimits, Limits, MachineSpec, Pace, Placement, Tier
 
 
 @click.command()
@@ -39,6 +39,8 @@ def _summary(config: Config) -> Iterator[str]:
     state = f", own state at {mask_password(config.store)}" if config.store else ""
     queue, every = mask_password(config.redis), format_duration(config.tick)
     yield f"fleet {config.fleet}: queue at {queue}{state}, a tick every {every}"
+    if together := _caps(config.limits):
+        yield f"all pools together: {together}"
     for name, pool in config.pools.items():
         yield ""
         yield f"pool {name}"
@@ -52,6 +54,8 @@ def _pool_lines(pool: PoolSettings) -> Iterator[tuple[str, str]]:
     for number, placement in enumerate(pool.placements, 1):
         yield "" if number > 1 else "placements", f"{number}. {_placement(placement)}"
     yield "limits", _limits(pool.limits)
+    if pace := _pace(pool.pace):
+        yield "pace", pace
     yield "policies", ", ".join(choice.name for choice in pool.policies)
 
 
@@ -76,8 +80,22 @@ def _placement(placement: Placement) -> str:
 
 
 def _limits(limits: Limits) -> str:
-    budget = limits.usd_per_day
-    return (
-        f"{limits.hot.low} to {limits.hot.high} running, {limits.warm.low} to {limits.warm.high} stopped; "
-        f"warn at {budget.warn:g} USD a day, stop at {budget.stop:g}"
+    hot, warm = limits.hot, limits.warm
+    return f"{hot.low} to {hot.high} running, {warm.low} to {warm.high} stopped; {_caps(limits)}"
+
+
+def _pace(pace: Pace) -> str:
+    from autoscaler.core.units import format_duration
+
+    counts = {"started": pace.up, "drained": pace.down}
+    parts = [f"up to {count} {what}" for what, count in counts.items() if count is not None]
+    return f"{' and '.join(parts)} within {format_duration(pace.per)}" if parts else ""
+
+
+def _caps(limits: Limits | FleetLimits) -> str:
+    from autoscaler.core.money import caps
+
+    periods = {"usd_per_hour": "an hour", "usd_per_day": "a day", "usd_per_month": "a month"}
+    return "; ".join(
+        f"warn at {cap.warn:g} USD {periods[name]}, stop at {cap.stop:g}" for name, cap in caps(limits).items()
     )

@@ -73,9 +73,7 @@ def _header(status: Mapping[str, Any]) -> Iterator[Text]:
     line.append("  ")
     line.append(*_standing(status))
     line.append(f"  {status['usd_per_hour']:.2f} USD/h  ")
-    warn = sum(pool["limits"]["usd_per_day_warn"] for pool in status["pools"])
-    stop = sum(pool["limits"]["usd_per_day_stop"] for pool in status["pools"])
-    line.append(*_money(status["usd_today"], warn, stop))
+    line.append(*_money(status["usd_today"], _day_cap(status, "warn"), _day_cap(status, "stop")))
     line.append(f"  {_moment(status['clock'])} UTC", "dim")
     if status["age_s"] is None:
         line.append("  no tick yet", "yellow")
@@ -84,6 +82,8 @@ def _header(status: Mapping[str, Any]) -> Iterator[Text]:
             f"  tick {format_duration(status['age_s'])} ago", "red" if status["age_s"] > _LATE_TICKS_S else "dim"
         )
     line.append(f"  {status['version']}", "dim")
+    if status["usd_month_forecast"] is not None:
+        line.append(f"  the month will have cost about {status['usd_month_forecast']:.0f} USD", "dim")
     yield line
     if status["error"]:
         yield _line(f"! the newest tick failed: {status['error']}", "bold red")
@@ -102,6 +102,13 @@ def _standing(status: Mapping[str, Any]) -> tuple[str, str]:
     if status["at"] is None:
         return "starting", "yellow"
     return ("leads", "green") if status["leads"] else ("stands by", "yellow")
+
+
+def _day_cap(status: Mapping[str, Any], part: str) -> float:
+    """What the day may cost: the whole fleet's cap, or all pools' together where that is less."""
+    pools = float(sum(pool["limits"][f"usd_per_day_{part}"] for pool in status["pools"]))
+    fleet = status["limits"][f"usd_per_day_{part}"]
+    return pools if fleet is None else min(fleet, pools)
 
 
 def _money(usd: float, warn: float, stop: float) -> tuple[str, str]:

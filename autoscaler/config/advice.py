@@ -7,25 +7,56 @@ from collections.abc import Iterator
 
 from autoscaler.config.schema import Config, PoolSettings
 from autoscaler.config.words import either
+from autoscaler.core.money import caps
+from autoscaler.core.spec import FleetLimits, Limits
+
+_PERIODS = {
+    "usd_per_hour": (1, "an hour"),
+    "usd_per_day": (24, "a day"),
+    "usd_per_month": (24 * 31, "a month of 31 days"),
+}
+"""Hours and name of the period of each cap."""
 
 
 def warnings(config: Config) -> tuple[str, ...]:
     """Warnings, one line each."""
     return (
         *(line for name, pool in config.pools.items() for line in _pool_warnings(name, pool)),
+        *_fleet_warnings(config),
         *_shared_keys(config),
     )
 
 
 def _pool_warnings(name: str, pool: PoolSettings) -> Iterator[str]:
-    cap = min(placement.max_usd_per_hour for placement in pool.placements)
-    floor_usd, stop = pool.limits.hot.low * cap * 24, pool.limits.usd_per_day.stop
-    if floor_usd > stop:
+    for key, usd, text in _floor_too_dear(pool.limits, _floor_usd_per_hour(pool)):
+        least = min(placement.max_usd_per_hour for placement in pool.placements)
         yield (
-            f"pools.{name}.limits: {pool.limits.hot.low} running at all times, at up to {cap:g} USD per hour each, may "
-            f"cost {floor_usd:.2f} USD a day, more than usd_per_day.stop ({stop:g}); the floor is kept all the same, "
-            "so lower `hot` or raise `stop`"
+            f"pools.{name}.limits: {pool.limits.hot.low} running at all times, at up to {least:g} USD per hour each, "
+            f"may cost {text}, more than {key}.stop ({usd:g}); the floor is kept all the same, so lower `hot` or "
+            "raise `stop`"
         )
+
+
+def _fleet_warnings(config: Config) -> Iterator[str]:
+    floors = sum(pool.limits.hot.low for pool in config.pools.values())
+    usd_per_hour = sum(_floor_usd_per_hour(pool) for pool in config.pools.values())
+    for key, usd, text in _floor_too_dear(config.limits, usd_per_hour):
+        yield (
+            f"limits: the floors of all pools, {floors} running at all times, may cost {text}, more than {key}.stop "
+            f"({usd:g}); they are kept all the same, so lower `hot` of a pool or raise `stop`"
+        )
+
+
+def _floor_usd_per_hour(pool: PoolSettings) -> float:
+    return pool.limits.hot.low * min(placement.max_usd_per_hour for placement in pool.placements)
+
+
+def _floor_too_dear(limits: Limits | FleetLimits, usd_per_hour: float) -> Iterator[tuple[str, float, str]]:
+    """Caps that a floor may exceed by itself: the key, its stop, and what the floor may cost."""
+    for key, cap in caps(limits).items():
+        hours, period = _PERIODS[key]
+        if usd_per_hour * hours > cap.stop:
+            yield key, cap.stop, f"{usd_per_hour * hours:.2f} USD {period}"
 
 
 def _shared_keys(config: Config) -> Iterator[str]:

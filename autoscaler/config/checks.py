@@ -16,8 +16,11 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from redis.asyncio.connection import parse_url
 
 from autoscaler.config.words import suggest
+from autoscaler.core.money import caps
 from autoscaler.core.reserve import machines
-from autoscaler.core.spec import Deadlines, Limits, MachineSpec, Placement, Pool
+from autoscaler.core.spec import Deadlines, FleetLimits, Health, Limits, MachineSpec, Pace, Placement, Pool
+from autoscaler.core.sync import TOMBSTONE_S
+from autoscaler.core.units import format_duration
 from policies import POLICIES
 from policies.base import Finding
 from providers.base import Capabilities
@@ -92,6 +95,8 @@ def machine(spec: MachineSpec, _context: Context) -> Iterator[Finding]:
         yield ("slots",), "expected at least 1"
     if spec.disk_gb <= 0:
         yield ("disk_gb",), "expected more than 0"
+    if spec.download_gb < 0:
+        yield ("download_gb",), "expected 0 or more"
     ready = _READY.fullmatch(spec.ready)
     if ready is None or not _is_port(ready["http"] or ready["tcp"] or "1"):
         yield ("ready",), "expected running, heartbeat, http :PORT/PATH or tcp :PORT"
@@ -101,6 +106,8 @@ def placement(place: Placement, context: Context) -> Iterator[Finding]:
     """A placement at a known provider, which sells what is wanted, for a price."""
     if place.max_usd_per_hour <= 0:
         yield ("max_usd_per_hour",), "expected more than 0 USD per hour"
+    if place.bid_margin < 0:
+        yield ("bid_margin",), "expected 0 or more, such as 0.1 to bid 10 % above the least bid that wins"
     if context.providers is None:
         return
     provider = context.providers.get(place.provider)
@@ -129,7 +136,7 @@ def queue(settings: Any, _context: Context) -> Iterator[Finding]:
 
 
 def limits(bounds: Limits, context: Context) -> Iterator[Finding]:
-    """Limits that leave room, for reserved slots too, and a budget whose warning comes before its end."""
+    """Limits that leave room, for reserved slots too, and caps that agree."""
     if bounds.hot.high == 0:
         yield ("hot",), "expected an upper bound of at least 1; with 0 no job is ever served"
     elif {"queue", "machine"} <= context.beside.keys():
@@ -143,14 +150,32 @@ def limits(bounds: Limits, context: Context) -> Iterator[Finding]:
         yield ("on_demand",), "expected 0 or more machines"
     elif bounds.on_demand > bounds.hot.high > 0:
         yield ("on_demand",), f"more than may run ({bounds.hot}); expected {bounds.hot.high} or fewer"
-    elif bounds.on_demand and all(place.buy == "spot" for place in context.beside.get("placements", ())):
+    elif bounds.on_demand and {place.buy for place in context.beside.get("placements", ())} == {"spot"}:
         yield ("on_demand",), "no placement rents on demand; add one with `buy: on_demand`, or leave this out"
-    budget = bounds.usd_per_day
-    for name, usd in (("warn", budget.warn), ("stop", budget.stop)):
-        if usd < 0:
-            yield ("usd_per_day", name), "expected 0 USD or more"
-    if 0 <= budget.stop < budget.warn:
-        yield ("usd_per_day",), f"stop ({budget.stop:g}) is below warn ({budget.warn:g}); expected warn up to stop"
+    yield from money(bounds, context)
+
+
+def money(bounds: Limits | FleetLimits, _context: Context) -> Iterator[Finding]:
+    """Caps whose warning comes before their end, and that can both be reached."""
+    for name, cap in caps(bounds).items():
+        for part, usd in (("warn", cap.warn), ("stop", cap.stop)):
+            if usd < 0:
+                yield (name, part), "expected 0 USD or more"
+        if 0 <= cap.stop < cap.warn:
+            yield (name,), f"stop ({cap.stop:g}) is below warn ({cap.warn:g}); expected warn up to stop"
+    day, month = bounds.usd_per_day, bounds.usd_per_month
+    if day is not None and month is not None and 0 <= month.stop < day.stop:
+        text = f"stop ({month.stop:g}) is below usd_per_day.stop ({day.stop:g}), which could never be reached; "
+        yield ("usd_per_month",), text + "raise the month's or lower the day's"
+
+
+def pace(allowed: Pace, _context: Context) -> Iterator[Finding]:
+    """A pace at which machines can still come and go, within the time for which gone machines are remembered."""
+    for name in ("up", "down"):
+        if getattr(allowed, name) is not None and getattr(allowed, name) < 1:
+            yield (name,), "expected at least 1; leave it out for any number"
+    if not 0 < allowed.per <= TOMBSTONE_S:
+        yield (("per",), f"expected more than 0s and up to {format_duration(TOMBSTONE_S)}")
 
 
 def deadlines(times: Deadlines, _context: Context) -> Iterator[Finding]:
@@ -158,6 +183,18 @@ def deadlines(times: Deadlines, _context: Context) -> Iterator[Finding]:
     for each in fields(times):
         if getattr(times, each.name) <= 0:
             yield (each.name,), "expected more than 0s"
+
+
+def health(rules: Health, _context: Context) -> Iterator[Finding]:
+    """Times that pass, and shares of which the lower is below the higher."""
+    for name in ("degraded_after", "low_gpu_for", "idle_gpu_for", "retry_image"):
+        if getattr(rules, name) <= 0:
+            yield (name,), "expected more than 0s"
+    outside = [name for name in ("low_gpu", "idle_gpu") if not 0 <= getattr(rules, name) <= 1]
+    for name in outside:
+        yield (name,), "expected a share from 0 to 1, such as 0.2 for 20 %"
+    if not outside and rules.idle_gpu > rules.low_gpu:
+        yield ("idle_gpu",), f"above low_gpu ({rules.low_gpu:g}); expected that or less"
 
 
 def policy(choice: Any, context: Context) -> Iterator[Finding]:

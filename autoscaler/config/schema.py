@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema, core_schema
 from autoscaler.config import checks
 from autoscaler.config.checks import checked
 from autoscaler.config.words import suggest
-from autoscaler.core.spec import SETTINGS, Deadlines, Limits, MachineSpec, Placement, Pool
+from autoscaler.core.spec import SETTINGS, Deadlines, FleetLimits, Health, Limits, MachineSpec, Pace, Placement, Pool, Prefer
 from autoscaler.core.units import Name, Seconds, Written
 from autoscaler.queues import QueueSettings
 from autoscaler.sim.workload import Workload
@@ -107,10 +107,17 @@ class PoolSettings:
         tuple[Annotated[Placement, checked(checks.placement)], ...], Field(min_length=1), checked(checks.placements)
     ]
     """Where its machines may be rented, in order of preference."""
+    prefer: Prefer = "order"
+    """`order`: the first placement that has an offer; `cost`: the offer of any whose useful hours cost least, which
+    spreads machines over providers, too."""
     limits: Annotated[Limits, Field(validate_default=True), checked(checks.limits)] = Limits()
     """What it may never leave."""
+    pace: Annotated[Pace, checked(checks.pace)] = Pace()
+    """How fast the number of its machines may change."""
     deadlines: Annotated[Deadlines, checked(checks.deadlines)] = Deadlines()
     """How long its machines may stay in each phase that waits."""
+    health: Annotated[Health, checked(checks.health)] = Health()
+    """When a running machine counts as degraded or as hardly used."""
     policies: Annotated[
         tuple[Annotated[PolicyChoice, checked(checks.policy)], ...], Field(min_length=1), checked(checks.policies)
     ] = (PolicyChoice(name="thresholds", settings=POLICIES["thresholds"].settings()),)
@@ -125,8 +132,11 @@ class PoolSettings:
             tiers=self.queue.tiers,
             machine=self.machine,
             placements=self.placements,
+            prefer=self.prefer,
             limits=self.limits,
+            pace=self.pace,
             deadlines=self.deadlines,
+            health=self.health,
         )
 
 
@@ -161,6 +171,8 @@ class Config:
     """The HTTP API, the metrics and the dashboard."""
     log: LogSettings = LogSettings()
     """What the daemon writes to standard error."""
+    limits: Annotated[FleetLimits, checked(checks.money)] = FleetLimits()
+    """What all pools together may never leave."""
     pools: Annotated[Mapping[Name, PoolSettings], Field(min_length=1)]
     """The workloads, by name."""
     providers: Annotated[Mapping[Name, ProviderSettings], BeforeValidator(_name_kinds), Field(min_length=1)]

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import ON_THE_WAY, Phase
-from autoscaler.core.spec import FleetLimits, Pool
+from autoscaler.core.spec import Cap, FleetLimits, Limits, Pool
 
+CAPS = ("usd_per_hour", "usd_per_day", "usd_per_month")
+"""The settings that may hold a cap."""
 _UP = ON_THE_WAY | {Phase.HOT}
 _STOPPED = frozenset({Phase.WARM, Phase.STOPPING})
 _AGAIN = frozenset({Phase.WARM, Phase.DRAINING})
@@ -52,6 +54,12 @@ class FleetMoney:
     """Of the pools whose turn came before, with what they start in this tick, and of machines of no pool."""
     behind: Burn = Burn()
     """Of the pools whose turn is to come."""
+
+
+def caps(limits: Limits | FleetLimits) -> dict[str, Cap]:
+    """The caps that are set, by setting."""
+    every = {name: getattr(limits, name) for name in CAPS}
+    return {name: cap for name, cap in every.items() if cap is not None}
 
 
 def prices(pool: Pool, instances: Iterable[Instance], starting: Sequence[float], count: int) -> list[float]:

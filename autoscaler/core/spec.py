@@ -28,6 +28,9 @@ class Tier:
     """What the tier is called in metrics and messages."""
     wait_target: Seconds = 120.0
     """The longest a job of this tier should wait before it starts."""
+    weight: float = 1.0
+    """How much longer its jobs take than others, until their own time is learned: 20 for calls of a model among
+    commands of weight 1."""
     refuse_above: Seconds | None = None
     """Publish `reject` for this tier's new jobs while the expected wait exceeds this; never when absent."""
     refuse_message: str = "Server busy, try again in a few minutes"
@@ -97,9 +100,9 @@ class Cap:
     __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
 
     warn: float
-    """Above this a warning is raised, and what is least urgent begins to be given up."""
+    """USD above which a warning is raised, and what is least urgent begins to be given up."""
     stop: float
-    """Never exceeded by machines above the floor of `hot`."""
+    """USD never exceeded by machines above the floor of `hot`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -207,8 +210,8 @@ class Pool:
     tiers: tuple[Tier, ...]
     machine: MachineSpec
     placements: tuple[Placement, ...]
+    prefer: Prefer = "order"
     limits: Limits = Limits()
     pace: Pace = Pace()
     deadlines: Deadlines = Deadlines()
-    prefer: Prefer = "order"
     health: Health = Health()

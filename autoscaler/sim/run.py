@@ -98,6 +98,7 @@ def _daemon(scenario: Scenario, world: World, chronicle: Chronicle) -> Loop:
         clock=world.clock,
         entropy=Entropy(scenario.seed),
         listener=chronicle,
+        limits=scenario.limits,
         tick_s=scenario.tick_s,
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autoscaler.core.spec import Pool
+from autoscaler.core.spec import FleetLimits, Pool
 from autoscaler.runtime.entropy import seeded
 from autoscaler.sim.traces import read_trace
 from autoscaler.sim.workload import Job, Workload, make_jobs
@@ -83,6 +83,7 @@ class Scenario:
     providers: Mapping[str, MockSettings]
     market: tuple[Series, ...] = ()
     """Recorded prices and availability that the markets follow."""
+    limits: FleetLimits = FleetLimits()
     tick_s: float = 10.0
     seed: int = 1
     """Everything that is drawn follows from it."""

@@ -7,13 +7,15 @@ more) counts under `_unconfigured`, which no configured name can be. What is unk
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import GaugeMetricFamily
 
 from autoscaler.core.demand import Unknown
 from autoscaler.core.health import Condition, condition
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.money import CAPS, caps
+from autoscaler.core.spec import Cap
 from autoscaler.core.utilisation import Use
 from autoscaler.runtime.report import TickReport
 
@@ -30,6 +32,7 @@ def gauges(report: TickReport, now: float) -> Iterator[GaugeMetricFamily]:
     yield _instances(report)
     yield from _health(report)
     yield from _money(report)
+    yield from _budgets(report)
     yield from _listings(report, now)
     yield from _daemon(report)
 
@@ -129,8 +132,8 @@ def _health(report: TickReport) -> Iterator[GaugeMetricFamily]:
 def _money(report: TickReport) -> Iterator[GaugeMetricFamily]:
     burn = _gauge("usd_per_hour", "What the pool's machines cost at this moment.", "pool")
     today = _gauge("usd_today", "What the pool has cost on this UTC day.", "pool")
-    warn = _gauge("budget_warn_usd_per_day", "Cost of a UTC day above which a warning is raised.", "pool")
-    stop = _gauge("budget_stop_usd_per_day", "Cost of a UTC day that machines above the floor never exceed.", "pool")
+    month = _gauge("month_to_date_usd", "What the pool has cost in this UTC month.", "pool")
+    forecast = _gauge("month_forecast_usd", "What the month will have cost at the pace of the last 7 days.", "pool")
     burning = dict.fromkeys(report.pools, 0.0)
     for instance in report.instances.values():
         if instance.phase is not Phase.GONE:
@@ -139,11 +142,29 @@ def _money(report: TickReport) -> Iterator[GaugeMetricFamily]:
     for label, usd_per_hour in burning.items():
         burn.add_metric([label], usd_per_hour)
     for name, pool in report.pools.items():
-        caps = pool.snapshot.pool.limits.usd_per_day
         today.add_metric([name], pool.spent_today.usd)
-        warn.add_metric([name], caps.warn)
-        stop.add_metric([name], caps.stop)
-    yield from (burn, today, warn, stop)
+        month.add_metric([name], pool.snapshot.spent_month_usd)
+        if pool.snapshot.forecast_usd is not None:
+            forecast.add_metric([name], pool.snapshot.forecast_usd)
+    yield from (burn, today, month, forecast)
+
+
+def _budgets(report: TickReport) -> Iterator[GaugeMetricFamily]:
+    """The caps that are set, of each pool and of the whole fleet."""
+    for name in CAPS:
+        period = name.removeprefix("usd_per_")
+        for part, text in (("warn", "above which a warning is raised"), ("stop", "that only floors exceed")):
+            own = _gauge(f"budget_{part}_{name}", f"Cost of the pool per {period} (UTC) {text}.", "pool")
+            for pool, found in report.pools.items():
+                _add(own, [pool], caps(found.snapshot.pool.limits).get(name), part)
+            whole = _gauge(f"fleet_budget_{part}_{name}", f"Cost of the whole fleet per {period} (UTC) {text}.")
+            _add(whole, [], caps(report.limits).get(name), part)
+            yield from (own, whole)
+
+
+def _add(gauge: GaugeMetricFamily, labels: Sequence[str], cap: Cap | None, part: str) -> None:
+    if cap is not None:
+        gauge.add_metric(labels, getattr(cap, part))
 
 
 def _listings(report: TickReport, now: float) -> Iterator[GaugeMetricFamily]:

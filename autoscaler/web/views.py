@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from typing import Any
 
@@ -14,7 +14,8 @@ from autoscaler.core.instance import Instance, parse_label
 from autoscaler.core.journal import Entry
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing
-from autoscaler.core.spec import Limits, Tier
+from autoscaler.core.money import CAPS, caps
+from autoscaler.core.spec import FleetLimits, Limits, Tier
 from autoscaler.core.units import format_duration
 from autoscaler.runtime.report import PoolReport, TickReport
 from autoscaler.store.codec import admission_fields
@@ -76,6 +77,9 @@ class Board:
             "clock": now,
             "usd_per_hour": sum(instance.burn_usd_per_hour for instance in _present(report)),
             "usd_today": sum(pool.spent_today.usd for pool in report.pools.values()),
+            "usd_month": sum(pool.snapshot.spent_month_usd for pool in report.pools.values()),
+            "usd_month_forecast": _sum(pool.snapshot.forecast_usd for pool in report.pools.values()),
+            "limits": _caps(report.limits),
             "pools": [_pool(name, pool, own.get(name, [])) for name, pool in report.pools.items()],
             **self.instances(now),
             "providers": [_provider(name, listing, self._fleet, now) for name, listing in report.listings.items()],
@@ -140,6 +144,8 @@ def _pool(name: str, pool: PoolReport, instances: list[Instance]) -> Json:
         "phases": {phase.value: phases[phase] for phase in Phase if phase is not Phase.GONE},
         "limits": _limits(settings.limits),
         "usd_today": pool.spent_today.usd,
+        "usd_month": pool.snapshot.spent_month_usd,
+        "usd_month_forecast": pool.snapshot.forecast_usd,
         "usd_per_hour": sum(instance.burn_usd_per_hour for instance in instances),
     }
 
@@ -199,9 +205,20 @@ def _limits(limits: Limits) -> Json:
     return {
         "hot": str(limits.hot),
         "warm": str(limits.warm),
-        "usd_per_day_warn": limits.usd_per_day.warn,
-        "usd_per_day_stop": limits.usd_per_day.stop,
+        **_caps(limits),
     }
+
+
+def _caps(limits: Limits | FleetLimits) -> Json:
+    """Each cap's warning and stop; None where there is no cap."""
+    found = caps(limits)
+    return {f"{name}_{part}": getattr(found.get(name), part, None) for name in CAPS for part in ("warn", "stop")}
+
+
+def _sum(amounts: Iterable[float | None]) -> float | None:
+    """The sum of amounts that are all known; None of none."""
+    known = [amount for amount in amounts if amount is not None]
+    return sum(known) if known else None
 
 
 # --- machines and providers -------------------------------------------------------------------------------------------

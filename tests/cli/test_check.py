@@ -69,6 +69,22 @@ def test_check_says_what_a_configuration_means_and_what_comes_next(fleet: Path) 
     assert result.stderr == ""
 
 
+def test_check_tells_all_caps_and_the_pace(fleet: Path) -> None:
+    caps = "usd_per_hour: {warn: 2, stop: 3}, usd_per_month: {warn: 400, stop: 600}"
+    text = FLEET.replace("hot: 1..6", f"hot: 1..6, {caps}")
+    text = text.replace("pools:", "limits: {usd_per_day: {warn: 40, stop: 50}}\npools:")
+    fleet.write_text(text.replace("    limits: {", "    pace: {up: 8, down: 4}\n    limits: {"))
+
+    lines = CliRunner().invoke(main, ["check", str(fleet)]).stdout.splitlines()
+
+    assert lines[1] == "all pools together: warn at 40 USD a day, stop at 50"
+    assert (
+        "  limits      1 to 6 running, 1 to 3 stopped; warn at 2 USD an hour, stop at 3; "
+        "warn at 20 USD a day, stop at 30; warn at 400 USD a month, stop at 600"
+    ) in lines
+    assert "  pace        up to 8 started and up to 4 drained within 10m" in lines
+
+
 def test_check_warns_of_what_a_configuration_allows(fleet: Path) -> None:
     fleet.write_text(FLEET.replace("hot: 1..6", "hot: 4..6"))
 

@@ -41,6 +41,7 @@ def test_the_first_line_names_the_fleet_its_standing_and_its_money() -> None:
         "11:06:40 UTC",
         "tick 3s ago",
         "0.1.0",
+        "the month will have cost about 123 USD",
     ]
 
 
@@ -166,6 +167,13 @@ def test_an_empty_fleet_before_its_first_tick_is_shown_as_such() -> None:
 @pytest.mark.parametrize(("usd", "said"), [(19.9, "today  "), (20.0, "today: warn"), (30.0, "today: stop")])
 def test_money_near_its_bounds_is_called_out(usd: float, said: str) -> None:
     assert said in drawn(a_status(usd_today=usd)).splitlines()[0]
+
+
+def test_money_is_held_against_the_whole_fleets_cap_where_that_is_less() -> None:
+    for fleet, shown in (25.0, "3.40 of 25 USD today"), (70.0, "3.40 of 60 USD today"):
+        limits = {**a_status()["limits"], "usd_per_day_warn": 3.0, "usd_per_day_stop": fleet}
+        view = drawn(a_status(pools=[a_pool(), a_pool("chat")], limits=limits))
+        assert view.splitlines()[0].split("  ")[3] == f"{shown}: warn"
 
 
 def test_several_pools_have_their_own_money_and_column() -> None:

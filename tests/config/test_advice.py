@@ -12,9 +12,9 @@ def pool(queue: str, *, price: float = 0.5, hot: str = "1..4") -> str:
     )
 
 
-def advice(**pools: str) -> list[str]:
+def advice(head: str = "", **pools: str) -> list[str]:
     written = "".join(f"  {name}: {text}\n" for name, text in pools.items())
-    return list(warnings(load_config(f"fleet: f\npools:\n{written}providers: {{mock: {{}}}}\n", {})))
+    return list(warnings(load_config(f"fleet: f\n{head}pools:\n{written}providers: {{mock: {{}}}}\n", {})))
 
 
 LIST = "{kind: list, tiers: [{name: t, key: k}]}"
@@ -29,6 +29,30 @@ def test_a_floor_that_may_cost_more_than_the_budget_is_told() -> None:
         "usd_per_day.stop (30); the floor is kept all the same, so lower `hot` or raise `stop`"
     )
     assert advice(p=pool(STREAM, price=0.625, hot="2..4")) == []
+
+
+def test_each_cap_that_the_floor_may_exceed_by_itself_is_told() -> None:
+    caps = "usd_per_hour: {warn: 0, stop: 0.5}, usd_per_month: {warn: 300, stop: 370}"
+
+    hour, month = advice(p=pool(STREAM, price=0.6, hot=f"1..4, {caps}"))
+
+    assert hour.startswith(
+        "pools.p.limits: 1 running at all times, at up to 0.6 USD per hour each, may cost 0.60 USD an hour, more than "
+        "usd_per_hour.stop (0.5); "
+    )
+    assert "may cost 446.40 USD a month of 31 days, more than usd_per_month.stop (370); " in month
+
+
+def test_floors_that_together_may_cost_more_than_the_fleets_caps_are_told() -> None:
+    text = "usd_per_day: {warn: 20, stop: 23}"
+    two = {"a": pool(STREAM), "b": pool(STREAM.replace("key: k", "key: j"))}
+
+    (line,) = advice(f"limits: {{{text}}}\n", **two)
+    assert line == (
+        "limits: the floors of all pools, 2 running at all times, may cost 24.00 USD a day, more than usd_per_day.stop "
+        "(23); they are kept all the same, so lower `hot` of a pool or raise `stop`"
+    )
+    assert advice(f"limits: {{{text.replace('23', '24')}}}\n", **two) == []
 
 
 def test_pools_that_read_the_same_key_are_told() -> None:

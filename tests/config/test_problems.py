@@ -35,7 +35,7 @@ pools:
     placements:
       - {provider: vastai, buy: sport, max_usd_per_hour: -1}
       - {provider: mock, max_usd_per_hour: "${CAP}"}
-    limits: {hot: 6..1, usd_per_day: {stop: 3}}
+    limits: {hot: 6..1, usd_per_day: {warn: 9, stop: 3}}
     policies: [nothing]
   b:
     queue: {kind: list, tiers: []}

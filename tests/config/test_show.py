@@ -58,7 +58,10 @@ def test_the_full_form_names_every_default() -> None:
     full = yaml.safe_load(full_yaml(load_config(text, {})))
 
     assert full["tick"] == "10s"
-    assert full["pools"]["p"]["limits"] == {"hot": "1..4", "warm": "0..2", "usd_per_day": {"warn": 20.0, "stop": 30.0}}
+    limits = full["pools"]["p"]["limits"]
+    assert (limits["hot"], limits["warm"]) == ("1..4", "0..2")
+    assert limits["usd_per_day"] == {"warn": 20.0, "stop": 30.0}
+    assert limits["usd_per_month"] is full["limits"]["usd_per_day"] is None
     assert full["pools"]["p"]["deadlines"]["booting"] == "75m"
     assert full["pools"]["p"]["policies"][0]["thresholds"]["release_after"] == "1d"
     assert full["providers"]["mock"]["setup"] == "30m..1h"

@@ -20,6 +20,8 @@ NOW = 1_795_000_000.0
 
 _PHASES = ["planned", "renting", "booting", "hot", "draining", "stopping", "warm", "resuming", "releasing", "lost"]
 
+_CAPS = {f"usd_per_{period}_{part}": None for period in ("hour", "day", "month") for part in ("warn", "stop")}
+
 _TIERS = [
     {
         "tier": tier,
@@ -109,8 +111,10 @@ def a_pool(name: str = "images", **changes: Any) -> Json:
             }
         ],
         "phases": dict.fromkeys(_PHASES, 0) | {"hot": 2},
-        "limits": {"hot": "1..4", "warm": "0..2", "usd_per_day_warn": 20.0, "usd_per_day_stop": 30.0},
+        "limits": {"hot": "1..4", "warm": "0..2", **_CAPS, "usd_per_day_warn": 20.0, "usd_per_day_stop": 30.0},
         "usd_today": 3.4,
+        "usd_month": 61.0,
+        "usd_month_forecast": 123.4,
         "usd_per_hour": 0.824,
     }
     return {**pool, **changes}
@@ -129,6 +133,9 @@ def a_status(**changes: Any) -> Json:
         "clock": NOW,
         "usd_per_hour": 0.824,
         "usd_today": 3.4,
+        "usd_month": 61.0,
+        "usd_month_forecast": 123.4,
+        "limits": _CAPS,
         "pools": [a_pool()],
         "instances": [
             a_machine("aaaa", serving=True, busy=1, primary=True),

@@ -18,7 +18,8 @@ from autoscaler.core.diagnosis import Diagnosis, ImageHistory
 from autoscaler.core.findings import diagnosis_entry
 from autoscaler.core.journal import alarm_entry, command_entry
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.spec import Placement
+from autoscaler.core.money import CAPS
+from autoscaler.core.spec import Cap, FleetLimits, Limits, Placement
 from autoscaler.core.utilisation import Use
 from autoscaler.telemetry.gauges import UNCONFIGURED
 from autoscaler.telemetry.metrics import Metrics
@@ -29,7 +30,7 @@ LABELS = (
     *("pool", "tier", "provider", "placement", "action", "result", "phase", "health", "use", "diagnosis", "outcome"),
     *("version", "le"),
 )
-UNITS = ("seconds", "jobs", "instances", "usd", "usd_per_hour", "usd_per_day", "usd_today", "total", "info")
+UNITS = ("seconds", "jobs", "instances", "usd", "usd_today", *CAPS, "total", "info")
 UNITLESS = {"queue_unknown", "listing_unknown", "leader", "paused", "image_given_up", "admission_open"}  # 0 or 1
 
 
@@ -175,9 +176,29 @@ def test_wishes_money_and_budgets_are_shown_by_pool(scrape: Scrape) -> None:
         "usd_today": 1.75,
         "budget_warn_usd_per_day": 20,
         "budget_stop_usd_per_day": 30,
+        "month_to_date_usd": 0,
     }
     for name, value in expected.items():
         assert scrape.samples(name) == {("images",): pytest.approx(value)}, name
+
+
+def test_a_forecast_and_caps_are_shown_where_there_are_any(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report())
+    names = ["month_forecast_usd", "budget_stop_usd_per_hour", "budget_warn_usd_per_month"]
+    names.append("fleet_budget_stop_usd_per_day")
+    assert not any(scrape.samples(name) for name in names)
+
+    capped = replace(POOL, limits=Limits(usd_per_hour=Cap(warn=2, stop=3), usd_per_month=Cap(warn=400, stop=600)))
+    pool = pool_report(pool=capped)
+    pool = replace(pool, snapshot=replace(pool.snapshot, spent_month_usd=246.0, forecast_usd=360.0))
+    scrape.metrics.ticked(report(pools={"images": pool}, limits=FleetLimits(usd_per_day=Cap(warn=40, stop=50))))
+    assert [scrape.samples(name) for name in ("month_to_date_usd", *names)] == [
+        {("images",): 246.0},
+        {("images",): 360.0},
+        {("images",): 3.0},
+        {("images",): 400.0},
+        {(): 50.0},
+    ]
 
 
 def test_money_adds_up_over_midnight_and_over_failed_ticks(scrape: Scrape) -> None:

@@ -54,17 +54,20 @@ def test_the_form_is_stable(board: Board) -> None:
         "id pool placement provider provider_id phase serving phase_since since_s reason gpu region host buy busy "
         "slots usd_per_hour usd_spent address tier adopted primary"
     )
+    caps = keys(" ".join(f"usd_per_{each}_warn usd_per_{each}_stop" for each in ("hour", "day", "month")))
     pool = {
         "name": None,
         **plan,
         "demand": {**demand, "warnings": [], "tiers": [tier]},
         "admission": [keys("pool tier accept expected_wait_s retry_after_s message why")],
         "phases": keys("planned renting booting hot draining stopping warm resuming releasing lost"),
-        "limits": keys("hot warm usd_per_day_warn usd_per_day_stop"),
-        **keys("usd_today usd_per_hour"),
+        "limits": {**keys("hot warm"), **caps},
+        **keys("usd_today usd_month usd_month_forecast usd_per_hour"),
     }
     assert shape(board.status(LATER)) == {
-        **keys("fleet version at age_s leads paused_by error clock usd_per_hour usd_today"),
+        **keys("fleet version at age_s leads paused_by error clock"),
+        **keys("usd_per_hour usd_today usd_month usd_month_forecast"),
+        "limits": caps,
         "pools": [pool],
         "instances": [instance],
         "providers": [keys("name unknown listing_age_s machines")],
