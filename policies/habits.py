@@ -7,12 +7,13 @@ not quiet but unknown, and teaches nothing.
 
 from __future__ import annotations
 
+import math
 from dataclasses import fields
 from typing import Any
 
 from autoscaler.core.demand import Unknown
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.load import Load
+from autoscaler.core.load import RATE_S, Load
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.waits import service_times
 from policies.base import State
@@ -20,8 +21,8 @@ from policies.gaps import LEAST_S, Gaps
 from policies.profile import DAY, SLOT_S, Outlook, Profile, slot_of
 from policies.skill import REACH, Skill
 
-_BEHIND = 2
-"""Slots of an outlook that are over when it is made."""
+_BEHIND = math.ceil(RATE_S / SLOT_S) + 1
+"""Slots of an outlook that are over when it is made: what works now came in that long ago."""
 _AHEAD = _BEHIND + DAY + REACH
 _WATCHED = 0.5
 """Of a slot, the share of its time that must have been watched."""
