@@ -17,7 +17,7 @@ from autoscaler.core.spec import SETTINGS, Deadlines, FleetLimits, Health, Limit
 from autoscaler.core.units import Name, Seconds, Written
 from autoscaler.queues import QueueSettings
 from autoscaler.sim.workload import Workload
-from policies import POLICIES
+from policies import POLICIES, RECOMMENDED
 from providers.base import Capabilities
 from providers.mock import MockProvider, MockSettings
 
@@ -120,8 +120,8 @@ class PoolSettings:
     """When a running machine counts as degraded or as hardly used."""
     policies: Annotated[
         tuple[Annotated[PolicyChoice, checked(checks.policy)], ...], Field(min_length=1), checked(checks.policies)
-    ] = (PolicyChoice(name="thresholds", settings=POLICIES["thresholds"].settings()),)
-    """What decides how many machines it has. Several combine: the most machines that any of them wants."""
+    ] = tuple(PolicyChoice(name=name, settings=POLICIES[name].settings()) for name in RECOMMENDED)
+    """What decides how many machines it has. Several combine: the safest wins."""
     workload: Workload = Workload()
     """How `simulate` makes its jobs from a trace. The daemon itself never reads it."""
 
