@@ -69,45 +69,84 @@ def test_every_action_has_a_reason_against_it_with_how_far_it_is(daemon: FakeDae
     daemon.status = a_status(pools=[pool])
     output = run_command(why, "--url", daemon.url).output
     assert reasons_against("rent", output) == [
-        "12 jobs wait; it takes more than 30",
-        "mock-spot: no offer at or below 0.45 USD/h",
+        "12 jobs wait; it takes more than 30  [thresholds.rent]",
+        "mock-spot: no offer at or below 0.45 USD/h  [plan.rent]",
+        "2 up, 2 wanted, 1..4 allowed: none is missing  [plan]",
     ]
-    assert reasons_against("resume", output) == ["no machine is WARM"]
-    assert reasons_against("stop", output) == ["quiet for 4m of 30m"]
-    assert reasons_against("release", output) == ["0 WARM and up to 2 kept: none is too many"]
+    assert reasons_against("resume", output) == ["no machine is WARM  [plan]"]
+    assert reasons_against("stop", output) == [
+        "quiet for 4m of 30m  [thresholds.stop]",
+        "2 HOT, 2 wanted: none is too many  [plan]",
+    ]
+    assert reasons_against("release", output) == ["0 WARM, 2 kept at most: none is too many  [plan]"]
 
 
-def test_an_action_that_no_rule_speaks_of_is_explained_by_numbers(daemon: FakeDaemon) -> None:
-    pool = quiet_pool()
-    pool["phases"]["warm"] = 1
+def test_the_numbers_tell_how_far_each_action_is(daemon: FakeDaemon) -> None:
+    pool = quiet_pool(up=1)
+    pool["phases"] |= {"hot": 3, "warm": 4}
     daemon.status = a_status(pools=[pool])
     output = run_command(why, "--url", daemon.url).output
-    assert reasons_against("rent", output) == ["WARM machines are resumed first: 1"]
-    assert reasons_against("resume", output) == ["2 up and 2 wanted; 1..4 allowed"]
-    assert reasons_against("stop", output) == ["2 up and 2 wanted: none is too many"]
+    assert reasons_against("rent", output) == ["WARM machines are resumed first: 4  [plan]"]
+    assert reasons_against("resume", output) == ["1 up, 2 wanted, 1..4 allowed: 1 missing  [plan]"]
+    assert reasons_against("stop", output) == ["3 HOT, 2 wanted: 1 too many  [plan]"]
+    assert reasons_against("release", output) == ["4 WARM, 2 kept at most: 2 too many  [plan]"]
 
 
-def test_a_pause_stands_against_everything(daemon: FakeDaemon) -> None:
-    daemon.status = a_status(pools=[quiet_pool(why=(("paused", "paused by alice"),))])
+ACTIONS = ("rent", "resume", "stop", "release")
+
+
+def spoken_against(daemon: FakeDaemon, pool: Json) -> set[str]:
+    """The actions against which a rule whose text is `held` stands."""
+    daemon.status = a_status(pools=[pool])
     output = run_command(why, "--url", daemon.url).output
-    assert all("paused by alice" in reasons_against(action, output) for action in ("rent", "resume", "stop", "release"))
+    return {action for action in ACTIONS if any("held" in reason for reason in reasons_against(action, output))}
 
 
-@pytest.mark.parametrize("rule", ["unknown", "fresh_start"])
-def test_what_holds_machines_stands_against_stop_and_release_alone(daemon: FakeDaemon, rule: str) -> None:
-    daemon.status = a_status(pools=[quiet_pool((rule, "held"))])
-    output = run_command(why, "--url", daemon.url).output
-    held = {action for action in ("rent", "resume", "stop", "release") if "held" in reasons_against(action, output)}
-    assert held == {"stop", "release"}
+@pytest.mark.parametrize(
+    ("rule", "actions"),
+    [
+        ("paused", set(ACTIONS)),
+        ("unknown", {"stop", "release"}),
+        ("wait_target.unknown", {"stop", "release"}),
+        ("budget.stop", {"rent", "resume"}),
+        ("pace.up", {"rent", "resume"}),
+        ("pace.down", {"stop"}),
+        ("retention.keep", {"stop"}),
+        ("forecast.hold", {"stop"}),
+        ("schedule.open", {"stop"}),
+        ("limits.warm", {"release"}),
+        ("thresholds.rent", set()),
+    ],
+)
+def test_what_led_to_the_decision_stands_against_what_it_holds_back(
+    daemon: FakeDaemon, rule: str, actions: set[str]
+) -> None:
+    assert spoken_against(daemon, quiet_pool(why=((rule, "held"),))) == actions
 
 
-@pytest.mark.parametrize("rule", ["limits.hot", "budget.stop"])
-def test_limits_and_budget_stand_against_rent_and_resume_alone(daemon: FakeDaemon, rule: str) -> None:
-    daemon.status = a_status(pools=[quiet_pool(why=((rule, "bounded"),))])
-    output = run_command(why, "--url", daemon.url).output
-    actions = ("rent", "resume", "stop", "release")
-    bounded = {action for action in actions if "bounded" in reasons_against(action, output)}
-    assert bounded == {"rent", "resume"}
+@pytest.mark.parametrize(
+    ("rule", "actions"),
+    [
+        ("fresh_start", {"stop", "release"}),
+        ("plan.race", {"rent"}),
+        ("health.replace", {"rent"}),
+        ("budget.standby", {"rent"}),
+        ("wait_target.fewer", {"stop"}),
+        ("thresholds.release", {"release"}),
+        ("forecast.skill", {"rent", "resume"}),
+    ],
+)
+def test_what_was_not_done_stands_against_its_action(daemon: FakeDaemon, rule: str, actions: set[str]) -> None:
+    assert spoken_against(daemon, quiet_pool((rule, "held"))) == actions
+
+
+@pytest.mark.parametrize(("hot", "actions"), [(4, {"rent", "resume"}), (1, {"stop"})])
+def test_the_limits_stand_against_more_machines_at_the_most_and_against_fewer_at_the_least(
+    daemon: FakeDaemon, hot: int, actions: set[str]
+) -> None:
+    pool = quiet_pool(why=(("limits.hot", "held"),))
+    pool["decision"]["hot"] = hot
+    assert spoken_against(daemon, pool) == actions
 
 
 def test_an_unknown_queue_is_said_to_be_unknown(daemon: FakeDaemon) -> None:
