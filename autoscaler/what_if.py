@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from autoscaler.app import pool_setups
@@ -11,14 +11,17 @@ from autoscaler.config.schema import CAPABILITIES
 from autoscaler.core.demand import AgeSource, Demand, InFlightKind, TierDemand, Unknown
 from autoscaler.core.errors import ProviderError
 from autoscaler.core.instance import Instance
-from autoscaler.core.ledger import DAY_S, Spent, day_of
+from autoscaler.core.ledger import DAY_S, Spent, day_of, month_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.load import Load, TierLoad
 from autoscaler.core.market import Offer
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Pool
+from autoscaler.core.trouble import booting, held_by
+from autoscaler.runtime.accounts import Spending, Turns
 from autoscaler.runtime.decide import decide
 from autoscaler.runtime.entropy import seeded
+from autoscaler.runtime.moment import Moment
 from autoscaler.runtime.report import PoolReport, TickReport
 from autoscaler.suppose import Supposed
 from providers.mock import MockProvider
@@ -32,15 +35,41 @@ Offers = Mapping[str, Sequence[Offer] | Unknown]
 
 
 async def what_if(config: Config, supposed: Mapping[str, Supposed], now: float) -> TickReport:
-    """One tick of a daemon that has watched for long and finds every pool as supposed, in the order of the pools."""
-    pools: dict[str, PoolReport] = {}
-    for setup in pool_setups(config):
-        name, it = setup.pool.name, supposed[setup.pool.name]
-        snapshot = _snapshot(config, setup.pool, it, await _offers(config, setup.pool, now), now)
+    """One tick of a daemon that has watched for long and finds every pool as supposed; pools in their order."""
+    setups = {setup.pool.name: setup for setup in pool_setups(config)}
+    offers = {name: await _offers(config, setup.pool, now) for name, setup in setups.items()}
+    grouped = {name: _fleet(setup.pool, supposed[name], offers[name], now) for name, setup in setups.items()}
+    moment = _moment(config, {name: setup.pool for name, setup in setups.items()}, supposed, grouped, now)
+    reports: dict[str, PoolReport] = {}
+    for name, setup in setups.items():
+        snapshot = _snapshot(config, setup.pool, supposed[name], moment, offers[name])
         decision, commands, _ = decide(setup.policies, snapshot, {}, now)
-        spent = Spent(running_usd=it.spent)
-        pools[name] = PoolReport(snapshot=snapshot, decision=decision, commands=commands, spent_today=spent)
-    return TickReport(at=now, duration_s=0.0, leads=True, pools=pools)
+        moment.over(setup.pool, commands)
+        spent = Spent(running_usd=supposed[name].spent)
+        reports[name] = PoolReport(snapshot=snapshot, decision=decision, commands=commands, spent_today=spent)
+    return TickReport(at=now, duration_s=0.0, leads=True, limits=config.limits, pools=reports)
+
+
+def _moment(
+    config: Config,
+    pools: Mapping[str, Pool],
+    supposed: Mapping[str, Supposed],
+    grouped: Mapping[str, list[Instance]],
+    now: float,
+) -> Moment:
+    machines = [machine for own in grouped.values() for machine in own]
+    spent = sum(it.spent for it in supposed.values())
+    return Moment(
+        now=now,
+        demand={name: _demand(pool, supposed[name], now) for name, pool in pools.items()},
+        grouped=grouped,
+        drained_at={},
+        busy={name: slots for pool, it in supposed.items() for name, slots in _busy(grouped[pool], it)},
+        turns=Turns(config.limits, pools, grouped, Spending(today=spent, month=spent, forecast=None)),
+        paused_by=None,
+        held=held_by(machines),
+        booting=booting(machines),
+    )
 
 
 async def _offers(config: Config, pool: Pool, now: float) -> dict[str, Sequence[Offer] | Unknown]:
@@ -59,24 +88,34 @@ async def _offers(config: Config, pool: Pool, now: float) -> dict[str, Sequence[
     return found
 
 
-def _snapshot(config: Config, pool: Pool, it: Supposed, offers: Offers, now: float) -> PoolSnapshot:
-    hot, warm = (
-        _machines(pool, phase, count, offers, now) for phase, count in ((Phase.HOT, it.hot), (Phase.WARM, it.warm))
-    )
-    slots = pool.machine.slots
-    busy = {machine.id: max(0, min(slots, it.busy - number * slots)) for number, machine in enumerate(hot)}
+def _snapshot(config: Config, pool: Pool, it: Supposed, moment: Moment, offers: Offers) -> PoolSnapshot:
+    now, today = moment.now, day_of(moment.now)
     return PoolSnapshot(
         pool=pool,
-        demand=_demand(pool, it, now),
-        instances=(*hot, *warm),
-        busy=busy,
-        offers=offers,
+        demand=moment.demand[pool.name],
+        instances=tuple(moment.grouped[pool.name]),
+        busy=moment.busy,
+        offers=moment.left_of(offers),
         load=_load(pool, it, now),
-        idle_since={machine: now for machine, at_work in busy.items() if not at_work},
+        idle_since={name: now for name, at_work in moment.busy.items() if not at_work},
         stoppable=frozenset(name for name, each in config.providers.items() if CAPABILITIES[each.kind].can_stop),
         spent_today_usd=it.spent,
-        day_left_s=(day_of(now) + 1) * DAY_S - now,
+        day_left_s=(today + 1) * DAY_S - now,
+        spent_month_usd=it.spent,
+        month_left_s=month_of(today).stop * DAY_S - now,
+        fleet=moment.turns.money(pool.name),
     )
+
+
+def _fleet(pool: Pool, it: Supposed, offers: Offers, now: float) -> list[Instance]:
+    return [*_machines(pool, Phase.HOT, it.hot, offers, now), *_machines(pool, Phase.WARM, it.warm, offers, now)]
+
+
+def _busy(machines: Sequence[Instance], it: Supposed) -> Iterator[tuple[str, int]]:
+    """The slots at work of each HOT machine: one machine after the other is filled."""
+    hot = (machine for machine in machines if machine.phase is Phase.HOT)
+    for number, machine in enumerate(hot):
+        yield machine.id, max(0, min(machine.slots, it.busy - number * machine.slots))
 
 
 def _machines(pool: Pool, phase: Phase, count: int, offers: Offers, now: float) -> list[Instance]:
@@ -88,7 +127,7 @@ def _machines(pool: Pool, phase: Phase, count: int, offers: Offers, now: float) 
     disk_usd = cheapest.disk_usd_per_hour if cheapest else 0.0
     return [
         Instance(
-            id=f"{phase}-{number}",
+            id=f"{pool.name}-{phase}-{number}",
             pool=pool.name,
             placement=placement.label,
             provider=placement.provider,

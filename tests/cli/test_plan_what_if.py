@@ -106,7 +106,7 @@ def test_idle_machines_above_what_is_wanted_are_drained(config: Path) -> None:
     pool = decided(config, "hot=3", "busy=1")["images"]
 
     assert actions(pool) == ["drain", "drain"]
-    assert {command["instance"] for command in pool["commands"]} == {"hot-2", "hot-3"}
+    assert {command["instance"] for command in pool["commands"]} == {"images-hot-2", "images-hot-3"}
 
 
 def test_money_spent_holds_back(config: Path) -> None:
@@ -120,6 +120,27 @@ def test_every_pool_has_its_own_supposition(two_pools: Path) -> None:
     pools = decided(two_pools, "images.depth.pro=40", "images.hot=1", "chat.hot=1")
 
     assert (pools["images"]["decision"]["hot"], pools["chat"]["decision"]["hot"]) == (2, 1)
+
+
+def test_a_cap_on_the_whole_fleet_counts_what_all_pools_spend(two_pools: Path) -> None:
+    asked = ("images.hot=1", "images.wait.pro=31s", "images.spent=5", "chat.spent=5")
+    assert actions(decided(two_pools, *asked)["images"]) == ["rent"]
+
+    two_pools.write_text(two_pools.read_text() + "limits: {usd_per_day: {warn: 8, stop: 10}}\n")
+
+    assert actions(decided(two_pools, *asked)["images"]) == []
+
+
+def test_no_two_pools_rent_the_same_offer(two_pools: Path) -> None:
+    two_pools.write_text(
+        two_pools.read_text().replace(
+            "{mock: {}}",
+            "{mock: {stock: [{gpu: RTX 4090, region: US, on_demand: 0.5, spot: 0.3, hosts: 1, gpus_per_host: 1}]}}",
+        )
+    )
+    pools = decided(two_pools, "chat.hot=0")
+
+    assert (actions(pools["images"]), actions(pools["chat"])) == (["rent"], [])
 
 
 def test_the_same_supposition_gives_the_same_decision(config: Path) -> None:
