@@ -131,7 +131,7 @@ def _of(account: _Account) -> str:
 def _within(decision: Decision, snapshot: PoolSnapshot, account: _Account, claim: _Claim) -> Decision:
     """The decision within one cap."""
     classes = _classes(decision, account.cap)
-    to_the_end = _count(account, claim, account.cap.stop, aside_usd=account.start_usd, hours=account.left_h)
+    to_the_end = _affordable(account, claim, account.cap.stop, keep_h=account.left_h, start_h=account.left_h)
     granted = claim.floor
     for _, wanted, limit_usd in classes:
         granted = max(granted, min(wanted, max(to_the_end, _affordable(account, claim, limit_usd))))
@@ -168,18 +168,19 @@ def _given_up(classes: Sequence[tuple[str, int, float]], granted: int) -> list[s
     ]
 
 
-def _affordable(account: _Account, claim: _Claim, limit_usd: float) -> int:
-    """Machines that may run until so much is spent."""
-    keep_h, start_h = min(_KEEP_H, account.left_h), min(_START_H, account.left_h)
-    kept = _count(account, claim, limit_usd, aside_usd=account.kept_usd, hours=keep_h)
-    started = _count(account, claim, limit_usd, aside_usd=account.start_usd, hours=start_h)
+def _affordable(
+    account: _Account, claim: _Claim, limit_usd: float, *, keep_h: float = _KEEP_H, start_h: float = _START_H
+) -> int:
+    """Machines that so much money allows: those that are up as far as it keeps them, more as far as it starts them."""
+    kept = _count(account, claim, limit_usd - account.kept_usd, keep_h)
+    started = _count(account, claim, limit_usd - account.start_usd, start_h)
     return max(started, min(kept, claim.up))
 
 
-def _count(account: _Account, claim: _Claim, limit_usd: float, *, aside_usd: float, hours: float) -> int:
-    """The most machines of which those above the floor can be paid for that long."""
-    free_usd = limit_usd - account.spent_usd - aside_usd + _DUST_USD
-    floor_total = claim.totals[claim.floor]
+def _count(account: _Account, claim: _Claim, limit_usd: float, hours: float) -> int:
+    """The most machines of which those above the floor can be paid for that long, or until the period ends."""
+    free_usd = limit_usd - account.spent_usd + _DUST_USD
+    hours, floor_total = min(hours, account.left_h), claim.totals[claim.floor]
     above = bisect_right(claim.totals, free_usd, lo=claim.floor, key=lambda total: (total - floor_total) * hours)
     return max(claim.floor, above - 1)
 

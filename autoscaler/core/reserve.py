@@ -73,6 +73,6 @@ def on_top(decision: Decision, pool: Pool) -> Decision:
         return decision
     slots = ", ".join(f"{tier.reserve} of {tier.name}" for tier in pool.tiers if tier.reserve)
     noun = "machine" if more == 1 else "machines"
-    return decision.because(
-        "reserve", f"{decision.hot} needed, and {more} {noun} for reserved slots ({slots})", hot=hot
-    )
+    text = f"{decision.hot} needed, and {more} {noun} for reserved slots ({slots})"
+    needs = tuple((tier, count + more) for tier, count in decision.needs)
+    return decision.because("reserve", text, hot=hot, needs=needs)
