@@ -19,3 +19,6 @@ POLICIES: Mapping[str, Policy] = MappingProxyType(
     }
 )
 """Every policy by the name under which a configuration asks for it."""
+
+RECOMMENDED = ("wait_target", "retention", "forecast")
+"""What a pool has that names none."""
