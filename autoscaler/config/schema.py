@@ -13,7 +13,18 @@ from pydantic_core import CoreSchema, core_schema
 from autoscaler.config import checks
 from autoscaler.config.checks import checked
 from autoscaler.config.words import suggest
-from autoscaler.core.spec import SETTINGS, Deadlines, FleetLimits, Health, Limits, MachineSpec, Pace, Placement, Pool, Prefer
+from autoscaler.core.spec import (
+    SETTINGS,
+    Deadlines,
+    FleetLimits,
+    Health,
+    Limits,
+    MachineSpec,
+    Pace,
+    Placement,
+    Pool,
+    Prefer,
+)
 from autoscaler.core.units import Name, Seconds, Written
 from autoscaler.queues import QueueSettings
 from autoscaler.sim.workload import Workload

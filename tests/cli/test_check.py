@@ -62,7 +62,7 @@ def test_check_says_what_a_configuration_means_and_what_comes_next(fleet: Path) 
         "  placements  1. mock-spot: spot at mock in US or CA, up to 0.45 USD per hour",
         "              2. mock-on-demand: on demand at mock, secure cloud on RTX 4090, up to 0.8 USD per hour",
         "  limits      1 to 6 running, 1 to 3 stopped; warn at 20 USD a day, stop at 30",
-        "  policies    thresholds",
+        "  policies    wait_target, retention, forecast",
         "",
         f"Next: autoscaler plan {fleet}",
     ]
@@ -83,6 +83,14 @@ def test_check_tells_all_caps_and_the_pace(fleet: Path) -> None:
         "warn at 20 USD a day, stop at 30; warn at 400 USD a month, stop at 600"
     ) in lines
     assert "  pace        up to 8 started and up to 4 drained within 10m" in lines
+
+
+def test_check_tells_reserved_slots(fleet: Path) -> None:
+    fleet.write_text(FLEET.replace("{name: pro,", "{name: pro, reserve: 1,"))
+
+    result = CliRunner().invoke(main, ["check", str(fleet)])
+
+    assert "  queue       list: pro (wait up to 30s, 1 slot reserved), then free " in result.stdout
 
 
 def test_check_warns_of_what_a_configuration_allows(fleet: Path) -> None:

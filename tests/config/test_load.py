@@ -11,7 +11,7 @@ from autoscaler.config import Config, PolicyChoice, load_config
 from autoscaler.core.errors import SettingsError
 from autoscaler.core.spec import Cap, Deadlines, Limits, Placement, Tier
 from autoscaler.core.units import Span
-from policies import POLICIES
+from policies import POLICIES, RECOMMENDED
 
 SHORT = """
 fleet: llamasketch                     # every machine we rent carries this name
@@ -79,7 +79,7 @@ def test_the_least_that_must_be_written_gets_every_default() -> None:
     assert (config.log.format, config.log.level) == ("auto", "info")
     assert (pool.limits, pool.deadlines) == (Limits(), Deadlines())
     assert pool.placements == (Placement(provider="mock", max_usd_per_hour=1.0),)
-    assert pool.policies == (PolicyChoice(name="thresholds", settings=POLICIES["thresholds"].settings()),)
+    assert pool.policies == tuple(PolicyChoice(name=name, settings=POLICIES[name].settings()) for name in RECOMMENDED)
 
 
 def test_a_policy_is_named_alone_or_with_its_settings() -> None:

@@ -42,7 +42,7 @@ def test_defaults_are_written_as_a_user_writes_them() -> None:
     assert found["Config"]["properties"]["tick"]["default"] == "10s"
     assert found["Limits"]["properties"]["hot"]["default"] == "1..4"
     assert found["MockSettings"]["properties"]["setup"]["default"] == "30m..1h"
-    assert found["PoolSettings"]["properties"]["policies"]["default"][0]["thresholds"]["rent_depth"] == 30
+    assert found["PoolSettings"]["properties"]["policies"]["default"][0]["wait_target"]["hold_for"] == "2m"
 
 
 def test_unknown_keys_are_errors_in_the_editor_too() -> None:

@@ -63,7 +63,7 @@ def test_the_full_form_names_every_default() -> None:
     assert limits["usd_per_day"] == {"warn": 20.0, "stop": 30.0}
     assert limits["usd_per_month"] is full["limits"]["usd_per_day"] is None
     assert full["pools"]["p"]["deadlines"]["booting"] == "75m"
-    assert full["pools"]["p"]["policies"][0]["thresholds"]["release_after"] == "1d"
+    assert full["pools"]["p"]["policies"][0]["wait_target"]["hold_for"] == "2m"
     assert full["providers"]["mock"]["setup"] == "30m..1h"
 
 
