@@ -60,3 +60,40 @@ def test_a_success_makes_the_next_refusal_a_first_one_again() -> None:
     history = PlacementHistory().blocked(NOW, "x").blocked(NOW, "x").came_up(1800.0, resumed=False).blocked(NOW, "x")
 
     assert history.blocked_until == NOW + 300.0
+
+
+def test_refusals_are_forgotten_one_for_each_half_hour_without_another() -> None:
+    history = PlacementHistory().blocked(NOW, "x").blocked(NOW + 300.0, "x").blocked(NOW + 900.0, "x")
+    over = history.blocked_until
+    assert over == NOW + 900.0 + 1200.0
+
+    assert history.blocked(over + 1799.0, "x").blocked_until == over + 1799.0 + 1800.0
+    assert history.blocked(over + 1800.0, "x").blocked_until == over + 1800.0 + 1200.0
+    assert history.blocked(over + 7200.0, "x").blocked_until == over + 7200.0 + 300.0
+
+
+def test_interruptions_start_at_what_is_usual_and_follow_what_happened() -> None:
+    history = PlacementHistory()
+    assert history.interruptions_per_hour("spot") == pytest.approx(1 / 20)
+    assert history.interruptions_per_hour("on_demand") == pytest.approx(1 / 500)
+
+    calm = history
+    for _ in range(100):
+        history, calm = history.was_hot(2.0, interrupted=True), calm.was_hot(2.0, interrupted=False)
+
+    assert history.interruptions_per_hour("spot") == pytest.approx(0.5, rel=0.1)
+    assert calm.interruptions_per_hour("spot") < 1 / 150
+
+
+def test_old_interruptions_decay_with_the_hours_that_machines_ran() -> None:
+    history = PlacementHistory()
+    for hours, interrupted in [(1.0, True)] * 100 + [(50.0, False)] * 40:
+        history = history.was_hot(hours, interrupted=interrupted)
+
+    assert history.interruptions_per_hour("spot") < 0.01
+
+
+def test_a_resume_is_late_two_deviations_above_its_mean_and_at_least_half_above_it() -> None:
+    assert PlacementHistory().resume_late_s() == pytest.approx(210.0 * 1.5)
+    assert PlacementHistory(resume=Estimate(200.0, 100.0**2, 9)).resume_late_s() == pytest.approx(400.0)
+    assert PlacementHistory(resume=Estimate(200.0, 1.0, 9)).resume_late_s() == pytest.approx(300.0)

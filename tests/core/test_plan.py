@@ -71,6 +71,31 @@ def test_a_refused_standby_is_tried_again_later() -> None:
     assert done(commands) == [(Action.RESUME, "a")]
 
 
+def test_standbys_are_resumed_by_what_they_cost_for_their_chance_to_come_back() -> None:
+    sure = PlacementHistory(resumed=18.0, refused=0.0)
+    doubtful = PlacementHistory(resumed=9.0, refused=9.0)
+    fleet = [
+        machine("dear", P.WARM, usd_per_hour=0.9, placement="sure"),
+        machine("cheap", P.WARM, usd_per_hour=0.4, placement="doubtful"),
+        machine("refused", P.WARM, usd_per_hour=0.4, placement="doubtful", refusals=1, phase_since=NOW - 9000),
+    ]
+    seen = snapshot(*fleet, history={"sure": sure, "doubtful": doubtful})
+
+    commands, _ = plan(seen, decision(3), NOW)
+
+    assert [c.instance for c in commands if c.action is Action.RESUME] == ["cheap", "dear", "refused"]
+    assert commands[0].reason == "3 machines wanted, 0 up: resume at 0.400 USD/h, 50% likely to come back"
+
+
+def test_a_spot_machine_that_was_just_interrupted_is_not_the_first_to_be_tried() -> None:
+    interrupted = machine("a", P.WARM, retry_at=NOW + 290.0, reason="interrupted by the market or its host")
+
+    commands, told = plan(snapshot(interrupted), decision(1), NOW)
+
+    assert done(commands) == [(Action.RENT, None)]
+    assert any("a is tried again in 4m 50s; interrupted by the market" in reason.text for reason in told.why_not)
+
+
 def test_placements_are_tried_in_the_order_of_preference() -> None:
     placed = pool(placements=(SPOT, ON_DEMAND))
     offers = {"mock-spot": (offer(usd_per_hour=0.6),), "mock-on-demand": (offer(usd_per_hour=0.9),)}
