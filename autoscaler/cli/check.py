@@ -63,7 +63,8 @@ def _tier(tier: Tier) -> str:
     from autoscaler.core.units import format_duration
 
     refusing = f", new jobs refused above {format_duration(tier.refuse_above)}" if tier.refuse_above is not None else ""
-    return f"{tier.name} (wait up to {format_duration(tier.wait_target)}{refusing})"
+    reserving = f", {tier.reserve} {'slot' if tier.reserve == 1 else 'slots'} reserved" if tier.reserve else ""
+    return f"{tier.name} (wait up to {format_duration(tier.wait_target)}{refusing}{reserving})"
 
 
 def _machine(machine: MachineSpec) -> str:

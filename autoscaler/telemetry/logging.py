@@ -96,8 +96,8 @@ def _printable(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
 class LogListener:
     """Writes what goes into the journal, and failures when they begin, once a minute, and when they are over.
 
-    Events: `decision`, `command`, `outcome`, `phase`, `alarm`, `operator`, `tick_failed`, `tick_recovered`,
-    `signal_lost`, `signal_back`. Each has a `text` for people and fields for programs. A quiet tick writes nothing.
+    Events: the kinds of journal entries (`core.journal.Kind`), `tick_failed`, `tick_recovered`, `signal_lost`,
+    `signal_back`. Each has a `text` for people and fields for programs. A quiet tick writes nothing.
     """
 
     def __init__(self) -> None:

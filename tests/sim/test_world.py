@@ -10,14 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoscaler.core.instance import make_label
-from autoscaler.core.spec import Placement
+from autoscaler.core.spec import Placement, Tier
 from autoscaler.core.units import DurationRange
+from autoscaler.runtime.clock import LoopClock
+from autoscaler.runtime.ports import Changes
 from autoscaler.sim.baselines.base import NOTHING, Orders, PeerView
+from autoscaler.sim.floor import Floor
+from autoscaler.sim.workload import Job
 from autoscaler.sim.world import World
+from autoscaler.store.memory import MemoryState
 from providers.mock import MockSettings
 from providers.mock.faults import Fault
 from providers.mock.scenario import Step
-from tests.support.build import FLEET, NOW, pool
+from tests.support.build import FLEET, NOW, instance, pool
 from tests.support.peer_world import CALM, Scripted, jobs_at, market, play
 from tests.support.scenarios import FAULTS
 
@@ -106,6 +111,23 @@ def test_an_order_that_the_provider_ignores_kills_nothing_until_it_is_obeyed() -
     world = play(peer, jobs_at(90.0, service_s=60.0), until_s=HOUR, providers={"mock": deaf})
     assert world.killed == 0
     assert world.floors["images"].log.finished_s[0] == pytest.approx(150.0)
+
+
+async def test_workers_heed_the_tier_that_their_machine_is_set_apart_for() -> None:
+    asked = pool(tiers=(Tier(name="enterprise", reserve=1), Tier(name="free")))
+    floor = Floor(asked, iter([Job(1.0, 1, 30.0, None), Job(2.0, 0, 30.0, None)]), order="priority", model_load_s=0.0)
+    world = World(
+        fleet=FLEET, floors={"images": floor}, providers={"mock": market()}, clock=LoopClock(epoch=NOW), seed=1
+    )
+    floor.man("a", slots=1)
+    store = world.store("daemon-1", MemoryState())
+    await store.read()
+    await store.commit(Changes(instances=(instance(id="a", tier="enterprise"),)))
+    floor.advance(5.0)
+    assert list(floor.log.started_s) == pytest.approx([math.nan, 2.0], nan_ok=True)
+    await store.commit(Changes(instances=(instance(id="a"),)))
+    floor.advance(50.0)
+    assert floor.log.started_s[0] == 32.0
 
 
 def test_the_books_name_each_phase_a_machine_was_truly_in() -> None:
