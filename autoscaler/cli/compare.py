@@ -28,6 +28,7 @@ TRIALS = "trials.json"
 @market_option
 @seed_option
 @click.option("--only", metavar="NAME,NAME", help="Compare with these policies and peers alone; `none` for none.")
+@click.option("--ablate", is_flag=True, help="Play each FILE without each one of its policies, too.")
 @attainment_option
 @processes_option
 @click.option("--bound", is_flag=True, help="Find the least that anyone could have paid, too; it takes minutes.")
@@ -39,6 +40,7 @@ def compare(
     seed: int,
     *,
     only: str | None,
+    ablate: bool,
     attainment: float,
     processes: int,
     bound: bool,
@@ -54,6 +56,7 @@ def compare(
       autoscaler compare fleet.yaml --trace jobs.csv.gz
       autoscaler compare fleet.yaml cheaper.yaml --trace jobs.csv.gz --only none
       autoscaler compare fleet.yaml --trace jobs.csv.gz --only keda-llen,knative --out result
+      autoscaler compare fleet.yaml --trace jobs.csv.gz --only none --ablate    what each policy contributes
 
     With one pool, each --trace is played by itself. A star marks what nothing else beats in cost and in the attainment
     of its worst served tier.
@@ -69,7 +72,7 @@ def compare(
     rehearsals = list(_rehearsals(files, traces, market, seed))
     for _, scenarios in rehearsals:
         scenarios[0].surveys()
-    candidates = {label: list(_candidates(files, scenarios, only)) for label, scenarios in rehearsals}
+    candidates = {label: list(_candidates(files, scenarios, only, ablate=ablate)) for label, scenarios in rehearsals}
     several = [each for own in candidates.values() for each in own]
     with progress_bar(f"simulating {len(several)} settings", len(several)) as progress:
         trials = iter(play_all(several, processes=processes, done=progress))
@@ -100,17 +103,22 @@ def _rehearsals(
         yield ", ".join(Path(trace.rpartition("=")[2]).name for trace in played), scenarios
 
 
-def _candidates(files: Sequence[Path], scenarios: Sequence[Scenario], only: str | None) -> Iterator[Candidate]:
+def _candidates(
+    files: Sequence[Path], scenarios: Sequence[Scenario], only: str | None, *, ablate: bool
+) -> Iterator[Candidate]:
     from autoscaler.core.errors import SettingsError
     from autoscaler.sim.baselines import BASELINES
-    from autoscaler.sim.compare import Candidate, peer_candidates, policy_candidates
+    from autoscaler.sim.compare import Candidate, ablated, peer_candidates, policy_candidates
     from policies import POLICIES
 
     first = scenarios[0]
     for file, scenario in zip(files or (None,), scenarios, strict=True):
         same_world = replace(scenario, providers=first.providers, market=first.market)
         name, title = (file.name, f"the configuration {file}") if file else ("default", "the default configuration")
-        yield Candidate(kind="policy", name=name, title=title, scenario=same_world)
+        candidate = Candidate(kind="policy", name=name, title=title, scenario=same_world)
+        yield candidate
+        if ablate:
+            yield from ablated(candidate)
     known = [*(name for name, policy in POLICIES.items() if policy.search), *BASELINES]
     names = known if only is None else [name for name in only.split(",") if name != "none"]
     unknown = [name for name in names if name not in known]

@@ -12,7 +12,7 @@ from autoscaler.sim.baselines import BASELINES
 from autoscaler.sim.least import least_cost
 from autoscaler.sim.report.trial import Trial, trial_of
 from autoscaler.sim.run import simulate
-from autoscaler.sim.scenario import Scenario
+from autoscaler.sim.scenario import PolicyChoice, Scenario
 from autoscaler.sim.summary import Summary, summarize
 from policies import POLICIES
 
@@ -44,6 +44,24 @@ def policy_candidates(scenario: Scenario, names: Iterable[str]) -> Iterator[Cand
                 setting=f"{knob}={value:g}",
                 scenario=replace(scenario, pools=pools),
             )
+
+
+def ablated(candidate: Candidate) -> Iterator[Candidate]:
+    """The candidate without each one of its policies; a pool that has no other keeps it."""
+    scenario = candidate.scenario
+    for left_out in dict.fromkeys(name for each in scenario.pools for name, _ in each.policies):
+        pools = tuple(replace(each, policies=_without(each.policies, left_out)) for each in scenario.pools)
+        if pools != scenario.pools:
+            yield replace(
+                candidate,
+                name=f"{candidate.name} without {left_out}",
+                title=f"{candidate.title} without {left_out}",
+                scenario=replace(scenario, pools=pools),
+            )
+
+
+def _without(policies: tuple[PolicyChoice, ...], left_out: str) -> tuple[PolicyChoice, ...]:
+    return tuple(choice for choice in policies if choice[0] != left_out) or policies
 
 
 def peer_candidates(scenario: Scenario, names: Iterable[str]) -> Iterator[Candidate]:

@@ -12,7 +12,7 @@ from autoscaler.core.errors import SettingsError
 from autoscaler.core.spec import Limits, Placement
 from autoscaler.core.units import Span
 from autoscaler.sim.baselines import BASELINES
-from autoscaler.sim.compare import peer_candidates, play_all, policy_candidates, summary_of, tuned
+from autoscaler.sim.compare import Candidate, ablated, peer_candidates, play_all, policy_candidates, summary_of, tuned
 from autoscaler.sim.report.trial import Trial
 from autoscaler.sim.scenario import PoolScenario, Scenario
 from autoscaler.sim.tune import tune
@@ -62,6 +62,23 @@ def test_a_policy_and_a_peer_are_tried_with_each_value_of_their_main_setting(sce
     assert [each.setting for each in theirs] == [f"n={value}" for value in BASELINES["static"].grid]
     assert all(each.scenario.peers for each in theirs)
     assert not any(each.scenario.peers for each in ours)
+
+
+def test_each_policy_is_left_out_in_its_turn_and_the_last_one_of_a_pool_never(scenario: Scenario) -> None:
+    def chosen(*names: str) -> Candidate:
+        policies = tuple((name, POLICIES[name].settings()) for name in names)
+        pools = tuple(replace(each, policies=policies) for each in scenario.pools)
+        return Candidate(kind="policy", name="own", title="own", scenario=replace(scenario, pools=pools))
+
+    several = list(ablated(chosen("wait_target", "retention", "forecast")))
+
+    assert [each.name for each in several] == [
+        "own without wait_target",
+        "own without retention",
+        "own without forecast",
+    ]
+    assert [name for name, _ in several[1].scenario.pools[0].policies] == ["wait_target", "forecast"]
+    assert list(ablated(chosen("thresholds"))) == []
 
 
 def test_other_processes_find_the_same_as_this_one(scenario: Scenario) -> None:
