@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
 from functools import lru_cache
+from itertools import takewhile
 from typing import Any, ClassVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
@@ -57,14 +58,8 @@ def starts_on(cron: str, zone: str, day: int) -> tuple[float, ...]:
     Each line is read once a day.
     """
     begin, end = day * DAY_S, (day + 1) * DAY_S
-    found = []
-    for start in CronSim(cron, datetime.fromtimestamp(begin - 1.0, ZoneInfo(zone))):
-        at = start.timestamp()
-        if at >= end:
-            break
-        if at >= begin:
-            found.append(at)
-    return tuple(found)
+    line = CronSim(cron, datetime.fromtimestamp(begin - 1.0, ZoneInfo(zone)))
+    return tuple(takewhile(lambda at: at < end, (start.timestamp() for start in line)))
 
 
 def starts(window: Window, after: float, until: float) -> Iterator[float]:
