@@ -68,6 +68,10 @@ class _Account:
     spent_usd: float
     """Of that, what is gone; an hour is always to come."""
     left_h: float
+    keep_h: float
+    """A machine is kept while it can be paid for so long: to the period's end at most."""
+    start_h: float
+    """One is started if it can be paid for so long, past the period's end, too: the next may have no money for it."""
     forecast_usd: float | None
     kept_usd: float
     """Set aside before a machine is kept."""
@@ -99,8 +103,8 @@ def _accounts(snapshot: PoolSnapshot, own: Burn) -> Iterator[_Account]:
         ):
             if cap is None:
                 continue
-            hour = min(_KEEP_H, left_h)
-            kept_usd = every.lasting * left_h + money.ahead.passing * hour
+            keep_h = min(_KEEP_H, left_h)
+            kept_usd = every.lasting * left_h + money.ahead.passing * keep_h
             yield _Account(
                 cap=cap,
                 whole_fleet=money is snapshot.fleet,
@@ -108,9 +112,11 @@ def _accounts(snapshot: PoolSnapshot, own: Burn) -> Iterator[_Account]:
                 so_far_usd=so_far_usd,
                 spent_usd=spent_usd,
                 left_h=left_h,
+                keep_h=keep_h,
+                start_h=keep_h if period == _HOUR else _START_H,
                 forecast_usd=money.forecast_usd,
                 kept_usd=kept_usd,
-                start_usd=kept_usd + (every.leaving + money.behind.passing) * hour,
+                start_usd=kept_usd + (every.leaving + money.behind.passing) * keep_h,
             )
 
 
@@ -131,7 +137,7 @@ def _of(account: _Account) -> str:
 def _within(decision: Decision, snapshot: PoolSnapshot, account: _Account, claim: _Claim) -> Decision:
     """The decision within one cap."""
     classes = _classes(decision, account.cap)
-    to_the_end = _affordable(account, claim, account.cap.stop, keep_h=account.left_h, start_h=account.left_h)
+    to_the_end = _affordable(account, claim, account.cap.stop, least_h=account.left_h)
     granted = claim.floor
     for _, wanted, limit_usd in classes:
         granted = max(granted, min(wanted, max(to_the_end, _affordable(account, claim, limit_usd))))
@@ -168,21 +174,21 @@ def _given_up(classes: Sequence[tuple[str, int, float]], granted: int) -> list[s
     ]
 
 
-def _affordable(
-    account: _Account, claim: _Claim, limit_usd: float, *, keep_h: float = _KEEP_H, start_h: float = _START_H
-) -> int:
+def _affordable(account: _Account, claim: _Claim, limit_usd: float, *, least_h: float = 0.0) -> int:
     """Machines that so much money allows: those that are up as far as it keeps them, more as far as it starts them."""
-    kept = _count(account, claim, limit_usd - account.kept_usd, keep_h)
-    started = _count(account, claim, limit_usd - account.start_usd, start_h)
+    left_usd = limit_usd - account.spent_usd
+    kept = _count(claim, left_usd - account.kept_usd, max(least_h, account.keep_h))
+    started = _count(claim, left_usd - account.start_usd, max(least_h, account.start_h))
     return max(started, min(kept, claim.up))
 
 
-def _count(account: _Account, claim: _Claim, limit_usd: float, hours: float) -> int:
-    """The most machines of which those above the floor can be paid for that long, or until the period ends."""
-    free_usd = limit_usd - account.spent_usd + _DUST_USD
-    hours, floor_total = min(hours, account.left_h), claim.totals[claim.floor]
-    above = bisect_right(claim.totals, free_usd, lo=claim.floor, key=lambda total: (total - floor_total) * hours)
-    return max(claim.floor, above - 1)
+def _count(claim: _Claim, free_usd: float, hours: float) -> int:
+    """The most machines of which those above the floor can be paid for that long."""
+    floor_total = claim.totals[claim.floor]
+    dear = bisect_right(
+        claim.totals, free_usd + _DUST_USD, lo=claim.floor, key=lambda total: (total - floor_total) * hours
+    )
+    return max(claim.floor, dear - 1)
 
 
 def _state(account: _Account, claim: _Claim) -> str:

@@ -114,7 +114,7 @@ def test_machines_on_their_way_out_keep_others_from_starting_and_drain_no_furthe
     assert budget(wanting(8), on_a_day(*fleet_of(1), *leaving, spent=18.0, hours_left=8.0)).hot == 3
 
 
-def test_nothing_that_was_given_up_is_started_again_before_the_days_last_hour() -> None:
+def test_nothing_that_was_given_up_is_started_again_on_the_same_day() -> None:
     """Far too much demand for a whole day: as many as two hours' money start, and fewer and fewer as it runs out."""
     up, spent, starts = 1, 0.0, []
     for minute in range(24 * 60):
@@ -125,7 +125,13 @@ def test_nothing_that_was_given_up_is_started_again_before_the_days_last_hour() 
         spent += up * 0.8 / 60
 
     assert spent <= 30.0
-    assert starts == [(0, 7), (23, 2)]
+    assert starts == [(0, 7)]
+
+
+def test_a_machine_is_kept_to_the_end_of_the_day_and_none_is_started_in_its_last_minutes_for_nothing() -> None:
+    """What is started today is paid for tomorrow, and tomorrow's floor may leave nothing for it."""
+    assert budget(wanting(9), on_a_day(*fleet_of(9), spent=29.0, hours_left=0.1)).hot == 9
+    assert budget(wanting(9), on_a_day(*fleet_of(1), spent=29.0, hours_left=0.1)).hot == 1
 
 
 # --- periods ----------------------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from autoscaler.core.demand import Demand, TierDemand, Unknown
 from autoscaler.core.instance import Instance, parse_label
 from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.spec import Pool
+from autoscaler.core.spec import FleetLimits, Pool
 from autoscaler.runtime.clock import LoopClock
 from autoscaler.runtime.entropy import Entropy
 from autoscaler.runtime.loop import Loop, PoolSetup
@@ -82,7 +82,12 @@ class Rehearsal:
     """A market and a store that outlive the daemons run on them."""
 
     def __init__(
-        self, settings: MockSettings | None = None, *, pools: Sequence[Pool] = (), policy: Thresholds | None = None
+        self,
+        settings: MockSettings | None = None,
+        *,
+        pools: Sequence[Pool] = (),
+        policy: Thresholds | None = None,
+        limits: FleetLimits | None = None,
     ) -> None:
         self.clock = LoopClock(epoch=NOW)
         self.clock.now()
@@ -92,6 +97,7 @@ class Rehearsal:
         self.queue = Queue()
         self.pools = pools or (pool(),)
         self.policy = policy or Thresholds()
+        self.limits = limits
         self._daemons = 0
 
     def daemon(self, *, store: Store | None = None, provider: Provider | None = None) -> Daemon:
@@ -129,6 +135,7 @@ class Daemon:
             clock=world.clock,
             entropy=Entropy(seed),
             listener=self.watcher,
+            limits=world.limits,
             tick_s=TICK_S,
         )
         self.task = asyncio.get_running_loop().create_task(self.loop.run())
