@@ -164,7 +164,8 @@ def test_an_idle_machine_goes_before_one_that_is_busy_or_silent() -> None:
 
 
 IDLE, BUSY, SILENT = {"a": 0, "b": 0, "c": 0}, {"a": 0, "b": 1, "c": 0}, {"a": 0, "c": 0}
-SICK, UNUSED = {"ailment": "its worker has fallen silent"}, {"gpu_use": Use.IDLE}
+SICK: dict[str, Any] = {"ailment": "its worker has fallen silent"}
+UNUSED: dict[str, Any] = {"gpu_use": Use.IDLE}
 WHO_GOES = [
     # what is known of b and of c besides, who is busy, who of them goes; a is the oldest of all
     ({}, {}, IDLE, "b"),  # "Stop oldest non-primary instance"
