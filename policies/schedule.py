@@ -6,9 +6,10 @@ above a ceiling, the ceiling stands.
 A floor is there when its window opens, not ordered then. So a window is opened early for floor, spare and standby: by
 as long as a set-up takes at the slowest of the pool's placements; or, where stopped machines are enough for what is
 missing, by as long as the slowest of them takes to resume, and from a set-up's time before on nothing of it is let go.
-The times are those learned from past machines. Worked example: the floor is 3 from 08:00, one machine is up, a set-up
-takes 45 min and a resume 3 min. Without stopped machines two are ordered at 07:15; with two, they are resumed at 07:57.
-A ceiling is never early.
+The times are the usual ones of past machines, so that one comes up a little early and another a little late: who needs
+a floor to the minute lets the window begin sooner. Worked example: the floor is 3 from 08:00, one machine is up, a
+set-up takes 45 min and a resume 3 min. Without stopped machines two are ordered at 07:15; with two, they are resumed at
+07:57. A ceiling is never early.
 """
 
 from __future__ import annotations
