@@ -131,6 +131,8 @@ def queue(settings: Any, _context: Context) -> Iterator[Finding]:
     for index, tier in enumerate(settings.tiers):
         if tier.refuse_above is not None and tier.refuse_above <= 0:
             yield ("tiers", index, "refuse_above"), "expected more than 0s; leave it out to refuse nobody"
+        if tier.weight <= 0:
+            yield ("tiers", index, "weight"), "expected more than 0: how much longer its jobs take than others"
         if tier.reserve < 0:
             yield ("tiers", index, "reserve"), "expected 0 or more slots"
 

@@ -2,7 +2,7 @@
 
 It is learned once a minute from the daemon's own history, and forgets: arrivals within half an hour or so,
 service times after a few hundred jobs. Service times come from what workers say of the jobs they finished; where none
-does, from the work done and the jobs started, as far as those were counted; else a policy's own guess stands.
+does, from the work done and the jobs started, as far as those were counted; else a guess stands.
 """
 
 from __future__ import annotations
@@ -76,18 +76,12 @@ class Load:
         total = sum(usual.values())
         return {name: (started[name], busy_s * part / total) for name, part in usual.items()} if total else {}
 
-    def service_s(self, tier: str, guess_s: float, *, weight: float = 1.0) -> float:
-        """How long a slot works on one job of a tier.
-
-        Until five of its own jobs were seen, it is the mean of what was seen and the guess; the guess is the other
-        tiers' mean where they have one, times the tier's weight.
-        """
+    def service_s(self, tier: str, guess_s: float) -> float:
+        """How long a slot works on one job of a tier; until five were seen, the guess makes up for those missing."""
         known = self.tiers.get(tier, TierLoad())
-        jobs = sum(each.jobs for each in self.tiers.values())
-        guess = sum(each.work_s for each in self.tiers.values()) / jobs if jobs >= _FEW else guess_s * weight
         if known.jobs >= _FEW:
             return known.work_s / known.jobs
-        return (known.work_s + guess * (_FEW - known.jobs)) / _FEW
+        return (known.work_s + guess_s * (_FEW - known.jobs)) / _FEW
 
 
 class Finished:

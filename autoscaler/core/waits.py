@@ -35,22 +35,22 @@ class Supply:
 
 def supply(snapshot: PoolSnapshot, now: float) -> list[Supply]:
     """The slots that are up and those on their way, soonest first."""
-    coming = []
-    for machine in snapshot.in_phase(Phase.HOT, *sorted(ON_THE_WAY)):
-        in_s = 0.0
-        if machine.phase is not Phase.HOT:
-            history = snapshot.history.get(machine.placement, PlacementHistory())
-            resumed = machine.resumed or machine.phase is Phase.RESUMING
-            in_s = history.up_in_s(resumed=resumed, elapsed_s=now - machine.ordered_at)
-        coming.append(Supply(in_s, machine.slots))
+    up = sum(machine.slots for machine in snapshot.in_phase(Phase.HOT))
+    coming = [Supply(0.0, up)] if up else []
+    for machine in snapshot.in_phase(*ON_THE_WAY):
+        history = snapshot.history.get(machine.placement, PlacementHistory())
+        resumed = machine.resumed or machine.phase is Phase.RESUMING
+        coming.append(Supply(history.up_in_s(resumed=resumed, elapsed_s=now - machine.ordered_at), machine.slots))
     return sorted(coming, key=lambda each: each.in_s)
 
 
 def service_times(snapshot: PoolSnapshot, guess_s: float = GUESS_S) -> dict[str, float]:
-    """Seconds a slot works on a job, by tier."""
-    return {
-        tier.name: snapshot.load.service_s(tier.name, guess_s, weight=tier.weight) for tier in snapshot.pool.tiers
-    }
+    """Seconds a slot works on a job, by tier; a tier of which little is known takes after the others, by weight."""
+    load, tiers = snapshot.load, snapshot.pool.tiers
+    known = [(load.tiers[tier.name], tier.weight) for tier in tiers if tier.name in load.tiers]
+    weighed = sum(each.jobs * weight for each, weight in known)
+    usual_s = sum(each.work_s for each, _ in known) / weighed if weighed >= 1.0 else guess_s
+    return {tier.name: load.service_s(tier.name, usual_s * tier.weight) for tier in tiers}
 
 
 def rates(snapshot: PoolSnapshot, service_s: Mapping[str, float]) -> dict[str, float]:
