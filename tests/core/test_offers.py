@@ -201,6 +201,14 @@ def test_providers_share_the_machines_where_cost_is_preferred() -> None:
     assert Counter(host[0] for host in rented(seen, 4)) == {"m": 2, "x": 2}
 
 
+@pytest.mark.parametrize(("other_usd", "chosen"), [(0.81, "x"), (0.82, "m")])
+def test_a_provider_that_has_all_machines_is_passed_over_for_one_a_little_dearer(other_usd: float, chosen: str) -> None:
+    offers = (on("m", 0.80, region="DE"), replace(on("x", other_usd, region="FR"), provider="other"))
+    seen = market(*offers, placements=(ON_DEMAND, OTHER), pool={"prefer": "cost"}, machines=[at("a", "far", "US")])
+
+    assert rented(replace(seen, stoppable=frozenset())) == [chosen]
+
+
 # --- what is avoided --------------------------------------------------------------------------------------------------
 
 BROKEN = Trouble().failed(NOW - 600.0, "a1: the container exits at once", HOST)

@@ -135,6 +135,12 @@ def test_no_race_is_run_above_the_ceiling_and_it_says_so() -> None:
     assert any(r.rule == "plan.race" and "1 machines may run" in r.text for r in told.why_not)
 
 
+def test_no_other_standby_is_resumed_above_the_ceiling_either() -> None:
+    seen = snapshot(resume(400.0), instance(P.WARM, id="spare"), history=QUICK)
+
+    assert not commands(seen, 1, ceiling=1)
+
+
 def test_missing_machines_are_rented_before_races_are_run() -> None:
     offers = {"mock-on-demand": tuple(offer(offer_id=f"o{n}", host=f"h{n}") for n in range(4))}
     seen = snapshot(resume(400.0), history=QUICK, offers=offers)
