@@ -2,7 +2,7 @@
 
 HOT machines go in this order; each rule only decides between those that the ones before it hold for equal:
 
-1. the primary, which is the oldest healthy one, last: one machine that has proven itself stays, dear or not;
+1. the primary last: of the healthy ones the cheapest for what it gives, the oldest where several cost the same;
 2. those set apart for a tier after all others: the tier is promised its capacity;
 3. unhealthy before healthy: it serves badly, and by now its replacement is HOT;
 4. known idle before unknown or busy: nobody waits for its end, and it stops billing at once;

@@ -81,6 +81,10 @@ class PoolSnapshot:
         return [machine for phase in phases for machine in self._by_phase.get(phase, ())]
 
     def primary(self) -> Instance | None:
-        """The machine that is stopped last: the oldest HOT one that is healthy; the oldest of all when none is."""
+        """The machine that is stopped last: of the healthy HOT ones the cheapest for what it gives, then the oldest.
+
+        Were it the oldest whatever it costs, one machine rented when the market was dear would be the last to go.
+        """
         hot = self.in_phase(Phase.HOT)
-        return next((machine for machine in hot if not machine.ailment), hot[0] if hot else None)
+        healthy = [machine for machine in hot if not machine.ailment] or hot
+        return min(healthy, key=lambda machine: machine.usd_per_hour / machine.slots, default=None)

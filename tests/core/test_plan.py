@@ -155,6 +155,18 @@ def test_the_primary_goes_last_and_the_oldest_of_the_others_first() -> None:
     assert done(commands) == [(Action.DRAIN, "b")]
 
 
+def test_the_primary_is_the_cheapest_for_what_it_gives_however_young() -> None:
+    fleet = [
+        machine("a", P.HOT, created_at=NOW - 300, usd_per_hour=0.4),
+        machine("b", P.HOT, created_at=NOW - 200, usd_per_hour=0.7, slots=2),
+        machine("c", P.HOT, created_at=NOW - 100, usd_per_hour=0.5),
+    ]
+
+    commands, _ = plan(snapshot(*fleet), decision(1), NOW)
+
+    assert done(commands) == [(Action.DRAIN, "c"), (Action.DRAIN, "a")]
+
+
 def test_an_idle_machine_goes_before_one_that_is_busy_or_silent() -> None:
     fleet = [machine(name, P.HOT, created_at=NOW - age) for name, age in [("a", 300), ("b", 200), ("c", 100)]]
 
@@ -167,7 +179,7 @@ IDLE, BUSY, SILENT = {"a": 0, "b": 0, "c": 0}, {"a": 0, "b": 1, "c": 0}, {"a": 0
 SICK: dict[str, Any] = {"ailment": "its worker has fallen silent"}
 UNUSED: dict[str, Any] = {"gpu_use": Use.IDLE}
 WHO_GOES = [
-    # what is known of b and of c besides, who is busy, who of them goes; a is the oldest of all
+    # what is known of b and of c besides, who is busy, who of them goes; a is the primary
     ({}, {}, IDLE, "b"),  # "Stop oldest non-primary instance"
     (SICK, {}, IDLE, "b"),
     ({}, SICK, IDLE, "c"),
@@ -186,7 +198,7 @@ WHO_GOES = [
 @pytest.mark.parametrize(("of_b", "of_c", "busy", "goes"), WHO_GOES)
 def test_which_machine_goes(of_b: dict[str, Any], of_c: dict[str, Any], busy: dict[str, int], goes: str) -> None:
     fleet = [
-        machine("a", P.HOT, created_at=NOW - 300, usd_per_hour=5.0),
+        machine("a", P.HOT, created_at=NOW - 300, usd_per_hour=0.05),
         machine("b", P.HOT, **({"created_at": NOW - 200} | of_b)),
         machine("c", P.HOT, **({"created_at": NOW - 100} | of_c)),
     ]

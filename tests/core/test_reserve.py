@@ -160,7 +160,7 @@ def test_what_is_added_is_explained() -> None:
 def test_reserved_machines_go_after_all_others() -> None:
     primary, apart, dear = hot("a", "b", "c")
     seen = snapshot(
-        replace(primary, tier="enterprise"),
+        replace(primary, tier="enterprise", usd_per_hour=0.01),
         replace(apart, tier="enterprise", usd_per_hour=9.0),
         replace(dear, usd_per_hour=0.1),
         pool=reserving(2),
