@@ -88,12 +88,12 @@ def _closed(state: State, snapshot: PoolSnapshot) -> State:
 def _work(state: State, snapshot: PoolSnapshot) -> float | None:
     """How many slots the jobs of the open slot keep busy: arrivals per second times seconds of service.
 
-    None where too little of it was watched, or where the history began anew.
+    None where too little of it was watched, or less than nothing: the history began anew.
     """
     load, service_s = snapshot.load, service_times(snapshot)
     seen_s = load.seen_s - float(state["seen_s"])
     arrived = {name: tier.arrived - int(state["arrived"].get(name, 0)) for name, tier in load.tiers.items()}
-    if seen_s < _WATCHED * SLOT_S or any(count < 0 for count in arrived.values()):
+    if seen_s < _WATCHED * SLOT_S:
         return None
     return round(sum(count * service_s.get(name, 0.0) for name, count in arrived.items()) / seen_s, 4)
 

@@ -1,7 +1,7 @@
 """What a week usually looks like: the work that comes in each quarter of an hour, and how far it strays from that.
 
 Work is counted in slots that it keeps busy: jobs per second times the seconds that a slot works on one. Times are UTC.
-Older weeks fade, as in Autopilot's moving windows (Rzadca et al., EuroSys 2020): the newest counts for three tenths.
+Older weeks fade, as in Autopilot's moving windows (Rzadca et al., EuroSys 2020): the newest counts for a quarter.
 
 Little history is stretched. What is usual on a Tuesday at 08:45 is the mean of the Tuesdays seen and, counting as one
 more week, of that time on all days; what is usual at a time of day is the mean of the days seen and, counting as one
@@ -23,8 +23,8 @@ DAY = 96
 WEEK = 7 * DAY
 """… and of a week."""
 
-_NEWEST = 0.3
-"""The weight of the newest week; the last five make up five sixths."""
+_MOST_WEEKS = 3.0
+"""Against a new week, the old ones together count for no more than so many."""
 _DIGITS = 4
 _NEAR = (1, 2, 1)
 _REACH = len(_NEAR) // 2
@@ -94,12 +94,12 @@ class Profile:
         """This profile after a slot that took so much work, while another amount was usual."""
         place, miss = slot % WEEK, abs(work - usual)
         seen = self.weeks[place]
-        weight = max(_NEWEST, 1.0 / (seen + 1.0))
+        weight = 1.0 / (seen + 1.0)
         share = 1.0 / (min(self.slots, WEEK) + 1.0)
         return Profile(
             work=_moved(self.work, place, work, weight),
             spread=_moved(self.spread, place, miss, weight),
-            weeks=_with(self.weeks, place, min(seen + 1.0, 1.0 / _NEWEST)),
+            weeks=_with(self.weeks, place, min(seen + 1.0, _MOST_WEEKS)),
             slots=self.slots + 1,
             mean_work=self.mean_work + share * (work - self.mean_work),
             mean_spread=self.mean_spread + share * (miss - self.mean_spread),

@@ -188,9 +188,27 @@ def test_running_machines_are_kept_when_they_are_needed_again_before_stopping_pa
 
 def test_no_more_machines_are_kept_than_run(four_days: Daemon) -> None:
     daemon = copy(four_days)
-    daemon.fleet = (instance(P.HOT), instance(P.HOT, id="b"))
+    daemon.fleet = (instance(P.HOT), instance(P.HOT, id="b"), *WARM)
 
-    assert all(decision.keep <= 2 for decision in daemon.play(9, office))
+    assert max(decision.keep for decision in daemon.play(9, office)) == 2
+
+
+def test_a_lower_wish_waits_until_stopping_pays(four_days: Daemon) -> None:
+    daemon = copy(four_days)
+    noon = daemon.play(12, office)[-1]
+    lull = daemon.play(0.3, lambda _hour: 0.0)
+    hour = daemon.play(1.5, lambda _hour: 0.0)
+
+    assert {decision.hot for decision in lull} == {noon.hot}
+    assert "forecast.hold" in rules(lull[-1])
+    assert hour[-1].hot < noon.hot
+
+
+def test_a_rise_that_has_come_early_is_not_counted_twice(four_days: Daemon) -> None:
+    daemon = copy(four_days)
+    daemon.settings = Forecast(margin=0.0)
+
+    assert at(daemon.play(9, lambda hour: 3.0 if hour % 24.0 > 6.0 else 0.2), 8.97).hot == 3
 
 
 def test_a_machine_with_more_slots_does_more_work(four_days: Daemon) -> None:
@@ -294,6 +312,27 @@ def test_a_time_that_was_not_watched_is_not_quiet(four_days: Daemon) -> None:
     assert blind.state["profile"]["slots"] < seeing.state["profile"]["slots"]
 
 
+def test_a_quarter_that_was_hardly_watched_teaches_nothing(four_days: Daemon) -> None:
+    daemon = copy(four_days)
+    daemon.play(0.05, office)
+    before = daemon.state["profile"]
+    daemon.now += 12 * MINUTE
+    daemon.play(0.05, office)
+
+    assert (daemon.state["slot"], daemon.state["profile"]) == (four_days.state["slot"] + 1, before)
+
+
+def test_hours_in_which_it_was_not_asked_are_not_one_quarter(four_days: Daemon) -> None:
+    daemon = copy(four_days)
+    before = daemon.state["profile"]
+    tiers = {"pro": TierSample(9999, 0, 0, None)}
+    daemon.now += 5 * HOUR
+    daemon.load = daemon.load.learned(PoolSample(tiers=tiers, seen_s=5 * HOUR), {}, daemon.now)
+    daemon.tick()
+
+    assert (daemon.state["profile"], daemon.state["told"]) == (before, [])
+
+
 def test_a_history_that_ended_long_ago_does_not_tell_what_works_now(four_days: Daemon) -> None:
     daemon = copy(four_days)
     daemon.now += HOUR
@@ -318,7 +357,7 @@ def test_a_clock_that_was_set_back_teaches_nothing_wrong_and_stops_nothing(four_
     daemon.tick()
     daemon.minute(0.2)
 
-    assert daemon.state["profile"] == before
+    assert (daemon.state["profile"], daemon.state["told"]) == (before, [])
     assert at(daemon.play(8, office), 7.9).hot == 4
 
 
