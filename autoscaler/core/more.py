@@ -61,16 +61,15 @@ def _standbys(
     To be refused costs time and no money. So a machine at 0.40 USD/h that comes back every other time goes before one
     at 0.90 that always does.
     """
-    ready = []
+    ready, lost = [], outbid(snapshot)
     for machine in snapshot.in_phase(Phase.WARM):
         pause = _REFUSED_PAUSE_S * 2.0 ** (machine.refusals - 1) if machine.refusals else 0.0
         left = max(machine.phase_since + pause, machine.retry_at or 0.0) - now
-        asked = outbid(snapshot, machine)
         if left > 0:
             why_not = f"{machine.id} is tried again in {format_duration(left)}; {machine.reason}"
-        elif asked is not None:
-            why_not = f"{machine.id} would be outbid: the market asks {asked:.3f} USD/h, its bid is"
-            why_not += f" {machine.usd_per_hour:.3f}"
+        elif machine.id in lost:
+            bids = f"the market asks {lost[machine.id]:.3f} USD/h, its bid is {machine.usd_per_hour:.3f}"
+            why_not = f"{machine.id} would be outbid: {bids}"
         else:
             ready.append(machine)
             continue

@@ -74,10 +74,13 @@ def _raise(machine: Instance, stands: float, floor: float, bid: float) -> Comman
     )
 
 
-def outbid(snapshot: PoolSnapshot, machine: Instance) -> float | None:
-    """What the market asks for a stopped spot machine's own host when that is certainly more than its bid, in USD/h."""
-    offers = snapshot.offers.get(machine.placement, ())
-    if machine.buy != "spot" or not machine.host or isinstance(offers, Unknown):
-        return None
-    asked = [offer.usd_per_hour for offer in offers if offer.host == machine.host and offer.takes_bids]
-    return min(asked) if asked and min(asked) > machine.usd_per_hour else None
+def outbid(snapshot: PoolSnapshot) -> dict[str, float]:
+    """The stopped spot machines that would certainly be outbid, by id: what the market asks for their own host, USD/h."""
+    warm = [machine for machine in snapshot.in_phase(Phase.WARM) if machine.buy == "spot" and machine.host]
+    asked: dict[tuple[str, str], float] = {}
+    for label, offers in snapshot.offers.items() if warm else ():
+        for offer in () if isinstance(offers, Unknown) else offers:
+            if offer.takes_bids:
+                place = (label, offer.host)
+                asked[place] = min(offer.usd_per_hour, asked.get(place, offer.usd_per_hour))
+    return {m.id: usd for m in warm if (usd := asked.get((m.placement, m.host), 0.0)) > m.usd_per_hour}

@@ -169,9 +169,11 @@ def test_a_standby_whose_host_asks_more_than_its_bid_is_not_resumed_and_another_
 
 
 def test_a_standby_is_certainly_outbid_only_where_its_own_host_says_so() -> None:
-    warm = spot_machine(0.40, Phase.WARM)
+    def lost(*offers: Offer) -> dict[str, float]:
+        return outbid(market(*offers, machines=(spot_machine(0.40, Phase.WARM),)))
 
-    assert outbid(market(asked(0.45, "ours")), warm) == 0.45
-    assert outbid(market(asked(0.40, "ours")), warm) is None
-    assert outbid(market(asked(0.45, "elsewhere")), warm) is None
-    assert outbid(market(asked(0.45, "ours", takes_bids=False)), warm) is None
+    assert lost(asked(0.45, "ours")) == {"aaaa": 0.45}
+    assert lost(asked(0.45, "ours"), asked(0.39, "ours")) == {}
+    assert lost(asked(0.40, "ours")) == {}
+    assert lost(asked(0.45, "elsewhere")) == {}
+    assert lost(asked(0.45, "ours", takes_bids=False)) == {}
