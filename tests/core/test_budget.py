@@ -176,6 +176,12 @@ def test_a_months_cap_sets_the_floor_aside_to_the_end_of_the_month() -> None:
     )
 
 
+def test_a_pool_has_the_strategys_caps_unless_told_otherwise() -> None:
+    """`Cost/day | > $20 | > $30 | Review, notify`."""
+    assert Limits() == Limits(usd_per_day=Cap(warn=20.0, stop=30.0), usd_per_hour=None, usd_per_month=None)
+    assert FleetLimits() == FleetLimits(usd_per_hour=None, usd_per_day=None, usd_per_month=None)
+
+
 def test_a_warning_comes_before_the_stop() -> None:
     assert any("warning" in text for text in texts(budget(wanting(1), on_a_day(spent=20.0, hours_left=0.1))))
     assert texts(budget(wanting(1), on_a_day(spent=19.99, hours_left=0.1))) == []
