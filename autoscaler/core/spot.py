@@ -75,7 +75,7 @@ def _raise(machine: Instance, stands: float, floor: float, bid: float) -> Comman
 
 
 def outbid(snapshot: PoolSnapshot) -> dict[str, float]:
-    """The stopped spot machines that would certainly be outbid, by id, and what the market asks for their host, USD/h."""
+    """The stopped spot machines that would certainly be outbid, by id, and what their hosts ask for, in USD/h."""
     warm = [machine for machine in snapshot.in_phase(Phase.WARM) if machine.buy == "spot" and machine.host]
     asked: dict[tuple[str, str], float] = {}
     for label, offers in snapshot.offers.items() if warm else ():
