@@ -13,7 +13,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from autoscaler.core.units import format_duration
+from autoscaler.core.units import Span, format_duration
 
 _SIGNS = {
     "planned": ("·", "dim"),
@@ -21,6 +21,7 @@ _SIGNS = {
     "booting": ("◔", "cyan"),
     "hot": ("●", "green"),
     "serving": ("▶", "bold green"),
+    "degraded": ("!", "bold yellow"),
     "draining": ("◑", "yellow"),
     "stopping": ("◒", "yellow"),
     "warm": ("○", "blue"),
@@ -29,6 +30,8 @@ _SIGNS = {
     "lost": ("?", "bold red"),
 }
 _UP = frozenset({"hot", "draining"})
+_COMES = frozenset({"planned", "renting", "booting", "resuming"})
+_GPU_USE = {"low": "its GPU is used little", "idle": "its GPU is as good as idle"}
 _STYLES = {"ok": "green", "warn": "yellow", "late": "bold red", "?": "dim"}
 _WARN_SHARE = 0.7
 """Part of its wait target from which on a tier is watched."""
@@ -125,6 +128,8 @@ def _money(usd: float, warn: float, stop: float) -> tuple[str, str]:
 def _pool(pool: Mapping[str, Any], width: int, *, several: bool) -> Iterator[Text]:
     yield _totals(pool, with_money=several)
     yield from _queue(pool["demand"], {tier["tier"]: tier for tier in pool["admission"]}, width)
+    if pool["image_given_up"]:
+        yield _line("  ! the image crashed in a loop on several hosts: none is rented with it", "bold red")
     decision = pool["decision"]
     done = [f"{command['action']}: {command['reason']}" for command in pool["commands"]]
     for sign, style, texts in (
@@ -148,10 +153,12 @@ def _totals(pool: Mapping[str, Any], *, with_money: bool) -> Text:
     line.append(f"  HOT {phases['hot']}", "green")
     line.append(f", {pool['up']} up → {decision['hot']} wanted ({limits['hot']})")
     line.append(f"  WARM {phases['warm']}", "blue")
-    line.append(f" → {decision['warm']} at most ({limits['warm']})")
+    line.append(f" → {Span(min(decision['standby'], decision['warm']), decision['warm'])} ({limits['warm']})")
     if with_money:
         line.append(f"  {pool['usd_per_hour']:.2f} USD/h  ")
         line.append(*_money(pool["usd_today"], limits["usd_per_day_warn"], limits["usd_per_day_stop"]))
+        if pool["usd_month_forecast"] is not None:
+            line.append(f"  month ~{pool['usd_month_forecast']:.0f} USD", "dim")
     return line
 
 
@@ -253,14 +260,14 @@ def _columns(width: int, *, several: bool) -> list[tuple[str, bool]]:
 
 
 def _cells(machine: Mapping[str, Any]) -> dict[str, Text]:
-    phase = "serving" if machine["serving"] else machine["phase"]
-    sign, style = _SIGNS.get(phase, ("?", ""))
+    state = _state(machine)
+    sign, style = _SIGNS.get(state, ("?", ""))
     busy = "?" if machine["busy"] is None else machine["busy"]
     load = f"{busy}/{machine['slots']}" if machine["phase"] in _UP else "-"
     return {
         "machine": Text(machine["id"] + ("*" if machine["primary"] else "")),
         "pool": Text(machine["pool"]),
-        "phase": Text(f"{sign} {phase}", style),
+        "phase": Text(f"{sign} {state}", style),
         "since": Text(format_duration(machine["since_s"])),
         "gpu": Text(machine["gpu"]),
         "where": Text(machine["region"]),
@@ -268,8 +275,30 @@ def _cells(machine: Mapping[str, Any]) -> dict[str, Text]:
         "busy": Text(load),
         "USD/h": Text(f"{machine['usd_per_hour']:.3f}"),
         "spent": Text(f"{machine['usd_spent']:.2f}"),
-        "reason": Text(f"for {machine['tier']}: {machine['reason']}" if machine["tier"] else machine["reason"], "dim"),
+        "reason": _reason(machine),
     }
+
+
+def _state(machine: Mapping[str, Any]) -> str:
+    """Its phase, save that of a machine that is HOT it is told how it does."""
+    if machine["phase"] == "hot" and machine["ailment"]:
+        return "degraded"
+    return "serving" if machine["serving"] else str(machine["phase"])
+
+
+def _reason(machine: Mapping[str, Any]) -> Text:
+    """What is out of the ordinary with a machine, and why it is in its phase."""
+    odd = [machine["ailment"]] if machine["ailment"] else []
+    if machine["diagnosis"] and machine["phase"] in _COMES:
+        odd.append(machine["diagnosis"].replace("_", " "))
+    if machine["phase"] == "hot" and machine["gpu_use"] in _GPU_USE:
+        odd.append(_GPU_USE[machine["gpu_use"]])
+    text = Text()
+    if machine["tier"]:
+        text.append(f"for {machine['tier']}: ")
+    for words in odd:
+        text.append(f"{words}; ", "yellow")
+    return text.append(machine["reason"], "dim")
 
 
 def _entry(entry: Mapping[str, Any]) -> Text:

@@ -8,8 +8,9 @@ from importlib.metadata import version
 from typing import Any
 
 from autoscaler.core.admission import Admission
-from autoscaler.core.decision import Command, Decision, Outcome, Reason
+from autoscaler.core.decision import NO_CEILING, Command, Decision, Outcome, Reason
 from autoscaler.core.demand import Demand, TierDemand, Unknown
+from autoscaler.core.health import condition
 from autoscaler.core.instance import Instance, parse_label
 from autoscaler.core.journal import Entry
 from autoscaler.core.lifecycle import Phase
@@ -142,6 +143,7 @@ def _pool(name: str, pool: PoolReport, instances: list[Instance]) -> Json:
         "demand": _demand(pool.snapshot.demand, {tier.name: tier for tier in settings.tiers}),
         "admission": [admission_fields(tier) for tier in pool.admission],
         "phases": {phase.value: phases[phase] for phase in Phase if phase is not Phase.GONE},
+        "image_given_up": pool.snapshot.image.given_up,
         "limits": _limits(settings.limits),
         "usd_today": pool.spent_today.usd,
         "usd_month": pool.snapshot.spent_month_usd,
@@ -182,6 +184,9 @@ def _decision(decision: Decision) -> Json:
     return {
         "hot": decision.hot,
         "warm": decision.warm,
+        "standby": decision.standby,
+        "ceiling": None if decision.ceiling == NO_CEILING else decision.ceiling,
+        "needs": [{"tier": tier, "hot": count} for tier, count in decision.needs],
         "why": [_reason(reason) for reason in decision.why],
         "why_not": [_reason(reason) for reason in decision.why_not],
     }
@@ -246,6 +251,10 @@ def _instance(instance: Instance, busy: int | None, now: float, *, primary: bool
         "usd_spent": instance.cost_usd(now),
         "address": instance.address,
         "tier": instance.tier,
+        "health": condition(instance).value,
+        "ailment": instance.ailment,
+        "diagnosis": instance.diagnosis,
+        "gpu_use": instance.gpu_use.value,
         "adopted": instance.adopted,
         "primary": primary,
     }

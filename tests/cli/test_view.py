@@ -73,8 +73,40 @@ def test_a_machine_set_apart_says_for_whom() -> None:
     assert "for enterprise: ready after 12m of booting" in line_with("cccc  ", view)
 
 
+def test_a_machine_that_is_degraded_is_called_so_with_what_ails_it() -> None:
+    ailing = a_machine("cccc", serving=True, health="degraded", ailment="its worker has fallen silent")
+    line = line_with("cccc  ", drawn(a_status(instances=[ailing])))
+    assert "! degraded" in line
+    assert "its worker has fallen silent; ready after 12m" in line
+    narrow = drawn(a_status(instances=[ailing]), width=60)
+    assert "! degraded" in line_with("cccc  ", narrow)
+    draining = {**ailing, "phase": "draining", "serving": False}
+    assert "◑ draining" in line_with("cccc  ", drawn(a_status(instances=[draining])))
+
+
+@pytest.mark.parametrize(
+    ("phase", "changes", "said"),
+    [
+        ("booting", {"diagnosis": "slow_pull"}, "slow pull; "),
+        ("hot", {"gpu_use": "low"}, "its GPU is used little; "),
+        ("hot", {"gpu_use": "idle"}, "its GPU is as good as idle; "),
+        ("hot", {"diagnosis": "slow_pull"}, ""),
+        ("warm", {"gpu_use": "idle"}, ""),
+        ("hot", {}, ""),
+    ],
+)
+def test_only_what_is_out_of_the_ordinary_is_said_of_a_machine(phase: str, changes: Json, said: str) -> None:
+    view = drawn(a_status(instances=[a_machine("cccc", phase, **changes)]), width=160)
+    assert line_with("cccc  ", view).partition("1.23 ")[2].rstrip() == f"{said}ready after 12m of booting"
+
+
+def test_an_image_that_was_given_up_is_pointed_out() -> None:
+    assert "! the image crashed in a loop" in drawn(a_status(pools=[a_pool(image_given_up=True)]))
+    assert "crashed" not in drawn(a_status())
+
+
 def test_wanted_and_actual_machines_stand_side_by_side() -> None:
-    assert "HOT 2, 2 up → 3 wanted (1..4)  WARM 0 → 2 at most (0..2)" in drawn(a_status())
+    assert "HOT 2, 2 up → 3 wanted (1..4)  WARM 0 → 1..2 (0..2)" in drawn(a_status())
 
 
 def test_what_is_done_and_why_and_what_is_not_is_said_in_words() -> None:
@@ -179,7 +211,7 @@ def test_money_is_held_against_the_whole_fleets_cap_where_that_is_less() -> None
 def test_several_pools_have_their_own_money_and_column() -> None:
     pools = [a_pool(), a_pool("chat", usd_per_hour=0.1, usd_today=25.0)]
     view = drawn(a_status(pools=pools, instances=[a_machine("aaaa"), a_machine("dddd", pool="chat")]))
-    assert "0.10 USD/h  25.00 of 30 USD today: warn" in line_with("chat  HOT", view)
+    assert "0.10 USD/h  25.00 of 30 USD today: warn  month ~123 USD" in line_with("chat  HOT", view)
     assert " chat " in line_with("dddd", view)
     assert view.splitlines()[0].split("  ")[3] == "3.40 of 60 USD today"
 

@@ -218,6 +218,14 @@ def test_commands_and_refusals_have_rows_of_their_own_and_good_answers_none() ->
     assert [trace.name for trace in chart.figure.data] == ["rent", "resume", "refused"]
 
 
+@pytest.mark.parametrize("kind", [Kind.ADMISSION, Kind.RESERVE, Kind.HEALTH, Kind.DIAGNOSIS])
+def test_what_is_found_out_about_tiers_and_machines_has_a_row_each(kind: Kind) -> None:
+    chart = events_chart(books(entries=[entry(kind, 60.0, "what was found, and why")]))
+
+    assert chart is not None
+    assert series(chart, kind).hovertext == ("<b>day 1, 00:01:00</b><br>what was found, and why",)
+
+
 def test_a_machine_that_becomes_warm_without_being_stopped_was_lost() -> None:
     def phases(*results: str) -> list[Any]:
         return [

@@ -63,6 +63,10 @@ def a_machine(name: str, phase: str = "hot", **changes: Any) -> Json:
         "usd_spent": 1.23,
         "address": None,
         "tier": None,
+        "health": "healthy",
+        "ailment": "",
+        "diagnosis": None,
+        "gpu_use": "normal",
         "adopted": False,
         "primary": False,
     }
@@ -98,6 +102,9 @@ def a_pool(name: str = "images", **changes: Any) -> Json:
         "decision": {
             "hot": 3,
             "warm": 2,
+            "standby": 1,
+            "ceiling": 4,
+            "needs": [{"tier": "pro", "hot": 2}, {"tier": "premium", "hot": 3}, {"tier": "free", "hot": 3}],
             "why": [{"rule": "thresholds.rent", "text": "33 jobs wait, more than 30, and no standby is left: rent"}],
             "why_not": [{"rule": "thresholds.stop", "text": "33 jobs wait; it takes fewer than 3 for 30m"}],
         },
@@ -111,6 +118,7 @@ def a_pool(name: str = "images", **changes: Any) -> Json:
             }
         ],
         "phases": dict.fromkeys(_PHASES, 0) | {"hot": 2},
+        "image_given_up": False,
         "limits": {"hot": "1..4", "warm": "0..2", **_CAPS, "usd_per_day_warn": 20.0, "usd_per_day_stop": 30.0},
         "usd_today": 3.4,
         "usd_month": 61.0,

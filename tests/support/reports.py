@@ -62,7 +62,13 @@ ADMISSION = (
     ),
 )
 DECISION = Decision(
-    hot=2, warm=1, why=(Reason("thresholds.rent", "35 jobs wait"),), why_not=(Reason("plan.stop", "it is busy"),)
+    hot=2,
+    warm=1,
+    standby=1,
+    ceiling=4,
+    needs=(("pro", 1), ("free", 2)),
+    why=(Reason("thresholds.rent", "35 jobs wait"),),
+    why_not=(Reason("plan.stop", "it is busy"),),
 )
 
 

@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import pytest
 
+from autoscaler.core.decision import NO_CEILING
 from autoscaler.core.demand import Unknown
+from autoscaler.core.diagnosis import Diagnosis, ImageHistory
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.spec import MachineSpec, Pool
+from autoscaler.core.utilisation import Use
 from autoscaler.web.views import Board, Json
-from tests.support.reports import FLEET, NOW, listing, machine, pool_report, report
+from tests.support.reports import DECISION, FLEET, NOW, listing, machine, pool_report, report
 
 LATER = NOW + 60.0
 
@@ -45,14 +48,19 @@ def test_the_form_is_stable(board: Board) -> None:
     reasons = [keys("rule text")]
     plan = {
         "up": None,
-        "decision": {"hot": None, "warm": None, "why": reasons, "why_not": reasons},
+        "decision": {
+            **keys("hot warm standby ceiling"),
+            "needs": [keys("tier hot")],
+            "why": reasons,
+            "why_not": reasons,
+        },
         "commands": [keys("action instance placement reason usd_per_hour")],
     }
     tier = keys("tier waiting waiting_is_lower_bound delayed oldest_wait_s age_source wait_target_s")
     demand = keys("unknown waiting in_flight oldest_wait_s paused seen")
     instance = keys(
         "id pool placement provider provider_id phase serving phase_since since_s reason gpu region host buy busy "
-        "slots usd_per_hour usd_spent address tier adopted primary"
+        "slots usd_per_hour usd_spent address tier health ailment diagnosis gpu_use adopted primary"
     )
     caps = keys(" ".join(f"usd_per_{each}_warn usd_per_{each}_stop" for each in ("hour", "day", "month")))
     pool = {
@@ -62,7 +70,7 @@ def test_the_form_is_stable(board: Board) -> None:
         "admission": [keys("pool tier accept expected_wait_s retry_after_s message why")],
         "phases": keys("planned renting booting hot draining stopping warm resuming releasing lost"),
         "limits": {**keys("hot warm"), **caps},
-        **keys("usd_today usd_month usd_month_forecast usd_per_hour"),
+        **keys("image_given_up usd_today usd_month usd_month_forecast usd_per_hour"),
     }
     assert shape(board.status(LATER)) == {
         **keys("fleet version at age_s leads paused_by error clock"),
@@ -143,6 +151,45 @@ def test_serving_is_hot_with_known_work(board: Board, phase: Phase, busy: dict[s
     board.ticked(report(record, pools={"images": pool_report(record, busy=busy)}))
     shown = only(board.instances(LATER), "instances")
     assert (shown["serving"], shown["busy"]) == (serving, busy.get("m1"))
+
+
+def test_a_machine_bears_what_was_found_out_about_it(board: Board) -> None:
+    board.ticked(
+        report(
+            machine("ailing", ailment="its worker has fallen silent", gpu_use=Use.LOW, created_at=NOW - 3),
+            machine("late", Phase.BOOTING, diagnosis=Diagnosis.SLOW_PULL, created_at=NOW - 2),
+            machine("apart", tier="pro", created_at=NOW - 1),
+            machine("gone", Phase.LOST),
+        )
+    )
+    found = {
+        shown["id"]: (shown["health"], shown["ailment"], shown["diagnosis"], shown["gpu_use"], shown["tier"])
+        for shown in board.instances(LATER)["instances"]
+    }
+    assert found == {
+        "ailing": ("degraded", "its worker has fallen silent", None, "low", None),
+        "late": ("healthy", "", "slow_pull", "normal", None),
+        "apart": ("healthy", "", None, "normal", "pro"),
+        "gone": ("down", "", None, "normal", None),
+    }
+
+
+def test_a_decision_bears_what_each_tier_needs_and_a_ceiling_only_where_there_is_one(board: Board) -> None:
+    open_ended = replace(DECISION, ceiling=NO_CEILING, needs=())
+    pools = {"images": pool_report(), "audio": replace(pool_report(), decision=open_ended)}
+    board.ticked(report(pools=pools))
+    shown = [pool["decision"] for pool in board.plan()["pools"]]
+    assert [(each["ceiling"], each["standby"], each["needs"]) for each in shown] == [
+        (4, 1, [{"tier": "pro", "hot": 1}, {"tier": "free", "hot": 2}]),
+        (None, 1, []),
+    ]
+
+
+def test_an_image_that_was_given_up_is_told_of(board: Board) -> None:
+    crashed = ImageHistory(crashed={"h1": NOW, "h2": NOW})
+    known = pool_report()
+    board.ticked(report(pools={"images": replace(known, snapshot=replace(known.snapshot, image=crashed))}))
+    assert only(board.status(LATER), "pools")["image_given_up"] is True
 
 
 def test_ages_and_money_run_on_between_ticks(board: Board) -> None:

@@ -31,7 +31,7 @@ _CELLS_S = (0.0, 60.0, 600.0, 3600.0, 6 * 3600.0, 86400.0)
 _SHOWN = 3
 _ROW_PX, _FRAME_PX = 25, 88
 _LOOKS = {
-    "decision": ("circle-open", INK),
+    Kind.DECISION: ("circle-open", INK),
     Action.RENT: ("triangle-up", ORANGE),
     Action.RESUME: ("triangle-right", GREEN),
     Action.DRAIN: ("triangle-down-open", BLUE),
@@ -41,7 +41,11 @@ _LOOKS = {
     Action.SET_BID: ("hash-open", INK),
     "refused": ("x", VERMILION),
     "lost": ("diamond", PURPLE),
-    "alarm": ("star", VERMILION),
+    Kind.ADMISSION: ("octagon-open", BLUE),
+    Kind.RESERVE: ("pentagon-open", PURPLE),
+    Kind.HEALTH: ("cross-open", VERMILION),
+    Kind.DIAGNOSIS: ("hexagon-open", ORANGE),
+    Kind.ALARM: ("star", VERMILION),
 }
 """Symbol and colour of each row, from top to bottom."""
 
@@ -97,7 +101,7 @@ def _rows(entries: Iterable[Entry]) -> dict[str, list[Entry]]:
 def _row(entry: Entry, phase_before: str | None) -> str | None:
     """The row of an entry; None for what other charts tell."""
     match entry.kind:
-        case Kind.DECISION | Kind.ALARM:
+        case Kind.DECISION | Kind.ADMISSION | Kind.RESERVE | Kind.HEALTH | Kind.DIAGNOSIS | Kind.ALARM:
             return entry.kind
         case Kind.COMMAND:
             return entry.action
