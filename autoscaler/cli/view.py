@@ -134,11 +134,16 @@ def _pool(pool: Mapping[str, Any], width: int, *, several: bool) -> Iterator[Tex
     done = [f"{command['action']}: {command['reason']}" for command in pool["commands"]]
     for sign, style, texts in (
         ("now", "bold", done),
-        ("why", "", [reason["text"] for reason in decision["why"]]),
+        ("why", "", [reason["text"] for reason in sorted(decision["why"], key=_is_detail)]),
         ("not", "dim", [f"{_subject(reason)}: {reason['text']}" for reason in decision["why_not"]]),
     ):
         for text in texts[:2]:
             yield _line(f"  {sign}  {text}", style)
+
+
+def _is_detail(reason: Mapping[str, Any]) -> bool:
+    """Whether it is one rule's own word; what all policies want comes first."""
+    return bool(reason["rule"] != "combine")
 
 
 def _subject(reason: Mapping[str, Any]) -> str:

@@ -116,6 +116,20 @@ def test_what_is_done_and_why_and_what_is_not_is_said_in_words() -> None:
     assert "not  stop: 33 jobs wait; it takes fewer than 3 for 30m" in view
 
 
+def test_what_all_policies_want_comes_before_their_details() -> None:
+    told = [
+        ("wait_target.need", "pro needs it"),
+        ("retention.keep", "worth it"),
+        ("combine", "needs 2, keeps 3: 3 HOT"),
+    ]
+    why = [{"rule": rule, "text": text} for rule, text in told]
+    view = drawn(a_status(pools=[a_pool(decision={**a_pool()["decision"], "why": why})]))
+    assert [line for line in view.splitlines() if line.startswith("  why  ")] == [
+        "  why  needs 2, keeps 3: 3 HOT",
+        "  why  pro needs it",
+    ]
+
+
 def test_each_machine_has_a_line() -> None:
     view = drawn(a_status())
     cells = line_with("bbbb  ", view).split()

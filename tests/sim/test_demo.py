@@ -212,6 +212,8 @@ async def test_the_demo_shows_every_phase_within_two_hours_and_kills_nothing() -
 
     seen = {entry.result for entry in watcher.entries if entry.kind == "phase"}
     assert seen == {phase.value for phase in Phase} - {Phase.LOST}
+    answers = [entry.text.partition(": a job")[0] for entry in watcher.entries if entry.kind == "admission"]
+    assert answers[:2] == ["images: new jobs of free are refused", "images: new jobs of free are taken again"]
     assert any(outcome.action == "resume" and outcome.result == "ok" for outcome in watcher.outcomes)
     assert any(outcome.action == "resume" and outcome.result == "no_capacity" for outcome in watcher.outcomes)
     assert provider.killed == 0

@@ -92,7 +92,8 @@ class MemoryQueue:
             TierDemand(tier=tier, waiting=len(jobs), oldest_wait_s=now - jobs[0][1] if jobs else None)
             for tier, jobs in self.waiting.items()
         ]
-        return {"images": Demand(taken_at=now, tiers=tuple(tiers))}
+        at_work = len(self.started) - len(self.served) - len(self.lost)
+        return {"images": Demand(taken_at=now, tiers=tuple(tiers), in_flight=at_work)}
 
 
 class WorkersBench:
