@@ -9,7 +9,7 @@ What is held is stored as its fields: `Held(**state)` reads it, `held.state()` w
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 from policies.base import State
 
@@ -43,4 +43,4 @@ class Held:
 
     def state(self) -> State:
         """Its fields as JSON values."""
-        return asdict(self)
+        return {"value": self.value, "lower_since": self.lower_since, "highest": self.highest}

@@ -275,8 +275,9 @@ class Fleet:
 
     @property
     def worth_saving(self) -> bool:
-        """Whether more is unsaved than the books of less than a minute."""
-        noted = self._entries or self._samples or self._learned
+        """Whether more is unsaved than less than a minute of books and of what policies remember."""
+        learned = any(kind != "policy" for kind, *_ in self._learned)
+        noted = learned or self._entries or self._samples
         return self.urgent or bool(noted) or self.accounts.overdue or self._published.is_old(self.notice)
 
     def take_changes(self) -> Changes:
