@@ -65,4 +65,12 @@ class CommandGroup(click.Group):
 @click.group(cls=CommandGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="gpu-autoscaler", prog_name="autoscaler", message="%(prog)s %(version)s")
 def main() -> None:
-    """Keep the right number of rented GPU machines behind a Redis job queue."""
+    """Keep the right number of rented GPU machines behind a Redis job queue.
+
+    \b
+      autoscaler run --demo              see it, with nothing to install and no money spent
+      autoscaler check fleet.yaml        every mistake of a configuration at once
+      autoscaler plan fleet.yaml         what would be done now, and why; --what-if supposes another state
+      autoscaler run fleet.yaml          the daemon; status and why ask it
+      autoscaler simulate, compare, tune, hindsight    the same on recorded jobs: --help of each says more
+    """  # noqa: D301 - a real backspace is click's mark of lines that are not to be joined

@@ -36,7 +36,12 @@ def plan(file: Path | None, what_ifs: Sequence[str], as_json: bool) -> None:
     With --what-if it reads nothing at all: it says what a daemon that has watched for long would do if queues, machines
     and money were as given. What is not given is empty: no job waits, no machine is there. A depth without a wait is of
     unknown age.
-    """
+
+    \b
+      autoscaler plan fleet.yaml                  now
+      autoscaler plan fleet.yaml --what-if hot=1 --what-if depth.pro=40 --what-if wait.pro=35s
+      autoscaler plan fleet.yaml --what-if hot=3 --what-if spent=29.50
+    """  # noqa: D301 - a real backspace is click's mark of lines that are not to be joined
     config = config_of(file)
     document = asyncio.run(_suppose(config, what_ifs) if what_ifs else _look(config))
     if as_json:
