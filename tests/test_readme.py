@@ -1,0 +1,129 @@
+"""README says what is so: its configuration, its output, its defaults and its metrics are held against the code."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner
+from prometheus_client import CollectorRegistry, generate_latest
+from pydantic import TypeAdapter
+
+from autoscaler.cli import main
+from autoscaler.config import load_config
+from autoscaler.core.spec import Cap, Deadlines, FleetLimits, Health, Limits
+from autoscaler.telemetry.metrics import Metrics
+from autoscaler.web.server import make_app
+from autoscaler.web.views import Board
+from policies import POLICIES, RECOMMENDED
+from tests.support.reports import FLEET, NOW, POOL, machine, pool_report, report
+
+README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+SETTINGS: Mapping[str, type[Any]] = {
+    **{name: policy.settings for name, policy in POLICIES.items()},
+    "limits": Limits,
+    "health": Health,
+    "deadlines": Deadlines,
+}
+
+
+def part(title: str) -> str:
+    """What stands below a headline, up to the next one of any kind."""
+    return re.split(r"^#", README.partition(f"# {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+
+
+def rows(text: str, head: str) -> list[list[str]]:
+    """The cells of the table whose first column is called so, without its head."""
+    _, _, table = text.partition(f"| {head} |")
+    lines = table.partition("\n\n")[0].splitlines()[2:]
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"`([^`]+)`", text)
+
+
+@pytest.fixture
+def fleet_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The configuration that README shows, in the working directory."""
+    [text] = re.findall(r"^```yaml\n(fleet:.*?)^```$", README, re.DOTALL | re.MULTILINE)
+    (tmp_path / "fleet.yaml").write_text(text)
+    monkeypatch.chdir(tmp_path)
+    return str(text)
+
+
+def test_its_configuration_names_the_recommended_policies(fleet_yaml: str) -> None:
+    [pool] = load_config(fleet_yaml, {}).pools.values()
+    assert tuple(choice.name for choice in pool.policies) == RECOMMENDED
+
+
+def test_its_choice_of_policies_is_one_that_can_be_made(fleet_yaml: str) -> None:
+    [choice] = [yaml.safe_load(text)["policies"] for text in blocks(README, "yaml") if text.startswith("    policies:")]
+    config = yaml.safe_load(fleet_yaml)
+    config["pools"]["images"]["policies"] = choice
+    [pool] = load_config(yaml.safe_dump(config), {}).pools.values()
+    assert [chosen.name for chosen in pool.policies] == ["wait_target", "retention", "forecast", "schedule"]
+
+
+@pytest.mark.usefixtures("fleet_yaml")
+def test_what_it_supposes_is_answered_as_it_says() -> None:
+    section = part("What would it do if …")
+    [command], [said] = blocks(section, "sh"), blocks(section, "text")
+    result = CliRunner().invoke(main, shlex.split(command)[1:])
+    assert result.output == said
+
+
+def test_its_table_of_policies_has_all_of_them_with_settings_that_they_have() -> None:
+    table = rows(part("How it decides"), "policy")
+    assert {name.strip("`") for name, _, _ in table} == set(POLICIES)
+    for name, _, settings in table:
+        assert set(words(settings)) <= set(POLICIES[name.strip("`")].settings.__dataclass_fields__)
+
+
+def defaults() -> Iterator[tuple[str, str, str]]:
+    """What the table of the strategy's rules says to be a default: whose, which setting, and its value."""
+    for _, cell in rows(part("The strategy, rule by rule"), "the strategy says"):
+        owner = ""
+        for word in words(re.sub(r"\*set\* `[^`]+`", "", cell)):
+            if found := re.fullmatch(r"(?:(\w+)\.)?(\w+): (.+)", word):
+                owner = found[1] or owner
+                yield owner, found[2], found[3]
+
+
+@pytest.mark.parametrize(("owner", "setting", "value"), [*defaults()])
+def test_a_rule_of_the_strategy_stands_in_the_configuration_with_the_value_it_tells(
+    owner: str, setting: str, value: str
+) -> None:
+    told = TypeAdapter(SETTINGS[owner]).validate_python({setting: yaml.safe_load(f"[{value}]")[0]})
+    assert told == SETTINGS[owner]()
+
+
+def test_the_strategys_table_tells_defaults_at_all() -> None:
+    assert len(list(defaults())) >= 15
+
+
+def all_metrics() -> set[str]:
+    registry = CollectorRegistry()
+    cap = Cap(warn=1.0, stop=2.0)
+    metrics = Metrics(registry)
+    make_app(Board(FLEET), registry, lambda _count: pytest.fail("nobody asks"), now=lambda: NOW, tick_s=10.0)
+    caps = FleetLimits(usd_per_hour=cap, usd_per_day=cap, usd_per_month=cap)
+    metrics.ticked(report(machine(), limits=caps, pools={"images": pool_report(machine(), pool=POOL)}))
+    return set(re.findall(r"^# TYPE (\w+)", generate_latest(registry).decode(), re.MULTILINE))
+
+
+def test_its_table_of_metrics_has_each_metric_and_no_other() -> None:
+    told = [name for cells in rows(README, "metric") for name in words(cells[0])]
+    there = all_metrics()
+    assert [name for name in there if not any(fnmatchcase(name, pattern) for pattern in told)] == []
+    assert [pattern for pattern in told if not any(fnmatchcase(name, pattern) for name in there)] == []
