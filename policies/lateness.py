@@ -4,7 +4,7 @@ A tier tolerates that a share of its jobs is late. As long as few were, a burst 
 before machines are started for it; the more of the budget is used up, the less. Which jobs are late is seen in the
 queue: while the oldest has waited longer than the target, jobs grow late as fast as they came, which is the number that
 waits by the age of the oldest. Worked example: 40 of the last day's 1,000 `free` jobs were late, 50 would be tolerated,
-so a fifth of the budget is left, and the tier's patience is 0.5 + (2 - 0.5) × 0.2 = 0.8 times its target.
+so a fifth of the budget is left, and the tier's patience, 3 at most, is 0.5 + (3 - 0.5) × 0.2 = 1 times its target.
 """
 
 from __future__ import annotations

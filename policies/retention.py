@@ -40,9 +40,9 @@ class Retention:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
 
-    worth: float = 0.5
+    worth: float = 0.25
     """Keep idle machines HOT for this many times their break-even time: 1 never pays more than twice what a clairvoyant
-    pays, less is cheaper where gaps are long."""
+    pays; less is cheaper where most gaps are long."""
     idle_for: Seconds | None = None
     """Stop a machine after it was not needed for exactly this long; its break-even time when absent."""
     warm_for: Seconds | None = None

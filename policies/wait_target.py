@@ -16,15 +16,15 @@ that wait by the age of the oldest are how fast they came of late. Long jobs are
 by the rate of their arrival. The target is stretched by the tier's patience, which falls as its error budget is used
 up (`policies.lateness`).
 
-Worked example: one machine of one slot runs, jobs take 20 s, a standby would be up in 210 s. 30 `free` jobs wait, the
-oldest for 100 s, so 6 slots of work arrive. In 210 s there will be 600 + 10 + (6 - 1) × 210 = 1,660 s of work; the
-target of 5 min, stretched to 600 s, takes 2.8 slots: three machines. A rented one would be up in 45 min; over so long a
-time as that, a third of it at least, jobs come at 0.7 slots, and 610 + (0.7 - 1) × 2,700 s is no work at all: none is
-rented.
+Worked example: one machine of one slot runs, jobs take 20 s, a standby would be up in 210 s. 40 `free` jobs wait, the
+oldest for 100 s, so 8 slots of work arrive. In 210 s there will be 800 + 10 + (8 - 1) × 210 = 2,280 s of work; the
+target of 5 min, stretched to 15, takes 2.5 slots: three machines. A rented one would be up in 45 min; over so long a
+time as that, a third of it at least, jobs come at 0.9 slots, and 810 + (0.9 - 1) × 2,700 = 510 s of work take less than
+the machine that runs: none is rented.
 
 The wish falls only after it was lower for `hold_for`. Standbys are kept for what jobs have needed lately
-(`policies.levels`): enough machines, running or stopped, for all but `uncovered_share` of the jobs, more where stopped
-ones often do not come back.
+(`policies.levels`): enough machines, running or stopped, for all but `uncovered_share` of the work, more where stopped
+ones often do not come back, none where a rent is nearly as quick as a resume.
 """
 
 from __future__ import annotations
@@ -52,6 +52,7 @@ from policies.staffing import Class, slots_for
 
 _LONGEST_S = 60.0  # a longer time between two ticks is a gap, of which nothing is known
 _BURST_S = 60.0  # jobs that came within less than this are no rate yet
+_SLOWER = 2.0  # times a resume; where a rent takes less than that, standbys are not worth their disks
 _KEPT = 0.2  # standbys go when this part of the share that may be uncovered needs them no more
 
 
@@ -63,11 +64,11 @@ class WaitTarget:
 
     late_share: float = 0.05
     """The share of each tier's jobs that may start later than its target."""
-    patience: float = 2.0
+    patience: float = 3.0
     """How many times its target a tier's jobs may be expected to wait before machines are started for them, as long as
     none was late; it falls to a half as the tolerated share is used up."""
-    uncovered_share: float = 0.1
-    """The share of jobs that may come while more machines are needed than run or stand by."""
+    uncovered_share: float = 0.2
+    """The share of the work that may come while more machines are needed than run or stand by."""
     hold_for: Seconds = 120.0
     """Want fewer machines only after fewer were needed for this long."""
     service: Seconds = 20.0
@@ -115,8 +116,8 @@ def decide(snapshot: PoolSnapshot, state: State, now: float, settings: WaitTarge
     needs = list(_needs(snapshot, snapshot.demand, late, now, settings))
     most = needs[-1][1].machines
     held = held.take(most, now, settings.hold_for)
-    jobs = snapshot.demand.waiting + (snapshot.demand.in_flight or 0)
-    levels = seen(levels, min(most, snapshot.pool.limits.hot.high), jobs, elapsed_s)
+    at_work = snapshot.demand.in_flight or 0
+    levels = seen(levels, min(most, snapshot.pool.limits.hot.high), at_work, elapsed_s)
     running = len(snapshot.in_phase(Phase.HOT))
     decision = Decision(
         hot=held.value,
@@ -213,9 +214,13 @@ def _done(coming: Sequence[Supply], in_s: float) -> float:
 
 
 def _standbys(snapshot: PoolSnapshot, levels: Sequence[float], running: int, uncovered: float) -> int:
-    """Stopped machines that, with those running, are enough for what jobs needed lately; one at least."""
+    """Stopped machines that, with those running, are enough for what jobs needed lately; one at least.
+
+    None where a machine that is rented is up nearly as soon.
+    """
+    resumed, rented = _horizons(snapshot)
     short = max(2, covering(levels, uncovered)) - running
-    if short <= 0:
+    if short <= 0 or rented.in_s < _SLOWER * resumed.in_s:
         return 0
     chances = [_chance(snapshot, machine.placement) for machine in snapshot.in_phase(Phase.WARM)]
     chance = sum(chances) / len(chances) if chances else 1.0

@@ -8,22 +8,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
 
 from autoscaler.core.demand import Demand, TierDemand
-from autoscaler.core.guards import guard
 from autoscaler.core.instance import Instance, make_label
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.load import Load, TierLoad
 from autoscaler.core.market import Listing, Remote, Status
-from autoscaler.core.plan import plan
 from autoscaler.core.snapshot import PoolSnapshot
-from autoscaler.core.spec import Cap, Limits, Pool
+from autoscaler.core.spec import Cap, Limits, Pool, Tier
 from autoscaler.core.sync import Evidence, sync
 from autoscaler.core.units import Span
 from autoscaler.runtime.clock import LoopClock
+from autoscaler.runtime.decide import decide
 from autoscaler.runtime.entropy import Entropy, seeded
 from autoscaler.runtime.loop import Loop, PoolSetup
 from autoscaler.runtime.ports import Heartbeat
 from autoscaler.store.memory import MemoryState, MemoryStore
-from policies import POLICIES, combine
-from policies.thresholds import Thresholds
+from policies import POLICIES, RECOMMENDED, combine
+from policies.base import State
 from providers.mock import MockProvider, MockSettings
 from tests.benchmarks.figures import Figure
 from tests.support import build
@@ -37,7 +37,7 @@ _TARGET_MS = 250.0
 _LINEAR = 1.25  # what a machine may cost more in the largest fleet than in the smallest
 _PHASES = [Phase.HOT] * 7 + [Phase.BOOTING, Phase.WARM, Phase.DRAINING]
 _STATUS = {Phase.BOOTING: Status.STARTING, Phase.WARM: Status.STOPPED}
-_POLICIES: tuple[combine.Entry, ...] = (("thresholds", POLICIES["thresholds"], Thresholds()),)
+_POLICIES: tuple[combine.Entry, ...] = tuple((name, POLICIES[name], POLICIES[name].settings()) for name in RECOMMENDED)
 
 
 class LargeFleet:
@@ -52,13 +52,18 @@ class LargeFleet:
         self.working = [record.id for record in records if record.phase is not Phase.WARM]
         self.listing = Listing(asked_at=NOW, machines=tuple(_remote(record) for record in records))
         self.demand = {
-            name: Demand(taken_at=NOW, tiers=(TierDemand(tier="pro", waiting=waiting[number % len(waiting)]),))
+            name: _demand(waiting[number % len(waiting)], in_flight=per_pool * 7 // 10)
             for number, name in enumerate(self.pools)
         }
+        self._states: dict[str, Mapping[str, State]] = {name: {} for name in self.pools}
+        self._now = NOW
 
     def decide(self) -> None:
         """Sync all records; then decide, guard and plan for each pool."""
-        synced = sync(self.instances, Evidence(now=NOW, fleet=FLEET, pools=self.pools, listings={"mock": self.listing}))
+        self._now += 10.0
+        synced = sync(
+            self.instances, Evidence(now=self._now, fleet=FLEET, pools=self.pools, listings={"mock": self.listing})
+        )
         grouped: dict[str, list[Instance]] = {}
         for record in (self.instances | {record.id: record for record in synced.changed}).values():
             grouped.setdefault(record.pool, []).append(record)
@@ -70,18 +75,36 @@ class LargeFleet:
                 instances=tuple(grouped[name]),
                 busy=busy,
                 offers={"mock-on-demand": _OFFERS},
+                load=_LOAD,
                 stoppable=frozenset({"mock"}),
             )
-            proposal, _ = combine.decide(_POLICIES, snapshot, {}, NOW)
-            plan(snapshot, guard(proposal, snapshot, combine.window_s(_POLICIES), NOW), NOW)
+            _, _, self._states[name] = decide(_POLICIES, snapshot, self._states[name], self._now)
 
 
 _OFFERS = tuple(build.offer(offer_id=f"o-{number}", usd_per_hour=0.7 + number / 1000) for number in range(20))
 
 
+_TIERS = tuple(
+    Tier(name=name, wait_target=target_s)
+    for name, target_s in (("enterprise", 30.0), ("pro", 30.0), ("premium", 120.0), ("free", 300.0))
+)
+_LOAD = Load(
+    tiers={tier.name: TierLoad(arrived=10_000, per_s=0.5, jobs=100.0, work_s=2000.0) for tier in _TIERS},
+    seen_s=86400.0,
+    until=NOW,
+)
+
+
+def _demand(waiting: int, *, in_flight: int) -> Demand:
+    tiers = tuple(TierDemand(tier=tier.name, waiting=waiting, oldest_wait_s=60.0) for tier in _TIERS)
+    return Demand(taken_at=NOW, tiers=tiers, in_flight=in_flight)
+
+
 def _pool(name: str, machines: int) -> Pool:
     money = Cap(warn=1_000_000.0, stop=1_000_000.0)
-    return build.pool(name=name, limits=Limits(hot=Span(1, 2 * machines), warm=Span(0, machines), usd_per_day=money))
+    return build.pool(
+        name=name, tiers=_TIERS, limits=Limits(hot=Span(1, 2 * machines), warm=Span(0, machines), usd_per_day=money)
+    )
 
 
 def _record(pool: str, number: int) -> Instance:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import copy
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -66,14 +67,14 @@ def test_a_quiet_pool_needs_one_machine_and_one_standby() -> None:
 
 
 def test_the_worked_example_resumes_two_standbys_and_rents_nothing() -> None:
-    decision = first(seen({"free": (30, 100.0)}, P.HOT, P.WARM, P.WARM, in_flight=1))
+    decision = first(seen({"free": (40, 100.0)}, P.HOT, P.WARM, P.WARM, in_flight=1))
 
     assert decision.hot == 3
-    assert "free: when a resumed machine is up in 3m 30s, 1660 s of work will wait" in decision.why[0].text
+    assert "free: when a resumed machine is up in 3m 30s, 2280 s of work will wait" in decision.why[0].text
 
 
 def test_a_backlog_that_is_gone_before_a_rented_machine_is_up_rents_none() -> None:
-    assert first(seen({"free": (30, 100.0)}, P.HOT, in_flight=1)).hot == 1
+    assert first(seen({"free": (40, 100.0)}, P.HOT, in_flight=1)).hot == 1
 
 
 def test_a_backlog_that_lasts_rents() -> None:
@@ -81,7 +82,7 @@ def test_a_backlog_that_lasts_rents() -> None:
 
 
 def test_an_urgent_tier_does_not_pay_for_the_queue_of_those_below() -> None:
-    queue = {"free": (30, 100.0)}
+    queue = {"free": (40, 100.0)}
     needs = dict(first(seen(queue, P.HOT, P.WARM, P.WARM, in_flight=1)).needs)
 
     assert needs["pro"] == needs["premium"] == 1
@@ -96,7 +97,7 @@ def test_an_urgent_tier_needs_more_for_the_same_queue() -> None:
 
 
 def test_what_is_on_its_way_is_not_ordered_again() -> None:
-    queue = {"free": (30, 100.0)}
+    queue = {"free": (40, 100.0)}
     on_the_way = [instance(P.HOT, id="a"), *(instance(P.RESUMING, id=n, ordered_at=NOW) for n in "bc")]
     ordered = seen(queue, in_flight=1, instances=tuple(on_the_way))
 
@@ -136,7 +137,7 @@ def test_until_it_is_known_the_time_of_a_job_is_the_guess_times_the_tiers_weight
 
 
 def test_a_wish_for_fewer_stands_until_it_has_lasted() -> None:
-    busy, quiet = seen({"free": (30, 100.0)}, P.HOT, P.WARM, P.WARM, in_flight=1), seen({}, P.HOT, P.HOT, P.HOT)
+    busy, quiet = seen({"free": (40, 100.0)}, P.HOT, P.WARM, P.WARM, in_flight=1), seen({}, P.HOT, P.HOT, P.HOT)
     state = decide(busy, {}, NOW, SETTINGS)[1]
     state = decide(quiet, state, NOW + 10, SETTINGS)[1]
 
@@ -145,7 +146,7 @@ def test_a_wish_for_fewer_stands_until_it_has_lasted() -> None:
 
 
 def test_an_unknown_queue_holds() -> None:
-    busy, blind = seen({"free": (30, 100.0)}, P.HOT, P.WARM, P.WARM, in_flight=1), Unknown("no answer", NOW)
+    busy, blind = seen({"free": (40, 100.0)}, P.HOT, P.WARM, P.WARM, in_flight=1), Unknown("no answer", NOW)
     state = decide(busy, {}, NOW, SETTINGS)[1]
     for tick in range(100):
         state = decide(seen({}, P.HOT, demand=blind), state, NOW + 10 * tick, SETTINGS)[1]
@@ -157,7 +158,7 @@ def test_an_unknown_queue_holds() -> None:
 
 def test_a_tier_that_was_often_late_is_given_less_time() -> None:
     late: State = {"lateness": {"free": [1000.0, 100.0]}, "at": NOW}
-    busy = seen({"free": (30, 100.0)}, P.HOT, *[P.WARM] * 6, in_flight=1)
+    busy = seen({"free": (40, 100.0)}, P.HOT, *[P.WARM] * 6, in_flight=1)
 
     assert decide(busy, late, NOW, SETTINGS)[0].hot > first(busy).hot
 
@@ -168,6 +169,14 @@ def test_standbys_are_enough_for_what_jobs_needed_lately() -> None:
 
     assert decision.standby == 2
     assert decision.warm == 3
+
+
+def test_where_a_rent_is_nearly_as_quick_as_a_resume_nothing_stands_by() -> None:
+    quick = {"mock-on-demand": replace(HISTORY, setup=Estimate(300.0, 0.0, 9))}
+    usual: State = {"levels": [50.0, 30.0, 20.0, 5.0], "at": NOW}
+    decision = decide(seen({}, P.HOT, history=quick), usual, NOW, SETTINGS)[0]
+
+    assert (decision.standby, decision.warm) == (0, 0)
 
 
 def test_where_resumes_often_fail_more_stand_by() -> None:
