@@ -31,7 +31,7 @@ Show = Callable[[RenderableType], None]
 def status(url: str, watch: bool, interval: float, as_json: bool) -> None:
     """Show a running daemon's queues, machines, money and reasons.
 
-    A star marks each pool's primary machine, which is stopped last.
+    A star marks each pool's primary machine, which is stopped last; `!` one that is degraded and will be replaced.
     """
     console = Console(highlight=False)
 
