@@ -53,6 +53,11 @@ def words(text: str) -> list[str]:
     return re.findall(r"`([^`]+)`", text)
 
 
+def priceless(text: str) -> str:
+    """Without prices: those of the mock market move with the time of day."""
+    return re.sub(r"[\d.]+ USD/h", "… USD/h", text)
+
+
 @pytest.fixture
 def fleet_yaml(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The configuration that README shows, in the working directory."""
@@ -80,7 +85,7 @@ def test_what_it_supposes_is_answered_as_it_says() -> None:
     section = part("What would it do if …")
     [command], [said] = blocks(section, "sh"), blocks(section, "text")
     result = CliRunner().invoke(main, shlex.split(command)[1:])
-    assert result.output == said
+    assert priceless(result.output) == priceless(said)
 
 
 def test_its_table_of_policies_has_all_of_them_with_settings_that_they_have() -> None:
