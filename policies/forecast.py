@@ -156,7 +156,7 @@ def _by_week(snapshot: PoolSnapshot, memory: State, now: float, settings: Foreca
     """What the usual week asks for."""
     seen_s = memory["profile"]["slots"] * SLOT_S
     if seen_s < settings.learn_for:
-        text = f"{format_duration(seen_s)} of {format_duration(settings.learn_for)} seen"
+        text = f"the forecast is learning: {format_duration(seen_s)} of {format_duration(settings.learn_for)} seen"
         return _NOTHING.but_not("forecast.learning", text)
     if not 0.0 <= now - snapshot.load.until <= _FRESH_S:
         return _NOTHING.but_not("forecast.stale", "the history does not tell what works now")

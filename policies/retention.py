@@ -73,10 +73,8 @@ def _cheapest_first(machines: Sequence[Instance]) -> list[Instance]:
 
 
 def _levels_at_work(snapshot: PoolSnapshot, demand: Demand, hot: int) -> int:
-    """Machines whose work there is: all that run while jobs wait, or while nobody says how many are in hand."""
-    if demand.waiting or demand.in_flight is None:
-        return hot
-    return min(hot, math.ceil(demand.in_flight / snapshot.pool.machine.slots))
+    """Machines whose work there is: all that run while jobs wait."""
+    return hot if demand.waiting else min(hot, math.ceil(snapshot.at_work() / snapshot.pool.machine.slots))
 
 
 def _since(before: Sequence[float | None], level: int, now: float) -> float:

@@ -8,7 +8,8 @@ needs up to itself. A tier needs machines for three reasons:
 - **resume**: what will be in the queue when a standby that is resumed now is up must be done within the target:
   ``work then = work now + (slots of work arriving - slots up) × time``, and ``slots ≥ work then ÷ target`` plus what
   more urgent jobs take;
-- **rent**: the same for when a machine that is rented now is up. A backlog that is gone by then needs none.
+- **rent**: the same for when a machine that is rented now is up. A backlog that is gone by then needs none, and one
+  that is not is given a third of that time at least: many machines that come late are no help.
 
 Work is waiting jobs times their learned service time (with a weight by tier until it is known) plus what is left of
 jobs in hand; capacity is what is up and, from its learned remaining time on, what is on its way. While jobs wait, those
@@ -90,7 +91,8 @@ class _Horizon:
     order: str
     in_s: float
     window_s: float
-    """Over less than this, jobs that wait are no rate at which more will come until then."""
+    """What lasts for less is not worth waiting so long for: over less, jobs that wait are no rate at which more will
+    come, and what waits then need not be done in less."""
     most: float
     """Machines that there can be by then."""
 
@@ -116,8 +118,7 @@ def decide(snapshot: PoolSnapshot, state: State, now: float, settings: WaitTarge
     needs = list(_needs(snapshot, snapshot.demand, late, now, settings))
     most = needs[-1][1].machines
     held = held.take(most, now, settings.hold_for)
-    at_work = snapshot.demand.in_flight or 0
-    levels = seen(levels, min(most, snapshot.pool.limits.hot.high), at_work, elapsed_s)
+    levels = seen(levels, min(most, snapshot.pool.limits.hot.high), snapshot.at_work(), elapsed_s)
     running = len(snapshot.in_phase(Phase.HOT))
     decision = Decision(
         hot=held.value,
@@ -154,9 +155,9 @@ def _needs(
     patience = {name: each.patience(settings.late_share, settings.patience) for name, each in late.items()}
     classes = [Class(steady[t.name], service_s[t.name], t.wait_target * patience[t.name]) for t in snapshot.pool.tiers]
     coming, horizons = supply(snapshot, now), _horizons(snapshot)
-    in_hand_s = (demand.in_flight or 0) * sum(service_s.values()) / len(service_s) / 2.0
+    in_hand_s = snapshot.at_work() * sum(service_s.values()) / len(service_s) / 2.0
     done_s = {horizon.order: _done(coming, horizon.in_s) for horizon in horizons}
-    need, work_s, above = _Need(1, ""), in_hand_s, {horizon.order: 0.0 for horizon in horizons}
+    need, work_s, above = _Need(1, "one keeps every target"), in_hand_s, {horizon.order: 0.0 for horizon in horizons}
     for place, (tier, queue) in enumerate(zip(snapshot.pool.tiers, demand.tiers, strict=True)):
         need = _more(need, _steady(tier, classes, place, settings.late_share, slots))
         work_s += queue.waiting * service_s[tier.name]
@@ -164,8 +165,9 @@ def _needs(
             load = max(steady[tier.name], _arriving(queue, service_s[tier.name], horizon.window_s))
             then_s = work_s + (above[horizon.order] + load) * horizon.in_s - done_s[horizon.order]
             if queue.waiting and then_s > 0.0:
-                machines = math.ceil((then_s / classes[place].target_s + above[horizon.order]) / slots)
-                need = _more(need, _queued(tier, horizon, then_s, classes[place].target_s, machines))
+                within_s = max(classes[place].target_s, horizon.window_s)
+                machines = math.ceil((then_s / within_s + above[horizon.order]) / slots)
+                need = _more(need, _queued(tier, horizon, then_s, within_s, machines))
             above[horizon.order] += load
         yield tier.name, need
 
@@ -180,10 +182,10 @@ def _steady(tier: Tier, classes: Sequence[Class], place: int, tolerated: float, 
     return _Need(math.ceil(slots_for(classes, place, tolerated) / slots), text)
 
 
-def _queued(tier: Tier, horizon: _Horizon, work_s: float, target_s: float, machines: int) -> _Need:
+def _queued(tier: Tier, horizon: _Horizon, work_s: float, within_s: float, machines: int) -> _Need:
     text = (
         f"{tier.name}: when a {horizon.order} is up in {format_duration(horizon.in_s)},"
-        f" {work_s:.0f} s of work will wait, to be done in {format_duration(target_s)}"
+        f" {work_s:.0f} s of work will wait, to be done in {format_duration(within_s)}"
     )
     return _Need(int(min(machines, horizon.most)), text)
 
@@ -198,7 +200,7 @@ def _horizons(snapshot: PoolSnapshot) -> tuple[_Horizon, _Horizon]:
     resume_s = min(history.up_in_s(resumed=True) for history in histories)
     setup_s = min(history.up_in_s(resumed=False) for history in histories)
     chances = sum(_chance(snapshot, machine.placement) for machine in snapshot.in_phase(Phase.WARM))
-    returning = round(chances) + len(snapshot.in_phase(Phase.DRAINING))
+    returning = math.ceil(chances) + len(snapshot.in_phase(Phase.DRAINING))
     return (
         _Horizon("resumed machine", resume_s, _BURST_S, snapshot.up + returning),
         _Horizon("rented machine", setup_s, max(_BURST_S, setup_s / 3.0), math.inf),
@@ -238,8 +240,7 @@ def _told(
     decision: Decision, needs: Sequence[tuple[str, _Need]], held: Held, now: float, settings: WaitTarget
 ) -> Decision:
     need = needs[-1][1]
-    if need.text:
-        decision = decision.because("wait_target.need", f"{need.text}: {need.machines} HOT")
+    decision = decision.because("wait_target.need", f"{need.text}: {need.machines} HOT")
     left_s = held.falls_in_s(now, settings.hold_for)
     if left_s is not None:
         text = f"{need.machines} HOT would do; {held.value} stand for another {format_duration(left_s)}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
+from functools import lru_cache
 
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
@@ -69,6 +70,7 @@ def day_name(day: int) -> str:
     return (_EPOCH + timedelta(days=day)).isoformat()
 
 
+@lru_cache(maxsize=64)
 def month_of(day: int) -> range:
     """The days of the month that a UTC day lies in."""
     first = (_EPOCH + timedelta(days=day)).replace(day=1)

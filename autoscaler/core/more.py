@@ -102,7 +102,8 @@ def _wishes(
 def _standby_missing(snapshot: PoolSnapshot, decision: Decision) -> bool:
     """Whether fewer machines are stopped, or will be, than should be."""
     stopped = len(snapshot.in_phase(Phase.WARM, Phase.STOPPING, Phase.DRAINING))
-    surplus = max(0, snapshot.up - decision.hot)
+    needed = decision.needs[-1][1] if decision.needs else decision.hot
+    surplus = max(0, snapshot.up - min(needed, decision.hot))  # what idles now stands by before long
     return stopped + surplus < decision.standby and snapshot.on_the_way == 0
 
 

@@ -80,6 +80,13 @@ class PoolSnapshot:
         """The machines in these phases: phase by phase, oldest first."""
         return [machine for phase in phases for machine in self._by_phase.get(phase, ())]
 
+    def at_work(self) -> int:
+        """Slots that hold a job: as the queue tells, else as HOT machines do; a silent machine counts as full."""
+        hot = self._by_phase.get(Phase.HOT, ())
+        if isinstance(self.demand, Demand) and self.demand.in_flight is not None:
+            return self.demand.in_flight
+        return sum(self.busy.get(machine.id, machine.slots) for machine in hot)
+
     def primary(self) -> Instance | None:
         """The machine that is stopped last: of the healthy HOT ones the cheapest for what it gives, then the oldest.
 

@@ -32,6 +32,8 @@ class Accounts:
         self.books: dict[int, DayLedger] = {ledger.day: ledger for ledger in stored}
         self._unsaved: set[int] = set()
         self._stored_until = float("-inf")
+        self._foretold: dict[str | None, tuple[float, float | None]] = {}
+        """The minute's forecast, of each pool and of all."""
 
     @property
     def newest(self) -> DayLedger | None:
@@ -69,11 +71,11 @@ class Accounts:
         newest = self.newest
         if newest is None:
             return Spending(today=0.0, month=0.0, forecast=None)
-        return Spending(
-            today=newest.usd(pool),
-            month=month_usd(self.books, newest.day, pool),
-            forecast=forecast_usd(self.books, now, pool),
-        )
+        minute, foretold = self._foretold.get(pool, (-1, None))
+        if minute != now // _WRITE_S:
+            foretold = forecast_usd(self.books, now, pool)
+            self._foretold[pool] = (now // _WRITE_S, foretold)
+        return Spending(today=newest.usd(pool), month=month_usd(self.books, newest.day, pool), forecast=foretold)
 
     @property
     def overdue(self) -> bool:

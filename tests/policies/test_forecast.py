@@ -152,7 +152,7 @@ def test_it_asks_for_nothing_before_it_has_seen_enough() -> None:
     decisions = daemon.play(46.9, office)
 
     assert {(decision.hot, decision.keep, decision.standby) for decision in decisions} == {(0, 0, 0)}
-    assert why_not(decisions[-1])["forecast.learning"] == "1d 22h of 2d seen"
+    assert why_not(decisions[-1])["forecast.learning"] == "the forecast is learning: 1d 22h of 2d seen"
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -78,10 +78,16 @@ def test_while_jobs_wait_every_running_machine_has_work() -> None:
     assert after(10 * HOUR, waiting, busy=waiting).keep == 2
 
 
-def test_a_queue_that_hides_its_jobs_in_hand_idles_no_machine() -> None:
-    hidden = seen(None, P.HOT, P.HOT)
+def test_where_the_queue_hides_its_jobs_in_hand_the_machines_word_counts() -> None:
+    hidden = seen(None, P.HOT, P.HOT, busy={"i0": 1, "i1": 0})
 
-    assert after(10 * HOUR, hidden, busy=hidden).keep == 2
+    assert after(10 * HOUR, hidden, busy=hidden).keep == 1
+
+
+def test_a_silent_machine_counts_as_busy() -> None:
+    silent = seen(None, P.HOT, P.HOT, busy={"i0": 1})
+
+    assert after(10 * HOUR, silent, busy=silent).keep == 2
 
 
 def test_slots_share_a_machine() -> None:
