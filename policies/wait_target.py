@@ -68,7 +68,7 @@ class WaitTarget:
     patience: float = 3.0
     """How many times its target a tier's jobs may be expected to wait before machines are started for them, as long as
     none was late; it falls to a half as the tolerated share is used up."""
-    uncovered_share: float = 0.2
+    uncovered_share: float = 0.35
     """The share of the work that may come while more machines are needed than run or stand by."""
     hold_for: Seconds = 120.0
     """Want fewer machines only after fewer were needed for this long."""
@@ -264,8 +264,8 @@ POLICY = Policy(
     window_s=lambda settings: settings.hold_for,
     search=MappingProxyType(
         {
-            "patience": (1.0, 1.5, 2.0, 3.0, 4.0),
-            "uncovered_share": (0.02, 0.05, 0.1, 0.2),
+            "patience": (1.0, 2.0, 3.0, 4.0),
+            "uncovered_share": (0.05, 0.1, 0.2, 0.35, 0.5),
             "hold_for": (60.0, 120.0, 300.0, 900.0),
             "late_share": (0.01, 0.02, 0.05, 0.1),
         }

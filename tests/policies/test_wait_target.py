@@ -167,8 +167,8 @@ def test_standbys_are_enough_for_what_jobs_needed_lately() -> None:
     usual: State = {"levels": [50.0, 30.0, 20.0, 5.0], "at": NOW}
     decision = decide(seen({}, P.HOT), usual, NOW, SETTINGS)[0]
 
-    assert decision.standby == 2
-    assert decision.warm == 3
+    assert decision.standby == 1
+    assert decision.warm == 2
 
 
 def test_where_a_rent_is_nearly_as_quick_as_a_resume_nothing_stands_by() -> None:
@@ -184,7 +184,7 @@ def test_where_resumes_often_fail_more_stand_by() -> None:
     usual: State = {"levels": [50.0, 30.0, 20.0, 5.0], "at": NOW}
     decision = decide(seen({}, P.HOT, P.WARM, P.WARM, history=poor), usual, NOW, SETTINGS)[0]
 
-    assert decision.standby == 4
+    assert decision.standby == 2
 
 
 def test_settings_out_of_all_reason_are_found_together() -> None:
