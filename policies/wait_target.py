@@ -9,7 +9,7 @@ needs up to itself. A tier needs machines for three reasons:
   ``work then = work now + (slots of work arriving - slots up) × time``, and ``slots ≥ work then ÷ target`` plus what
   more urgent jobs take;
 - **rent**: the same for when a machine that is rented now is up. A backlog that is gone by then needs none, and one
-  that is not is given a third of that time at least: many machines that come late are no help.
+  that is not is given a ninth of that time at least: many machines that come late are no help.
 
 Work is waiting jobs times their learned service time (with a weight by tier until it is known) plus what is left of
 jobs in hand; capacity is what is up and, from its learned remaining time on, what is on its way. While jobs wait, those
@@ -91,8 +91,9 @@ class _Horizon:
     order: str
     in_s: float
     window_s: float
-    """What lasts for less is not worth waiting so long for: over less, jobs that wait are no rate at which more will
-    come, and what waits then need not be done in less."""
+    """Over less than this, jobs that wait are no rate at which more will come until then."""
+    least_s: float
+    """What waits then is given this long at least: many machines that come late are no help."""
     most: float
     """Machines that there can be by then."""
 
@@ -165,7 +166,7 @@ def _needs(
             load = max(steady[tier.name], _arriving(queue, service_s[tier.name], horizon.window_s))
             then_s = work_s + (above[horizon.order] + load) * horizon.in_s - done_s[horizon.order]
             if queue.waiting and then_s > 0.0:
-                within_s = max(classes[place].target_s, horizon.window_s)
+                within_s = max(classes[place].target_s, horizon.least_s)
                 machines = math.ceil((then_s / within_s + above[horizon.order]) / slots)
                 need = _more(need, _queued(tier, horizon, then_s, within_s, machines))
             above[horizon.order] += load
@@ -202,8 +203,8 @@ def _horizons(snapshot: PoolSnapshot) -> tuple[_Horizon, _Horizon]:
     chances = sum(_chance(snapshot, machine.placement) for machine in snapshot.in_phase(Phase.WARM))
     returning = math.ceil(chances) + len(snapshot.in_phase(Phase.DRAINING))
     return (
-        _Horizon("resumed machine", resume_s, _BURST_S, snapshot.up + returning),
-        _Horizon("rented machine", setup_s, max(_BURST_S, setup_s / 3.0), math.inf),
+        _Horizon("resumed machine", resume_s, _BURST_S, 0.0, snapshot.up + returning),
+        _Horizon("rented machine", setup_s, max(_BURST_S, setup_s / 3.0), setup_s / 9.0, math.inf),
     )
 
 
