@@ -48,7 +48,10 @@ def entries(names: list[str]) -> list[combine.Entry]:
 
 
 def seen(queue: Queue, fleet: list[Phase], **changes: Any) -> PoolSnapshot:
-    machines = [instance(phase, id=f"i{n}", created_at=NOW - 999 + n, ordered_at=NOW) for n, phase in enumerate(fleet)]
+    machines = [
+        instance(phase, id=f"i{n}", created_at=NOW - 999 + n, ordered_at=NOW, usd_per_hour=1.0)
+        for n, phase in enumerate(fleet)
+    ]
     tiers = tuple(
         TierDemand(tier=name, waiting=waiting, oldest_wait_s=age_s if waiting else None)
         for name, (waiting, age_s) in queue.items()
