@@ -40,5 +40,7 @@ class Policy:
     """Settings worth searching, each with values to try, smallest first. The first of them trades cost against waiting
     most: `compare` tries its values; `tune` searches all of them between the smallest and the largest. Empty where a
     person alone knows what to set, as the hours of a schedule."""
+    alone: bool = True
+    """Whether it makes sense as a pool's only policy; else it adds to what others want."""
     check: Check = _nothing_wrong
     """What is wrong with its settings beyond their types, alone or for the pool they are for."""

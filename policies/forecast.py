@@ -247,5 +247,6 @@ POLICY = Policy(
             "learn_for": (_DAY_S, 2 * _DAY_S, 7 * _DAY_S),
         }
     ),
+    alone=False,
     check=_check,
 )

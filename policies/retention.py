@@ -121,5 +121,6 @@ POLICY = Policy(
     settings=Retention,
     decide=decide,
     window_s=lambda _settings: 0.0,
-    search=MappingProxyType({"worth": (0.25, 0.5, 1.0, 2.0, 4.0)}),
+    search=MappingProxyType({"worth": (0.1, 0.25, 0.5, 1.0, 2.0)}),
+    alone=False,
 )

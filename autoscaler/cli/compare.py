@@ -119,7 +119,7 @@ def _candidates(
         yield candidate
         if ablate:
             yield from ablated(candidate)
-    known = [*(name for name, policy in POLICIES.items() if policy.search), *BASELINES]
+    known = [*(name for name, policy in POLICIES.items() if policy.search and policy.alone), *BASELINES]
     names = known if only is None else [name for name in only.split(",") if name != "none"]
     unknown = [name for name in names if name not in known]
     if unknown:

@@ -93,6 +93,7 @@ def test_a_name_that_is_no_policy_and_no_peer_is_refused_with_those_that_are(con
     assert "thresholds, " in complaint
     assert "keda-llen, " in complaint
     assert "schedule" not in complaint, "it has nothing to try"
+    assert "retention" not in complaint, "it is no policy alone"
 
 
 def test_a_bad_trace_is_refused_before_anything_is_simulated(config: Path, tmp_path: Path) -> None:
