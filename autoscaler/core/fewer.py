@@ -2,7 +2,8 @@
 
 HOT machines go in this order; each rule only decides between those that the ones before it hold for equal:
 
-1. the primary last: of the healthy ones the cheapest for what it gives, the oldest where several cost the same;
+1. the base on demand (`limits.on_demand`) after all spot machines, and the primary last: of the healthy ones the
+   cheapest for what it gives, the oldest where several cost the same;
 2. those set apart for a tier after all others: the tier is promised its capacity;
 3. unhealthy before healthy: it serves badly, and by now its replacement is HOT;
 4. known idle before unknown or busy: nobody waits for its end, and it stops billing at once;
@@ -55,10 +56,11 @@ def _drains(snapshot: PoolSnapshot, decision: Decision, now: float) -> list[Comm
 
 def _victims(snapshot: PoolSnapshot) -> list[Instance]:
     """HOT machines in the order in which they may go."""
-    primary = snapshot.primary()
+    primary, base = snapshot.primary(), _base(snapshot)
 
     def rank(machine: Instance) -> tuple[object, ...]:
         return (
+            machine.id in base,
             machine is primary,
             machine.tier is not None,
             not machine.ailment,
@@ -71,6 +73,13 @@ def _victims(snapshot: PoolSnapshot) -> list[Instance]:
         )
 
     return sorted(snapshot.in_phase(Phase.HOT), key=rank)
+
+
+def _base(snapshot: PoolSnapshot) -> frozenset[str]:
+    """The machines on demand that stay while spot machines go: the cheapest, as many as the limits ask for."""
+    on_demand = [machine for machine in snapshot.in_phase(Phase.HOT) if machine.buy == "on_demand"]
+    on_demand.sort(key=_usd_per_slot)
+    return frozenset(machine.id for machine in on_demand[: snapshot.pool.limits.on_demand])
 
 
 def _why_this(snapshot: PoolSnapshot, machine: Instance, now: float) -> str:

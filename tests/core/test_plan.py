@@ -167,6 +167,19 @@ def test_the_primary_is_the_cheapest_for_what_it_gives_however_young() -> None:
     assert done(commands) == [(Action.DRAIN, "c"), (Action.DRAIN, "a")]
 
 
+def test_the_base_on_demand_stays_while_spot_machines_go() -> None:
+    base = pool(limits=Limits(hot=Span(1, 6), warm=Span(0, 2), on_demand=1))
+    fleet = [
+        machine("a", P.HOT, buy="spot", usd_per_hour=0.2),
+        machine("b", P.HOT, buy="on_demand", usd_per_hour=0.8),
+        machine("c", P.HOT, buy="on_demand", usd_per_hour=0.9),
+    ]
+
+    commands, _ = plan(snapshot(*fleet, pool=base), decision(1), NOW)
+
+    assert done(commands) == [(Action.DRAIN, "c"), (Action.DRAIN, "a")]
+
+
 def test_an_idle_machine_goes_before_one_that_is_busy_or_silent() -> None:
     fleet = [machine(name, P.HOT, created_at=NOW - age) for name, age in [("a", 300), ("b", 200), ("c", 100)]]
 
