@@ -61,7 +61,7 @@ def decide(snapshot: PoolSnapshot, state: State, now: float, settings: Retention
     before = state.get("unneeded", ())
     since = [None if level < needed else _since(before, level, now) for level in range(len(stack))]
     idle_s = [0.0 if at is None else now - at for at in since]
-    times = [_times(machine, snapshot, settings) for machine in stack]
+    times = _times(stack, snapshot, settings)
     keep = _top(idle_s[level] < times[level].stop_s for level in range(len(hot)))
     standing = _top(idle_s[level] < max(times[level].stop_s, times[level].release_s) for level in range(len(stack)))
     decision = Decision(hot=0, warm=max(0, standing - max(keep, needed)), keep=keep)
@@ -87,7 +87,18 @@ def _top(kept: Any) -> int:
     return max((level for level, is_kept in enumerate(kept, 1) if is_kept), default=0)
 
 
-def _times(machine: Instance, snapshot: PoolSnapshot, settings: Retention) -> BreakEven:
+def _times(stack: Sequence[Instance], snapshot: PoolSnapshot, settings: Retention) -> list[BreakEven]:
+    known: dict[tuple[str, float, float], BreakEven] = {}
+    times = []
+    for machine in stack:
+        alike = (machine.placement, machine.usd_per_hour, machine.disk_usd_per_hour)
+        if alike not in known:
+            known[alike] = _worth(machine, snapshot, settings)
+        times.append(known[alike])
+    return times
+
+
+def _worth(machine: Instance, snapshot: PoolSnapshot, settings: Retention) -> BreakEven:
     history = snapshot.history.get(machine.placement, PlacementHistory())
     at = break_even(
         usd_per_hour=machine.usd_per_hour,
