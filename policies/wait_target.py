@@ -178,8 +178,9 @@ def _more(need: _Need, other: _Need) -> _Need:
 
 
 def _steady(tier: Tier, classes: Sequence[Class], place: int, tolerated: float, slots: int) -> _Need:
-    load = sum(each.load for each in classes[: place + 1])
-    text = f"{tier.name}: jobs for {load:.2f} slots arrive"
+    load = sum(each.load for each in classes)
+    target = format_duration(classes[place].target_s)
+    text = f"{tier.name}: with {load:.2f} slots of work arriving, over {tolerated:.0%} would wait for over {target} on fewer"
     return _Need(math.ceil(slots_for(classes, place, tolerated) / slots), text)
 
 
