@@ -179,8 +179,8 @@ def _more(need: _Need, other: _Need) -> _Need:
 
 def _steady(tier: Tier, classes: Sequence[Class], place: int, tolerated: float, slots: int) -> _Need:
     load = sum(each.load for each in classes)
-    target = format_duration(classes[place].target_s)
-    text = f"{tier.name}: with {load:.2f} slots of work arriving, over {tolerated:.0%} would wait for over {target} on fewer"
+    late = f"over {tolerated:.0%} would wait for over {format_duration(classes[place].target_s)}"
+    text = f"{tier.name}: with {load:.2f} slots of work arriving, {late} on fewer"
     return _Need(math.ceil(slots_for(classes, place, tolerated) / slots), text)
 
 
