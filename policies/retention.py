@@ -24,7 +24,6 @@ from typing import Any, ClassVar
 
 from autoscaler.core.decision import Decision
 from autoscaler.core.demand import Demand, Unknown
-from autoscaler.core.history import PlacementHistory
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.snapshot import PoolSnapshot
@@ -99,7 +98,7 @@ def _times(stack: Sequence[Instance], snapshot: PoolSnapshot, settings: Retentio
 
 
 def _worth(machine: Instance, snapshot: PoolSnapshot, settings: Retention) -> BreakEven:
-    history = snapshot.history.get(machine.placement, PlacementHistory())
+    history = snapshot.history_of(machine.placement)
     at = break_even(
         usd_per_hour=machine.usd_per_hour,
         disk_usd_per_hour=machine.disk_usd_per_hour,

@@ -38,7 +38,6 @@ from typing import Any, ClassVar
 
 from autoscaler.core.decision import Decision
 from autoscaler.core.demand import Demand, TierDemand, Unknown
-from autoscaler.core.history import PlacementHistory
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import SETTINGS, Pool, Tier
@@ -198,14 +197,21 @@ def _arriving(queue: TierDemand, service_s: float, window_s: float) -> float:
 
 
 def _horizons(snapshot: PoolSnapshot) -> tuple[_Horizon, _Horizon]:
-    histories = [snapshot.history.get(place.label, PlacementHistory()) for place in snapshot.pool.placements]
-    resume_s = min(history.up_in_s(resumed=True) for history in histories)
-    setup_s = min(history.up_in_s(resumed=False) for history in histories)
+    resume_s, setup_s = _soonest_s(snapshot)
     chances = sum(_chance(snapshot, machine.placement) for machine in snapshot.in_phase(Phase.WARM))
     returning = math.ceil(chances) + len(snapshot.in_phase(Phase.DRAINING))
     return (
         _Horizon("resumed machine", resume_s, _BURST_S, 0.0, snapshot.up + returning),
         _Horizon("rented machine", setup_s, max(_BURST_S, setup_s / 3.0), setup_s / 9.0, math.inf),
+    )
+
+
+def _soonest_s(snapshot: PoolSnapshot) -> tuple[float, float]:
+    """Seconds until a machine is up that is resumed now, and one that is rented now, at the quickest placement."""
+    histories = [snapshot.history_of(place.label) for place in snapshot.pool.placements]
+    return (
+        min(history.up_in_s(resumed=True) for history in histories),
+        min(history.up_in_s(resumed=False) for history in histories),
     )
 
 
@@ -222,9 +228,11 @@ def _standbys(snapshot: PoolSnapshot, levels: Sequence[float], running: int, unc
 
     None where a machine that is rented is up nearly as soon.
     """
-    resumed, rented = _horizons(snapshot)
     short = max(2, covering(levels, uncovered)) - running
-    if short <= 0 or rented.in_s < _SLOWER * resumed.in_s:
+    if short <= 0:
+        return 0
+    resume_s, setup_s = _soonest_s(snapshot)
+    if setup_s < _SLOWER * resume_s:
         return 0
     chances = [_chance(snapshot, machine.placement) for machine in snapshot.in_phase(Phase.WARM)]
     chance = sum(chances) / len(chances) if chances else 1.0
@@ -232,7 +240,7 @@ def _standbys(snapshot: PoolSnapshot, levels: Sequence[float], running: int, unc
 
 
 def _chance(snapshot: PoolSnapshot, placement: str) -> float:
-    return snapshot.history.get(placement, PlacementHistory()).resume_chance()
+    return snapshot.history_of(placement).resume_chance()
 
 
 # --- words ------------------------------------------------------------------------------------------------------------

@@ -72,7 +72,7 @@ def usd_per_useful_hour(
 
 def choices(snapshot: PoolSnapshot, placement: Placement, now: float) -> tuple[list[Choice], list[str]]:
     """The offers of a placement that may be rented now, and why the others, or all, may not."""
-    history = snapshot.history.get(placement.label, PlacementHistory())
+    history = snapshot.history_of(placement.label)
     if history.blocked_until > now:
         return [], [f"left alone for {format_duration(history.blocked_until - now)} ({history.blocked_why})"]
     offers = snapshot.offers.get(placement.label, ())

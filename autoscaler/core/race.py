@@ -39,7 +39,7 @@ _COMING = frozenset({Phase.RESUMING, Phase.BOOTING})
 
 def chance(snapshot: PoolSnapshot, machine: Instance) -> float:
     """The chance that a resume of this machine comes up: what was learned, halved with each refusal in a row."""
-    return _history(snapshot, machine).resume_chance() * 0.5**machine.refusals
+    return snapshot.history_of(machine.placement).resume_chance() * 0.5**machine.refusals
 
 
 def doubt(snapshot: PoolSnapshot, machine: Instance, now: float) -> str:
@@ -49,7 +49,7 @@ def doubt(snapshot: PoolSnapshot, machine: Instance, now: float) -> str:
         return f"its chance to come back is {likely:.0%}"
     if machine.phase is Phase.WARM:
         return ""
-    age_s, history = now - machine.ordered_at, _history(snapshot, machine)
+    age_s, history = now - machine.ordered_at, snapshot.history_of(machine.placement)
     if age_s <= history.resume_late_s():
         return ""
     mean_s, spread_s = history.resume_time()
@@ -103,7 +103,7 @@ def _give_up_rent(snapshot: PoolSnapshot, rented: Instance, winner: Instance, *,
 
     Worked example: at 0.80 USD/h, 30 of 45 minutes done are worth 0.40 USD; a disk of 0.010 USD/h costs 0.24 a day.
     """
-    setup_s = _history(snapshot, rented).up_in_s(resumed=False)
+    setup_s = snapshot.history_of(rented.placement).up_in_s(resumed=False)
     done_usd = min(now - rented.created_at, setup_s) * rented.usd_per_hour / 3600.0
     disk_usd = rented.disk_usd_per_hour * _KEPT_H
     cost = f"{winner.id} came up first; this race has cost {rented.cost_usd(now):.3f} USD"
@@ -129,11 +129,7 @@ def _is_first_boot(machine: Instance) -> bool:
     return machine.phase in (Phase.PLANNED, Phase.RENTING, Phase.BOOTING) and not machine.resumed
 
 
-def _history(snapshot: PoolSnapshot, machine: Instance) -> PlacementHistory:
-    return snapshot.history.get(machine.placement, PlacementHistory())
-
-
 def _setup_s(snapshot: PoolSnapshot) -> float:
     """The shortest time in which a rent is expected to be up."""
-    known = [snapshot.history.get(p.label, PlacementHistory()) for p in snapshot.pool.placements]
+    known = [snapshot.history_of(p.label) for p in snapshot.pool.placements]
     return min((history.up_in_s(resumed=False) for history in known), default=PlacementHistory().up_in_s(resumed=False))

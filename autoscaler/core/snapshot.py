@@ -80,6 +80,10 @@ class PoolSnapshot:
         """The machines in these phases: phase by phase, oldest first."""
         return [machine for phase in phases for machine in self._by_phase.get(phase, ())]
 
+    def history_of(self, placement: str) -> PlacementHistory:
+        """What was learned of a placement, by its label."""
+        return self.history.get(placement, PlacementHistory())
+
     def at_work(self) -> int:
         """Slots that hold a job: as the queue tells, else as HOT machines do; a silent machine counts as full."""
         hot = self._by_phase.get(Phase.HOT, ())

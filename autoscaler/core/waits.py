@@ -14,7 +14,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from autoscaler.core.demand import Demand
-from autoscaler.core.history import PlacementHistory
 from autoscaler.core.lifecycle import ON_THE_WAY, Phase
 from autoscaler.core.snapshot import PoolSnapshot
 
@@ -38,7 +37,7 @@ def supply(snapshot: PoolSnapshot, now: float) -> list[Supply]:
     up = sum(machine.slots for machine in snapshot.in_phase(Phase.HOT))
     coming = [Supply(0.0, up)] if up else []
     for machine in snapshot.in_phase(*ON_THE_WAY):
-        history = snapshot.history.get(machine.placement, PlacementHistory())
+        history = snapshot.history_of(machine.placement)
         resumed = machine.resumed or machine.phase is Phase.RESUMING
         coming.append(Supply(history.up_in_s(resumed=resumed, elapsed_s=now - machine.ordered_at), machine.slots))
     return sorted(coming, key=lambda each: each.in_s)
