@@ -30,7 +30,8 @@ from autoscaler.web.views import Board
 from policies import POLICIES
 from providers.base import Provider
 from providers.dry_run import DryRun
-from providers.mock import MockProvider
+from providers.installed import provider_kinds
+from providers.session import Session
 
 _TICKS_PER_LEASE = 3
 
@@ -118,11 +119,21 @@ def pool_setups(config: Config) -> list[PoolSetup]:
 
 
 def _providers(config: Config, clock: Clock, *, dry_run: bool) -> dict[str, Provider]:
+    means, kinds = _Means(clock), provider_kinds()
     providers: dict[str, Provider] = {}
     for name, settings in config.providers.items():
-        provider = MockProvider(name, settings, now=clock.now, rng=seeded(settings.seed))
+        provider = kinds[settings.kind].make(name, settings, means)
         providers[name] = DryRun(provider) if dry_run else provider
     return providers
+
+
+class _Means:
+    """What every adapter is given to work with."""
+
+    def __init__(self, clock: Clock) -> None:
+        self.now = clock.now
+        self.random = seeded
+        self.http = Session
 
 
 def embedded_port(redis: str) -> int | None:

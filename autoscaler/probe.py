@@ -21,8 +21,9 @@ class ServiceProbe:
     async def ready(self, instance: Instance, check: str) -> bool:
         """Whether `http :PORT/PATH` gives 200, or `tcp :PORT` accepts. Never raises."""
         kind, _, target = check.partition(" ")
-        host = (instance.address or "").rpartition(":")[0] or instance.address or ""
-        port, slash, path = target.removeprefix(":").partition("/")
+        inner, slash, path = target.removeprefix(":").partition("/")
+        host, _, mapped = (instance.address or "").partition(":")
+        port = mapped or inner  # clouds map a container's port to one of their own
         try:
             async with self._clock.timeout(_PATIENCE_S):
                 if kind == "http":

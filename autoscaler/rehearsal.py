@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from pathlib import Path
 
 from autoscaler.config import Config
@@ -19,7 +18,8 @@ def scenario_of(config: Config, traces: Iterable[str], *, market: Path | None, s
         SettingsError: a trace is for no pool, or for one that has another; or the market's file is bad.
     """
     by_pool = _by_pool(config, traces)
-    stock = [kind for settings in config.providers.values() for kind in settings.stock]
+    markets = {name: config.market(name) for name in config.providers}
+    stock = [kind for settings in markets.values() for kind in settings.stock]
     return Scenario(
         fleet=config.fleet,
         pools=tuple(
@@ -31,8 +31,7 @@ def scenario_of(config: Config, traces: Iterable[str], *, market: Path | None, s
             )
             for name, settings in config.pools.items()
         ),
-        # Every simulation opens its markets anew.
-        providers={name: replace(settings, state_file=None) for name, settings in config.providers.items()},
+        providers=markets,
         market=read_market(market, stock) if market else (),
         limits=config.limits,
         tick_s=config.tick,

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 
 from autoscaler.app import pool_setups
 from autoscaler.config import Config
-from autoscaler.config.schema import CAPABILITIES
 from autoscaler.core.demand import AgeSource, Demand, InFlightKind, TierDemand, Unknown
 from autoscaler.core.errors import ProviderError
 from autoscaler.core.instance import Instance
@@ -24,10 +22,9 @@ from autoscaler.runtime.entropy import seeded
 from autoscaler.runtime.moment import Moment
 from autoscaler.runtime.report import PoolReport, TickReport
 from autoscaler.suppose import Supposed
+from providers.installed import provider_kinds
 from providers.mock import MockProvider
 
-_OFFLINE: frozenset[str] = frozenset({"mock"})
-"""Kinds of providers that can be asked without a network."""
 _MANY_JOBS = 1000.0
 """So many that a supposed service time counts as learned."""
 
@@ -76,11 +73,8 @@ async def _offers(config: Config, pool: Pool, now: float) -> dict[str, Sequence[
     found: dict[str, Sequence[Offer] | Unknown] = {}
     for placement in pool.placements:
         name = placement.provider
-        settings = config.providers[name]
-        if settings.kind not in _OFFLINE:
-            found[placement.label] = Unknown(f"{name} is not asked with --what-if", now)
-            continue
-        provider = MockProvider(name, replace(settings, state_file=None), now=lambda: now, rng=seeded(settings.seed))
+        market = config.market(name)
+        provider = MockProvider(name, market, now=lambda: now, rng=seeded(market.seed))
         try:
             found[placement.label] = await provider.list_offers(placement, pool.machine)
         except ProviderError as error:
@@ -98,7 +92,9 @@ def _snapshot(config: Config, pool: Pool, it: Supposed, moment: Moment, offers: 
         offers=moment.left_of(offers),
         load=_load(pool, it, now),
         idle_since={name: now for name, at_work in moment.busy.items() if not at_work},
-        stoppable=frozenset(name for name, each in config.providers.items() if CAPABILITIES[each.kind].can_stop),
+        stoppable=frozenset(
+            name for name, each in config.providers.items() if provider_kinds()[each.kind].capabilities.can_stop
+        ),
         spent_today_usd=it.spent,
         day_left_s=(today + 1) * DAY_S - now,
         spent_month_usd=it.spent,

@@ -14,7 +14,7 @@ the loop. Raw JSON keys and status words of a cloud live in its ``wire.py`` and 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -31,6 +31,14 @@ class Capabilities:
     can_spot: bool = True
     can_bid: bool = False
     """The bid of a running spot machine can be changed."""
+    bills_stopped_disk: bool = True
+    """A stopped machine's disk is billed."""
+    stop_keeps_gpu: bool = False
+    """A stopped machine keeps its GPU, so that a resume cannot be refused for want of one."""
+    list_every_s: float = 0.0
+    """The listing is asked for no more often than this; it may need several requests, each with a least interval."""
+    search_every_s: float = 0.0
+    """The offers of one placement are asked for no more often than this."""
 
 
 class Provider(Protocol):
@@ -56,6 +64,8 @@ class Provider(Protocol):
 
     async def list_offers(self, placement: Placement, machine: MachineSpec) -> Sequence[Offer]:
         """What can be rented now for this placement, cheapest first; every bound re-checked here.
+
+        Where neither placement nor machine names a GPU type, any will do.
 
         Raises:
             ProviderError: it could not be had.
@@ -111,6 +121,13 @@ class Provider(Protocol):
 
     async def balance_usd(self) -> float | None:
         """Money left in the account; None where the provider does not tell."""
+        ...
+
+    async def billed_usd(self, day: str) -> Mapping[str, float] | None:
+        """What the provider billed each machine for a UTC day such as `2026-11-21`, in USD, by provider id.
+
+        Machines that are gone count, too, and those of others. None where the provider does not tell.
+        """
         ...
 
     async def close(self) -> None:

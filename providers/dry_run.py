@@ -8,7 +8,7 @@ reading calls alone.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Never, Protocol
 
 from autoscaler.core.errors import Rejected
@@ -33,6 +33,8 @@ class Reads(Protocol):
     async def list_offers(self, placement: Placement, machine: MachineSpec) -> Sequence[Offer]: ...
 
     async def balance_usd(self) -> float | None: ...
+
+    async def billed_usd(self, day: str) -> Mapping[str, float] | None: ...
 
     async def close(self) -> None: ...
 
@@ -61,6 +63,9 @@ class DryRun:
 
     async def balance_usd(self) -> float | None:
         return await self._reads.balance_usd()
+
+    async def billed_usd(self, day: str) -> Mapping[str, float] | None:
+        return await self._reads.billed_usd(day)
 
     async def close(self) -> None:
         await self._reads.close()

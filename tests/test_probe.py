@@ -37,7 +37,11 @@ async def asked(check: str, address: str | None = "127.0.0.1") -> bool:
 
 async def test_a_service_is_ready_when_it_gives_200(port: int) -> None:
     assert await asked(f"http :{port}/ready")
-    assert await asked(f"http :{port}/ready", address="127.0.0.1:22")
+
+
+async def test_the_port_of_the_address_is_the_one_that_the_provider_maps_to_that_of_ready(port: int) -> None:
+    assert await asked("http :8188/ready", address=f"127.0.0.1:{port}")
+    assert not await asked(f"http :{port}/ready", address=f"127.0.0.1:{free_port()}")
 
 
 @pytest.mark.parametrize("path", ["moved", "missing", ""])

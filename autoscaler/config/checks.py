@@ -215,6 +215,14 @@ def policies(choices: Sequence[Any], _context: Context) -> Iterator[Finding]:
         yield (index,), f"the policy {name} is already named"
 
 
+def stand_ins(markets: Mapping[str, Any], context: Context) -> Iterator[Finding]:
+    """Markets for providers that there are."""
+    providers = markets if context.providers is None else context.providers
+    for name in markets:
+        if name not in providers:
+            yield (name,), f"no such key under `providers`; {suggest(name, providers)}"
+
+
 def tick(seconds: float, _context: Context) -> Iterator[Finding]:
     """A tick that ends."""
     if seconds <= 0:

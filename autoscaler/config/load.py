@@ -13,9 +13,10 @@ from pydantic import TypeAdapter, ValidationError
 from autoscaler.config.checks import Context
 from autoscaler.config.document import Document, Problem, Where, read_document
 from autoscaler.config.errors import line_of, problems_of
-from autoscaler.config.schema import CAPABILITIES, Config
+from autoscaler.config.schema import Config
 from autoscaler.core.errors import SettingsError
 from providers.base import Capabilities
+from providers.installed import provider_kinds
 
 
 def load_config(source: Path | str, env: Mapping[str, str]) -> Config:
@@ -68,7 +69,10 @@ def _context(data: object) -> Context:
     kinds = {
         name: settings.get("kind", name) if isinstance(settings, dict) else name for name, settings in providers.items()
     }
-    return Context({name: CAPABILITIES.get(str(kind), Capabilities()) for name, kind in kinds.items()})
+    known = provider_kinds()
+    return Context(
+        {n: known[k].capabilities if (k := str(kind)) in known else Capabilities() for n, kind in kinds.items()}
+    )
 
 
 def _not_finite(value: object, path: Where) -> Iterator[Problem]:

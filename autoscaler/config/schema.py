@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 
 from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
@@ -29,14 +29,17 @@ from autoscaler.core.units import Name, Seconds, Written
 from autoscaler.queues import QueueSettings
 from autoscaler.sim.workload import Workload
 from policies import POLICIES, RECOMMENDED
-from providers.base import Capabilities
-from providers.mock import MockProvider, MockSettings
+from providers.installed import provider_kinds
+from providers.mock import MockSettings
 
-ProviderSettings = Annotated[MockSettings, Field(discriminator="kind")]
+if TYPE_CHECKING:
+    ProviderSettings = Any
+else:
+    ProviderSettings = Annotated[
+        Union[tuple(kind.settings for kind in provider_kinds().values())],  # noqa: UP007 - known when it runs only
+        Field(discriminator="kind"),
+    ]
 """The settings of any provider; `kind` tells which."""
-
-CAPABILITIES: Mapping[str, Capabilities] = {"mock": MockProvider.capabilities}
-"""What the providers of each kind can do."""
 
 RedisUrl = Annotated[str, Written(checks.parse_redis_url, "redis://localhost:6379/0")]
 Listen = Annotated[str, Written(checks.parse_listen, "127.0.0.1:8080")]
@@ -157,7 +160,7 @@ def _name_kinds(providers: object) -> object:
         return providers
     return {
         name: {"kind": name, **(settings or {})}
-        if name in CAPABILITIES and (settings is None or isinstance(settings, Mapping))
+        if name in provider_kinds() and (settings is None or isinstance(settings, Mapping))
         else settings
         for name, settings in providers.items()
     }
@@ -188,3 +191,12 @@ class Config:
     """The workloads, by name."""
     providers: Annotated[Mapping[Name, ProviderSettings], BeforeValidator(_name_kinds), Field(min_length=1)]
     """The accounts to rent from, by name. `kind` may be left out where the name is itself a kind."""
+    stand_ins: Annotated[Mapping[Name, MockSettings], checked(checks.stand_ins)] = field(default_factory=dict)
+    """The mock markets that stand in for providers in `simulate`, `compare`, `tune` and `plan --what-if`, by the
+    provider's name. One that is not named here is played by the mock market with its defaults; a mock by itself."""
+
+    def market(self, provider: str) -> MockSettings:
+        """The mock market that a provider is in a rehearsal: opened anew each time."""
+        own = self.providers[provider]
+        played = self.stand_ins.get(provider) or (own if isinstance(own, MockSettings) else MockSettings())
+        return replace(played, state_file=None)

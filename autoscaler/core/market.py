@@ -20,7 +20,7 @@ class Offer:
     """The physical machine, so that a bad one can be avoided."""
     buy: Buy
     usd_per_hour: float
-    """Price while running, disk included; where it takes bids, the least bid that wins now."""
+    """Price while running, disk included; where it takes bids, the least bid that wins now, disk included."""
     disk_usd_per_hour: float
     """Price while stopped."""
     reliability: float = 1.0
@@ -69,7 +69,9 @@ class Remote:
     burn_usd_per_hour: float = 0.0
     """What it costs at this moment."""
     address: str | None = None
-    """`host:port` or `host` where the machine's services answer."""
+    """`host:port` where the port of the machine's `ready` answers from outside, or `host` where it has none."""
+    ends_at: float | None = None
+    """Epoch seconds when the provider will stop it for good: the end of its contract. None where it has no end."""
     busy_slots: int | None = None
     """Slots at work where the provider itself knows; the clouds do not."""
     detail: str = ""
@@ -83,3 +85,5 @@ class Listing:
     asked_at: float
     """Epoch seconds when the request was sent: it says nothing about what was done later."""
     machines: tuple[Remote, ...]
+    notices: tuple[str, ...] = ()
+    """What the provider wants its customer to decide, in words for people: a price increase that waits for a yes."""

@@ -5,6 +5,7 @@ Every settings type of the project is a frozen dataclass like these; ``autoscale
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
@@ -13,6 +14,8 @@ from autoscaler.core.units import Count, Name, Seconds, Span
 
 SETTINGS: dict[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True}
 """How a settings dataclass is read: unknown keys are errors, attribute docstrings are its documentation."""
+
+_PORT = re.compile(r"^(?:http|tcp) :(\d+)", re.ASCII)
 
 Buy = Literal["on_demand", "spot"]
 Prefer = Literal["order", "cost"]
@@ -61,6 +64,14 @@ class MachineSpec:
     """What a new machine downloads, image and models, in GB; it counts where a provider bills traffic."""
     env: Mapping[str, str] = field(default_factory=dict)
     """Environment of the container. AUTOSCALER_INSTANCE and AUTOSCALER_FLEET are added to it."""
+    args: tuple[str, ...] = ()
+    """Arguments for the image's entrypoint; the image's own when empty."""
+
+    @property
+    def port(self) -> int | None:
+        """The port of the container that `ready` asks; None where it asks none."""
+        asked = _PORT.search(self.ready)
+        return int(asked[1]) if asked else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

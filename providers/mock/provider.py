@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -103,6 +103,10 @@ class MockProvider:
         now = self._now()
         await _strike_before(self.market.strike(Operation.BALANCE, now))
         return self.market.balance_usd(now)
+
+    async def billed_usd(self, day: str) -> Mapping[str, float] | None:  # noqa: ARG002 - the signature is the contract's
+        """Its meters know no days."""
+        return None
 
     async def close(self) -> None:
         """Nothing is held open."""

@@ -226,6 +226,9 @@ class ProviderPort:
     async def balance_usd(self) -> float | None:
         return await self._process.crossing(self._inner.balance_usd)
 
+    async def billed_usd(self, day: str) -> Mapping[str, float] | None:
+        return await self._process.crossing(lambda: self._inner.billed_usd(day))
+
     async def close(self) -> None:
         await self._inner.close()
 
