@@ -8,6 +8,7 @@ from providers.mock.provider import MockProvider
 from providers.mock.scenario import Step, read_scenario
 from providers.mock.series import Change, Series, series_for
 from providers.mock.settings import MockSettings, Stock
+from providers.mock.terms import Terms
 
 
 def _make(name: str, settings: MockSettings, means: Means) -> MockProvider:
@@ -27,6 +28,7 @@ __all__ = [
     "Series",
     "Step",
     "Stock",
+    "Terms",
     "disk_usd_per_hour",
     "least_usd_per_hour",
     "read_scenario",

@@ -51,6 +51,7 @@ class Machine:
     """Price while running, disk included; of a spot machine its bid."""
     disk_usd_per_hour: float
     created_at: float
+    bills_boot: bool = True
     image: str = ""
     slots: int = 1
     env: Mapping[str, str] = field(default_factory=dict)
@@ -76,13 +77,18 @@ class Machine:
 
     @property
     def on_gpu(self) -> bool:
-        """Whether it is billed as running: up, starting, or failing to."""
+        """Whether it is up, starting, or failing to."""
         return self.status in _ON_THE_GPU
+
+    @property
+    def bills_gpu(self) -> bool:
+        """Whether its running price is billed at this moment."""
+        return self.on_gpu and (self.bills_boot or self.status is Status.RUNNING)
 
     @property
     def burn_usd_per_hour(self) -> float:
         """What it costs at this moment: nothing while its host is away, its disk while it is stopped."""
-        if self.on_gpu:
+        if self.bills_gpu:
             return self.usd_per_hour
         return 0.0 if self.status is Status.OFFLINE else self.disk_usd_per_hour
 
@@ -159,10 +165,10 @@ class Machine:
         return cls(**{**row, "status": Status(row["status"]), "ahead": ahead})
 
 
-def foreign_machine(number: int, label: str, now: float) -> Machine:
+def foreign_machine(provider_id: str, label: str, now: float) -> Machine:
     """A machine that somebody else runs in the same account."""
     return Machine(
-        id=f"foreign-{number}",
+        id=provider_id,
         number=0,
         label=label,
         gpu="RTX 4090",

@@ -15,6 +15,7 @@ from providers.mock.machine import Event, Machine
 from providers.mock.scenario import Step
 from providers.mock.series import Series
 from providers.mock.settings import MockSettings
+from providers.mock.terms import MOCK_TERMS, Terms
 from providers.mock.world import World
 
 _DEARER_FACTOR = 1.25
@@ -33,8 +34,10 @@ class Market(World):
         scenario: Sequence[Step],
         rng: random.Random,
         series: Sequence[Series] = (),
+        *,
+        terms: Terms = MOCK_TERMS,
     ) -> None:
-        super().__init__(settings, scenario, rng, series)
+        super().__init__(settings, scenario, rng, series, terms)
         self._name = name
 
     def strike(self, call: Operation, now: float) -> Struck:
@@ -140,9 +143,10 @@ class Market(World):
         if host is not None and struck & {Fault.RESUME_REFUSED, Fault.RESUME_QUEUED}:
             host.taken_until = max(host.taken_until, self.clock + self.draw(self.settings.let_to_others))
         if machine.barred or not self.has_free_gpu(host, machine.buy):
-            if Fault.RESUME_QUEUED in struck:
+            if Fault.RESUME_QUEUED in struck or self.terms.queues_starts:
                 self.become(machine, Status.QUEUED, "scheduling")
-                machine.ahead[Event.STARTS] = host.taken_until if host else self.clock
+                if not machine.barred:
+                    machine.ahead[Event.STARTS] = host.taken_until if host else self.clock
             self.changed()
             raise NoCapacity("required resources are currently unavailable on this host")
         self.start(machine, self.settings.resume, struck)
@@ -208,7 +212,7 @@ class Market(World):
     def _make(self, offer: Offer, machine: MachineSpec, label: str, *, dearer: bool) -> Machine:
         self.rented += 1
         made = Machine(
-            id=f"m{self.rented}",
+            id=self.terms.name(f"m{self.rented}"),
             number=self.rented,
             label=label,
             gpu=offer.gpu,
@@ -218,6 +222,7 @@ class Market(World):
             usd_per_hour=offer.usd_per_hour * (_DEARER_FACTOR if dearer else 1.0),
             disk_usd_per_hour=offer.disk_usd_per_hour,
             created_at=self.clock,
+            bills_boot=self.terms.bills_boot,
             image=machine.image,
             slots=machine.slots,
             env=dict(machine.env),

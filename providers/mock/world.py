@@ -4,7 +4,7 @@ Nothing runs in the background. Each call first lets happen, in its order, what 
 so the same settings, the same generator and the same calls at the same times give the same world.
 
 Billing: the running price from the start of a boot until a stop takes effect, failed boots included; the disk price
-while stopped or queued; nothing while the host is offline or after the release.
+while stopped or queued, and by some terms in a boot; nothing while the host is offline or after the release.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ from providers.mock.machine import Event, Machine, foreign_machine
 from providers.mock.scenario import FaultPlan, Step
 from providers.mock.series import Quote, Series, Tape
 from providers.mock.settings import MockSettings
+from providers.mock.terms import Terms
 
 _SLOW_PULL_FACTOR = 3.0
 _CRASHES_AFTER = 0.1
@@ -39,9 +40,14 @@ class World:
     """Machines, hosts and the account."""
 
     def __init__(
-        self, settings: MockSettings, scenario: Sequence[Step], rng: random.Random, series: Sequence[Series]
+        self,
+        settings: MockSettings,
+        scenario: Sequence[Step],
+        rng: random.Random,
+        series: Sequence[Series],
+        terms: Terms,
     ) -> None:
-        self.settings = settings
+        self.settings, self.terms = settings, terms
         self.plan = FaultPlan(settings.faults, scenario, rng)
         self.machines: dict[str, Machine] = {}
         """All machines that exist, listed or not, by provider id; foreign ones included."""
@@ -121,7 +127,7 @@ class World:
     def _open(self, now: float) -> None:
         self.opened_at = self.clock = now
         for number, label in enumerate(self.settings.foreign, start=1):
-            machine = foreign_machine(number, label, now)
+            machine = foreign_machine(self.terms.name(f"foreign-{number}"), label, now)
             self.machines[machine.id] = machine
         self.changed()
 
@@ -321,8 +327,14 @@ class World:
         """Whether a machine could start on this host now; a foreign machine's host always has room."""
         if host is None:
             return True
+        return self.free_gpus(host) > 0 and self.is_available(host.quotes[buy])
+
+    def free_gpus(self, host: Host) -> int:
+        """GPUs of this host that could be let now."""
+        if self.clock < host.taken_until:
+            return 0
         held = sum(1 for machine in self.machines.values() if machine.host == host.id and machine.holds_gpu)
-        return host.has_free_gpu(held, self.clock) and self.is_available(host.quotes[buy])
+        return host.stock.gpus_per_host - held
 
     def is_available(self, quote: Quote) -> bool:
         """Whether what was recorded leaves us one more GPU."""
