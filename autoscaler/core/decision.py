@@ -3,10 +3,22 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
+from autoscaler.core.errors import (
+    AuthFailed,
+    InsufficientFunds,
+    NoCapacity,
+    NotFound,
+    PartialLaunch,
+    ProviderError,
+    RateLimited,
+    Rejected,
+    Transient,
+)
 from autoscaler.core.instance import Instance
 from autoscaler.core.market import Offer
 
@@ -113,6 +125,26 @@ class Result(StrEnum):
     PARTIAL = "partial"
     NOT_SENT = "not_sent"
     """The lease or the store was lost before the call: nothing was sent."""
+
+
+_RESULTS: Mapping[type[ProviderError], Result] = {
+    NoCapacity: Result.NO_CAPACITY,
+    RateLimited: Result.RATE_LIMITED,
+    AuthFailed: Result.AUTH_FAILED,
+    InsufficientFunds: Result.INSUFFICIENT_FUNDS,
+    NotFound: Result.NOT_FOUND,
+    Rejected: Result.REJECTED,
+    Transient: Result.TRANSIENT,
+    PartialLaunch: Result.PARTIAL,
+}
+
+
+def result_of(error: BaseException) -> Result:
+    """How a provider call ended that raised this; whatever has no name of its own proves nothing about the effect."""
+    for named, result in _RESULTS.items():
+        if isinstance(error, named):
+            return result
+    return Result.UNCLEAR
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -8,18 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from autoscaler.core.decision import Action, Command, Outcome, Result
-from autoscaler.core.errors import (
-    AuthFailed,
-    InsufficientFunds,
-    NoCapacity,
-    NotFound,
-    PartialLaunch,
-    ProviderError,
-    RateLimited,
-    Rejected,
-    Transient,
-)
+from autoscaler.core.decision import Action, Command, Outcome, Result, result_of
+from autoscaler.core.errors import NotFound, PartialLaunch, ProviderError, RateLimited
 from autoscaler.core.instance import Instance, make_label
 from autoscaler.core.spec import MachineSpec, Pool
 from autoscaler.runtime.ports import Clock, Store
@@ -27,17 +17,6 @@ from providers.base import Provider
 
 _RENT_TIMEOUT_S = 60.0
 _CALL_TIMEOUT_S = 30.0
-
-_RESULTS: Mapping[type[ProviderError], Result] = {
-    NoCapacity: Result.NO_CAPACITY,
-    RateLimited: Result.RATE_LIMITED,
-    AuthFailed: Result.AUTH_FAILED,
-    InsufficientFunds: Result.INSUFFICIENT_FUNDS,
-    NotFound: Result.NOT_FOUND,
-    Rejected: Result.REJECTED,
-    Transient: Result.TRANSIENT,
-    PartialLaunch: Result.PARTIAL,
-}
 
 
 class Executor:
@@ -140,4 +119,4 @@ def _classify(error: ProviderError) -> tuple[Result, str, dict[str, Any]]:
         extra["retry_after_s"] = error.retry_after_s
     if isinstance(error, PartialLaunch):
         extra["stray_ids"] = error.provider_ids
-    return _RESULTS.get(type(error), Result.UNCLEAR), str(error), extra
+    return result_of(error), str(error), extra
