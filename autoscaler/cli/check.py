@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,15 +11,26 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from autoscaler.config import Config, PoolSettings
     from autoscaler.core.spec import FleetLimits, Limits, MachineSpec, Pace, Placement, Tier
+    from autoscaler.survey import OnOffer, Survey
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--full", is_flag=True, help="Print the whole configuration with every default, secrets masked.")
-def check(file: Path, full: bool) -> None:
-    """Check a configuration and say what it means; nothing is touched."""
+@click.option(
+    "--providers", is_flag=True, help="Ask each provider, too: key, credit, and what is on offer. Rents nothing."
+)
+def check(file: Path, full: bool, providers: bool) -> None:
+    """Check a configuration and say what it means; nothing is touched.
+
+    With --providers it asks each provider, with a daemon's own requests, for its machines, its credit and what it has
+    on offer for each placement; where it has nothing, more widely, to say why. It cannot rent. Exit code 2 says that
+    something must be mended.
+    """
     from autoscaler.config import full_yaml, load_config, warnings
 
     config = load_config(file, os.environ)
@@ -27,9 +39,62 @@ def check(file: Path, full: bool) -> None:
     if full:
         click.echo(full_yaml(config), nl=False)
         return
+    if providers:
+        _show(asyncio.run(_ask(config)))
+        click.echo(f"\nNext: autoscaler plan {file}")
+        return
     for line in _summary(config):
         click.echo(line)
     click.echo(f"\nNext: autoscaler plan {file}")
+
+
+async def _ask(config: Config) -> Survey:
+    from autoscaler.app import build
+    from autoscaler.cli.progress import progress_bar
+    from autoscaler.runtime.clock import SystemClock
+    from autoscaler.survey import questions, survey
+
+    clock = SystemClock()
+    app = build(config, clock=clock, preview=True)
+    try:
+        with progress_bar("asking", questions(config)) as done:
+            return await survey(config, app.providers, clock, done)
+    finally:
+        await app.close()
+
+
+def _show(found: Survey) -> None:
+    """What is on offer and worth knowing.
+
+    Raises:
+        SettingsError: something must be mended.
+    """
+    from autoscaler.cli.output import screen
+    from autoscaler.core.errors import SettingsError
+
+    if found.on_offer:
+        screen().print(_on_offer(found.on_offer))
+    for note in found.notes():
+        click.echo(f"note: {note}")
+    if problems := found.problems():
+        raise SettingsError(*problems)
+
+
+def _on_offer(found: list[OnOffer]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("pool", "placement"):
+        table.add_column(name)
+    table.add_column("on offer", justify="right")
+    table.add_column("cheapest, USD per hour", justify="right")
+    for name in ("GPU", "region"):
+        table.add_column(name)
+    for each in found:
+        best = each.offers[0] if each.offers else None
+        cells = (f"{best.usd_per_hour:.3f}", best.gpu, best.region) if best else ("-", "-", "-")
+        table.add_row(each.pool, each.placement, str(len(each.offers)), *cells)
+    return table
 
 
 def _summary(config: Config) -> Iterator[str]:

@@ -37,7 +37,7 @@ class Host:
     def fits(self, placement: Placement, machine: MachineSpec) -> bool:
         """Whether this is what a placement asks for."""
         gpus, regions = placement.gpus or machine.gpus, placement.regions
-        return self.stock.gpu in gpus and (not regions or self.stock.region in regions)
+        return (not gpus or self.stock.gpu in gpus) and (not regions or self.stock.region in regions)
 
     def has_free_gpu(self, held: int, now: float) -> bool:
         """Whether a GPU is left beside the `held` ones that are ours."""
