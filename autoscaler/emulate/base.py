@@ -2,10 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+import asyncio
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, NoReturn, Protocol
 
+from autoscaler.core.units import DurationRange
 from providers.http import Answer, Request
 from providers.mock import Market
+
+QUICK: Mapping[str, Any] = MappingProxyType(
+    {
+        "setup": DurationRange(20.0, 40.0),
+        "resume": DurationRange(5.0, 15.0),
+        "stop": DurationRange(1.0, 3.0),
+        "let_to_others": DurationRange(60.0, 180.0),
+        "offline": DurationRange(30.0, 120.0),
+        "listing_lag": DurationRange(5.0, 20.0),
+    }
+)
+"""The market's durations where an emulation names none: fit for somebody who looks on."""
 
 
 class Dropped(Exception):
@@ -27,3 +43,9 @@ class Emulator(Protocol):
             Dropped: the connection breaks off.
         """
         ...
+
+
+async def never() -> NoReturn:
+    """Wait for ever, as whoever asked does."""
+    await asyncio.get_running_loop().create_future()
+    raise AssertionError

@@ -180,6 +180,17 @@ class Market(World):
         self.remove(machine)
         self.changed()
 
+    def label(self, now: float, provider_id: str, label: str) -> None:
+        """Give a machine another label.
+
+        Raises:
+            NotFound: there is no such machine.
+        """
+        machine = self._find(now, provider_id)
+        self.bill(machine)
+        machine.label = label
+        self.changed()
+
     def set_bid(self, now: float, provider_id: str, usd_per_hour: float) -> None:
         """Change a spot machine's bid, disk included; under the market's price it is outbid at once.
 

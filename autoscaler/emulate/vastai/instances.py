@@ -1,0 +1,210 @@
+"""Instances as Vast.ai shows them: one row for each, the words for its state, and the pages of the listing."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from autoscaler.emulate.vastai.account import Account, Call
+from autoscaler.emulate.vastai.errors import Refused, bad_request, no_such_instance, page
+from autoscaler.emulate.vastai.query import Row, checked, invalid, matches, ordered
+from autoscaler.emulate.vastai.settings import Quirk
+from autoscaler.emulate.vastai.states import state_of
+from autoscaler.emulate.vastai.tokens import cut, parsed_json, read
+from providers.http import Answer, json_answer
+from providers.mock import Fault
+from providers.mock.machine import Machine
+
+_MOST_ROWS = 25
+_ROWS_FOR_NONE = 5
+"""The rows of a page whose limit is nothing or less. [docs]"""
+_COMPUTED = frozenset({"dph_total", "num_gpus", "duration", "disk_util", "search", "instance", "time_remaining"})
+_TEN_MEGABYTES = 10_000_000
+
+
+def show(account: Account, call: Call) -> Answer:
+    """`GET /api/v0/instances/{id}/`: one instance, or null under 200 where it is gone."""
+    machine = account.market.machines.get(str(call.instance_id))
+    if machine is None or not machine.listed:
+        if account.has(Quirk.GONE_IS_404):
+            raise no_such_instance(call.instance_id)
+        return json_answer(200, {"instances": None})
+    return json_answer(200, {"instances": row_of(account, machine, call.now)})
+
+
+def listing(account: Account, call: Call) -> Answer:
+    """`GET /api/v1/instances/`: one page of the listing.
+
+    Of the market's faults, `lists_half` ends the pages early and `listing_fails` fails the last of them; what struck
+    the first page is carried to the others by their tokens.
+    """
+    filters = checked(parsed_json(call.query.get("select_filters") or "{}"))
+    if computed := sorted(_COMPUTED & set(filters)):
+        raise invalid(f"{computed[0]} is not a valid filter column")
+    mark = read(call.query.get("after_token"))
+    half = Fault.LISTS_HALF in call.struck or bool(mark.get("half"))
+    fails = Fault.LISTING_FAILS in call.struck or bool(mark.get("fails"))
+    rows = [row for row in _listed(account, call.now) if matches(row, filters)]
+    counts = Counter(row["label"] or "" for row in rows)
+    total = len(rows)
+    rows = _in_order(rows, call.query.get("order_by"))
+    if half:
+        rows = rows[: len(rows) // 2]
+    rows = _after(rows, mark["position"])
+    limit = _limit(call.query.get("limit"))
+    shown, more = rows[:limit], rows[limit:]
+    if fails and not more:
+        raise Refused(page(503, "Service Temporarily Unavailable"))
+    told = {
+        "success": True,
+        "instances_found": len(shown),
+        "total_instances": total,
+        "label_counts": counts,
+        "next_token": cut(shown[-1]["id"], half=half, fails=fails) if more else None,
+        "instances": [_selected(account, row, call.query.get("select_cols")) for row in shown],
+    }
+    if account.has(Quirk.OVERSIZED):
+        told["msg"] = "x" * _TEN_MEGABYTES
+    return json_answer(200, told)
+
+
+def row_of(account: Account, machine: Machine, now: float) -> Row:
+    """An instance with all its fields."""
+    order, place, state = account.order(machine), account.place(machine), state_of(account, machine, now)
+    base, disk = machine.usd_per_hour - machine.disk_usd_per_hour, machine.disk_usd_per_hour
+    shared = place.row()
+    running = state.actual == "running"
+    is_bid = machine.buy == "spot"
+    host = account.market.hosts.get(machine.host)
+    floor = host.usd_per_hour("spot", now) if host else base / 2
+    address = shared["public_ipaddr"]
+    return {
+        **shared,
+        "id": int(machine.id),
+        "label": machine.label or None,
+        "actual_status": state.actual,
+        "intended_status": state.intended,
+        "cur_state": state.current,
+        "next_state": state.following,
+        "status_msg": state.message,
+        "is_bid": is_bid,
+        # Of a machine that one occupies, the least bid is one's own. [reports]
+        "min_bid": round(base, 3) if is_bid and machine.holds_gpu else round(floor, 4),
+        "dph_base": base,
+        "dph_total": machine.usd_per_hour,
+        "storage_cost": round(disk * 720.0 / order.disk_gb, 6),
+        "storage_total_cost": disk,
+        "search": _prices(base, disk),
+        "instance": _prices(base if machine.bills_gpu else 0.0, disk),
+        "gpu_totalram": shared["gpu_ram"],
+        "gpu_util": 80.0 if running else None,
+        "gpu_temp": 61.0 if running else None,
+        "cpu_util": 0.2 if running else 0.0,
+        "mem_limit": 64.0 if running else None,
+        "mem_usage": 8.0 if running else None,
+        "vmem_usage": None,
+        "disk_space": order.disk_gb,
+        "disk_usage": order.disk_gb / 2 if running else -1,
+        "disk_util": 0.5 if running else -1,
+        "public_ipaddr": f" {address}\n" if account.has(Quirk.PADDED_ADDRESS) else address,
+        "local_ipaddrs": "10.2.0.31 172.17.0.1 \n",
+        "ssh_host": f"ssh{machine.number % 9 + 1}.vast.ai",
+        "ssh_idx": str(machine.number % 9 + 1),
+        "ssh_port": 10_000 + machine.number % 10_000,
+        "machine_dir_ssh_port": 20_000 + machine.number % 10_000,
+        "direct_port_start": -1,
+        "direct_port_end": -1,
+        **({"ports": _ports(account, machine)} if running else {}),
+        "start_date": machine.created_at,
+        "end_date": account.ends_at(machine),
+        "duration": account.ends_at(machine) - now,
+        "uptime_mins": None,
+        "country_code": machine.region,
+        "template_id": None,
+        "template_hash_id": None,
+        "template_name": None,
+        "image_uuid": order.image,
+        "image_args": list(order.args),
+        "image_runtype": order.runtype,
+        "extra_env": [[name, value] for name, value in (order.env or {}).items()],
+        "onstart": order.onstart or "",
+        "jupyter_token": "0" * 64,
+        "dlperf_per_dphtotal": shared["dlperf"] / machine.usd_per_hour,
+        "flops_per_dphtotal": shared["total_flops"] / machine.usd_per_hour,
+        "score": None,
+        "external": False,
+        "logo": "/static/logos/vastai_small2.png",
+        "credit_balance": None,
+        "credit_discount": None,
+        "client_run_time": 1.1,
+        "host_run_time": 2_592_000.0,
+        "time_remaining": "",
+        "time_remaining_isbid": "",
+        **(dict.fromkeys(("cpu_cores", "geolocation", "status_msg", "label")) if account.has(Quirk.NULLS) else {}),
+    }
+
+
+def _prices(gpu: float, disk: float) -> dict[str, float]:
+    total = gpu + disk
+    return {
+        "gpuCostPerHour": gpu,
+        "diskHour": disk,
+        "totalHour": total,
+        "discountTotalHour": 0,
+        "discountedTotalPerHour": total,
+    }
+
+
+def _ports(account: Account, machine: Machine) -> dict[str, list[dict[str, str]]]:
+    """The ports that are open; from outside they have other numbers, and new ones after each start."""
+    first = 40_000 + machine.number * 97 % 20_000 + machine.starts * 7
+    return {
+        port: [{"HostIp": "0.0.0.0", "HostPort": str(first + place)}]  # noqa: S104 - as docker writes it
+        for place, port in enumerate(account.order(machine).ports)
+    }
+
+
+def _listed(account: Account, now: float) -> list[Row]:
+    """Rows of what the listing shows: it may lack what is new and hold what is gone."""
+    market = account.market
+    rows = []
+    for remote in market.listing(now):
+        machine = market.machines.get(remote.provider_id)
+        rows.append(account.last_rows[remote.provider_id] if machine is None else row_of(account, machine, now))
+    return rows
+
+
+def _selected(account: Account, row: Row, columns: str | None) -> Row:
+    wanted = parsed_json(columns) if columns else ["*"]
+    if "*" not in wanted:
+        row = {name: row.get(name) for name in wanted}
+    if account.has(Quirk.ROWS_WITHOUT_ID):
+        row = {name: value for name, value in row.items() if name != "id"}
+    return row
+
+
+def _in_order(rows: list[Row], order_by: str | None) -> list[Row]:
+    wanted = parsed_json(order_by) if order_by else []
+    try:
+        order = [(str(each["col"]), each.get("dir") == "desc") for each in wanted]
+    except (TypeError, KeyError, AttributeError):
+        raise invalid("order_by must be a list of {col, dir}") from None
+    for column, _ in order:
+        if rows and column not in rows[0]:
+            raise invalid(f"{column} is not a valid column")
+    return ordered(rows, [*order, ("id", False)])
+
+
+def _after(rows: list[Row], last_id: int) -> list[Row]:
+    """The rows after the one of this id; in the order of ids also where that one is gone by now."""
+    for place, row in enumerate(rows):
+        if row["id"] == last_id:
+            return rows[place + 1 :]
+    return [row for row in rows if row["id"] > last_id]
+
+
+def _limit(written: str | None) -> int:
+    try:
+        wanted = int(written or _MOST_ROWS)
+    except ValueError:
+        raise bad_request("limit must be an integer") from None
+    return min(wanted, _MOST_ROWS) if wanted > 0 else _ROWS_FOR_NONE
