@@ -3,7 +3,8 @@
 A degraded machine still runs and may serve, so it counts as needed on top of what was decided until it is drained,
 which happens once its replacement is HOT: then one machine more is HOT than decided, and a degraded one is the first
 to go (`autoscaler.core.fewer`). A boot that takes far longer than usual is waited for to its deadline, and another
-machine is tried meanwhile; whichever comes last is one too many.
+machine is tried meanwhile; whichever comes last is one too many. A machine whose contract ends soon counts as degraded,
+and that is known rather than heard: however many they are, it is true.
 
 Both stay below the ceiling of limits and budget: where that leaves no room, a degraded machine goes on as it is.
 """
@@ -20,13 +21,15 @@ _DOUBTFUL_MACHINES, _DOUBTFUL_SHARE = 3, 0.45
 (`ok-total-unready-count`, `max-total-unready-percentage`), beyond which it does nothing at all."""
 
 
-def reinforced(decision: Decision, snapshot: PoolSnapshot) -> Decision:
+def reinforced(decision: Decision, snapshot: PoolSnapshot, now: float) -> Decision:
     """The decision for growing: one machine more for each that is to be replaced, as far as the ceiling allows."""
     hot = snapshot.in_phase(Phase.HOT)
     degraded = [machine for machine in hot if machine.ailment]
-    if len(degraded) > max(_DOUBTFUL_MACHINES, _DOUBTFUL_SHARE * len(hot)):
-        text = f"{len(degraded)} of {len(hot)} machines seem degraded, too many to be true: none is replaced for it"
-        decision, degraded = decision.but_not("health.replace", text), []
+    ending = [machine for machine in degraded if snapshot.ends_soon(machine, now)]
+    doubtful = len(degraded) - len(ending)
+    if doubtful > max(_DOUBTFUL_MACHINES, _DOUBTFUL_SHARE * len(hot)):
+        text = f"{doubtful} of {len(hot)} machines seem degraded, too many to be true: none is replaced for it"
+        decision, degraded = decision.but_not("health.replace", text), ending
     late = [machine for machine in snapshot.in_phase(Phase.BOOTING) if machine.diagnosis is Diagnosis.SLOW_PULL]
     told = [f"{machine.id} is degraded ({machine.ailment})" for machine in degraded]
     told += [f"{machine.id} boots far longer than usual" for machine in late]

@@ -14,15 +14,20 @@ HOT machines go in this order; each rule only decides between those that the one
    TOCS 2012);
 8. the oldest first, as the strategy says; then by id, so that the order is total.
 
+A machine whose contract ends within the time that its jobs may take (`deadlines.draining`) goes before all of them and
+whatever was decided: its provider stops it then, with a job on it or without.
+
 All of these are drained only. A drained machine is stopped or released only when it is known to be idle, and a sick one
-is no standby: it is released. Of stopped machines, those go first that were refused most often, then those whose disk
-is dearest, then those stopped for the longest time, whose host is the likeliest to be full.
+is no standby: it is released. Of stopped machines, those go whose contract ends too soon for a resume; then first those
+that were refused most often, then those whose disk is dearest, then those stopped for the longest time, whose host is
+the likeliest to be full.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from autoscaler.core.contract import ending, ends_within
 from autoscaler.core.decision import Action, Command, Decision, about
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
@@ -38,17 +43,32 @@ def fewer(
     snapshot: PoolSnapshot, decision: Decision, taken: set[str | None], now: float
 ) -> tuple[list[Command], Decision]:
     """Commands that drain, stop and release what is more than decided; `taken` has the machines spoken for."""
-    commands = _drains(snapshot, decision, now)
+    commands = [*last_calls(snapshot, now), *_drains(snapshot, decision, now)]
     warm = [machine for machine in snapshot.in_phase(Phase.WARM, Phase.STOPPING) if machine.id not in taken]
-    released = _releases([machine for machine in warm if machine.phase is Phase.WARM], len(warm), decision, now)
+    stopped = [machine for machine in warm if machine.phase is Phase.WARM]
+    over = [machine for machine in stopped if snapshot.ends_soon(machine, now)]
+    released = [about(Action.RELEASE, m, f"{ending(m.ends_at)}: not worth a resume, release it") for m in over]
+    left = [machine for machine in stopped if machine not in over]
+    released += _releases(left, len(warm) - len(over), decision, now)
     kept = len(warm) - len(released)
     ended, decision = _ends(snapshot, decision, taken, kept)
     return [*commands, *released, *ended], decision
 
 
+def last_calls(snapshot: PoolSnapshot, now: float) -> list[Command]:
+    """Drains of HOT machines whose contract ends before long; the last moment that lets their jobs end."""
+    text = "in time for its last job: drain it"
+    going = [machine for machine in snapshot.in_phase(Phase.HOT) if _must_go(snapshot, machine, now)]
+    return [about(Action.DRAIN, machine, f"{ending(machine.ends_at)}; {text}") for machine in going]
+
+
+def _must_go(snapshot: PoolSnapshot, machine: Instance, now: float) -> bool:
+    return ends_within(machine.ends_at, snapshot.pool.deadlines.draining, now)
+
+
 def _drains(snapshot: PoolSnapshot, decision: Decision, now: float) -> list[Command]:
     """Drains of HOT machines. What is on its way does not serve yet, so it replaces nobody."""
-    victims = _victims(snapshot)
+    victims = [machine for machine in _victims(snapshot) if not _must_go(snapshot, machine, now)]
     surplus = max(0, len(victims) - decision.hot)
     wanted = f"{decision.hot} machines wanted, {len(victims)} HOT: drain it"
     return [about(Action.DRAIN, m, f"{wanted}, {_why_this(snapshot, m, now)}") for m in victims[:surplus]]

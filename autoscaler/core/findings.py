@@ -20,14 +20,15 @@ _USES = {
 }
 
 
-def health_entries(old: Instance, record: Instance, rules: Health, now: float) -> Iterator[Entry]:
-    """What there is to tell of a running machine that was judged anew."""
+def health_entries(
+    old: Instance, record: Instance, rules: Health, now: float, *, at_once: bool = False
+) -> Iterator[Entry]:
+    """What there is to tell of a running machine that was judged anew; `at_once` where nothing had to last for it."""
     found: dict[Condition | Use, str] = {}
     if record.ailment != old.ailment:
-        lasting = (
-            f"{record.ailment}, for {format_duration(rules.degraded_after)} now: it is to be replaced, then drained"
-        )
-        found[condition(record)] = lasting if record.ailment else "it is well again"
+        lasted = "" if at_once else f", for {format_duration(rules.degraded_after)} now"
+        ails = f"{record.ailment}{lasted}: it is to be replaced, then drained"
+        found[condition(record)] = ails if record.ailment else "it is well again"
     if record.gpu_use is not old.gpu_use:
         found[record.gpu_use] = _USES[record.gpu_use].format(
             low=f"{rules.low_gpu:.0%} of its time for {format_duration(rules.low_gpu_for)}",

@@ -4,7 +4,8 @@
 condition  when                                                        what follows
 =========  ==========================================================  ================================================
 healthy    HOT, without a sign of trouble for `degraded_after`         nothing
-degraded   HOT, and a sign of trouble lasts that long                  a replacement first; once that is HOT, a drain
+degraded   HOT, and a sign of trouble lasts that long, or its          a replacement first; once that is HOT, a drain
+           contract ends soon
 down       its provider says that it failed, that its host is          it no longer counts as up, so it is replaced at
            offline, or lists it no more (LOST)                         once
 =========  ==========================================================  ================================================
@@ -19,6 +20,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from types import MappingProxyType
 
 from autoscaler.core.history import PlacementHistory
 from autoscaler.core.instance import Instance
@@ -57,6 +59,7 @@ class Signals:
 
 
 _NOTHING_HEARD = Signals()
+_NOBODY: Mapping[str, str] = MappingProxyType({})
 
 
 def condition(machine: Instance) -> Condition:
@@ -105,11 +108,14 @@ class Watch:
         remotes: Mapping[tuple[str, str | None], Remote],
         rules: Mapping[str, Health],
         now: float,
+        *,
+        ending: Mapping[str, str] = _NOBODY,
     ) -> list[Instance]:
         """Those of the HOT machines whose verdict changed.
 
         `signals` goes by instance, `remotes` by provider and its id, `rules` by pool; machines of other pools are left
-        as they are. To be called each tick with all HOT machines.
+        as they are. `ending` has, by instance, when a contract ends that ends soon: this needs not last to count. To be
+        called each tick with all HOT machines.
         """
         self._before = self._since if 0.0 <= now - self._looked_at <= _UNSEEN_S else {}
         self._since, self._looked_at = {}, now
@@ -119,15 +125,19 @@ class Watch:
                 continue
             heard = signals.get(old.id, _NOTHING_HEARD)
             remote = remotes.get((old.provider, old.provider_id))
-            new = self._examined(old, heard, remote, rules[old.pool])
+            new = self._examined(old, heard, remote, rules[old.pool], ending.get(old.id, ""))
             new = self._used(new, heard.gpu_share, rules[old.pool])
             if new is not old:
                 changed.append(new)
         return changed
 
-    def _examined(self, machine: Instance, heard: Signals, remote: Remote | None, rules: Health) -> Instance:
+    def _examined(
+        self, machine: Instance, heard: Signals, remote: Remote | None, rules: Health, ending: str
+    ) -> Instance:
         found = sign(heard, remote)
         lasted_s = self._lasts(machine.id, "ailing", bool(found))
+        if ending:
+            return machine if machine.ailment else replace(machine, ailment=ending)
         if machine.ailment:
             well = not found and remote is not None and heard.answers is not None  # what is missing heals nothing
             return replace(machine, ailment="") if well else machine

@@ -48,6 +48,8 @@ class Instance:
     """Cost up to `booked_at`."""
     booked_at: float = 0.0
     address: str | None = None
+    ends_at: float | None = None
+    """Epoch seconds when its contract ends and its provider stops it for good; None where it has no end."""
     tier: str | None = None
     """Of a HOT machine set apart: the least urgent tier whose jobs it takes. None while it takes those of all."""
     ordered_at: float = 0.0

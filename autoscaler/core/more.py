@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from autoscaler.core.contract import ending
 from autoscaler.core.decision import Action, Command, Decision, about
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import ON_THE_WAY, Phase
@@ -67,6 +68,8 @@ def _standbys(
         left = max(machine.phase_since + pause, machine.retry_at or 0.0) - now
         if left > 0:
             why_not = f"{machine.id} is tried again in {format_duration(left)}; {machine.reason}"
+        elif snapshot.ends_soon(machine, now):
+            why_not = f"{machine.id} is not worth a resume: {ending(machine.ends_at)}"
         elif machine.id in lost:
             bids = f"the market asks {lost[machine.id]:.3f} USD/h, its bid is {machine.usd_per_hour:.3f}"
             why_not = f"{machine.id} would be outbid: {bids}"

@@ -1,7 +1,7 @@
 """From a decision to commands: which machine, which offer, and why not the others.
 
 While nothing may go down, machines above the ceiling (limits, budget) go all the same: to hold is a caution, money is a
-promise.
+promise. So do those whose contract is about to end: they go anyway, and this way without killing a job.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from autoscaler.core.decision import Command, Decision
 from autoscaler.core.failover import reinforced
-from autoscaler.core.fewer import fewer
+from autoscaler.core.fewer import fewer, last_calls
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.more import more
 from autoscaler.core.snapshot import PoolSnapshot
@@ -21,7 +21,7 @@ def plan(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[tuple[
     """Commands that bring a pool to a decision, and the decision with what could not be done and why."""
     commands: list[Command] = []
     if not decision.hold_up:
-        commands, grown = more(snapshot, reinforced(decision, snapshot), now)
+        commands, grown = more(snapshot, reinforced(decision, snapshot, now), now)
         commands, grown = rentable(commands, grown, snapshot, now)
         decision = replace(grown, hot=decision.hot)
     taken = {command.instance for command in commands}
@@ -33,6 +33,8 @@ def plan(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[tuple[
         held = replace(decision, hot=decision.ceiling, warm=max(decision.warm, kept))
         going, held = fewer(snapshot, held, taken, now)
         commands, decision = commands + going, replace(decision, why_not=held.why_not)
+    elif not decision.hold_up:
+        commands += last_calls(snapshot, now)
     return tuple(commands), decision
 
 

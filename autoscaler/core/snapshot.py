@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import attrgetter
 
+from autoscaler.core.contract import ends_soon
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.diagnosis import ImageHistory
 from autoscaler.core.history import PlacementHistory
@@ -83,6 +84,10 @@ class PoolSnapshot:
     def history_of(self, placement: str) -> PlacementHistory:
         """What was learned of a placement, by its label."""
         return self.history.get(placement, PlacementHistory())
+
+    def ends_soon(self, machine: Instance, now: float) -> bool:
+        """Whether a machine's contract ends before its successor could be up and its last job done."""
+        return ends_soon(machine.ends_at, self.history_of(machine.placement), self.pool.deadlines, now)
 
     def at_work(self) -> int:
         """Slots that hold a job: as the queue tells, else as HOT machines do; a silent machine counts as full."""

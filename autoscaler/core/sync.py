@@ -12,15 +12,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from operator import attrgetter
 from typing import Any
 
+from autoscaler.core.adopt import adopt
+from autoscaler.core.contract import breach, is_dearer
 from autoscaler.core.demand import Unknown
 from autoscaler.core.diagnosis import MOST_RESTARTS, SETTLED_S, Diagnosis
-from autoscaler.core.instance import Instance, parse_label
+from autoscaler.core.evidence import Evidence, index, with_facts
+from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import ESCALATIONS, Escalation, Phase, deadline_s
-from autoscaler.core.market import Listing, Remote, Status
-from autoscaler.core.spec import Deadlines, Pool
+from autoscaler.core.market import Remote, Status
+from autoscaler.core.spec import Deadlines
 from autoscaler.core.units import format_duration
 from autoscaler.core.utilisation import Use
 
@@ -30,25 +32,7 @@ UNCLEAR_S = 120.0
 """After a rent without a clear answer, they must span this long: a new machine may be listed late."""
 TOMBSTONE_S = 3600.0
 """How long the record of a machine that is gone is kept, so that a late listing is not taken for a stranger."""
-_PRICE_SLACK = 1.001  # providers round
 _OUTBID_PAUSE_S = 300.0  # whoever took a spot machine's GPU has it now: another machine is tried before this one
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Evidence:
-    """What is known of the machines from outside."""
-
-    now: float
-    fleet: str
-    pools: Mapping[str, Pool]
-    listings: Mapping[str, Listing | Unknown]
-    """By provider."""
-    calling: frozenset[str] = frozenset()
-    """Ids of records with a provider call under way."""
-    ready: frozenset[str] = frozenset()
-    """Ids whose worker beats or whose service answers, since they boot."""
-    beating: frozenset[str] = frozenset()
-    """Ids whose worker was heard lately, and since they are in their phase."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,7 +46,7 @@ class Synced:
 
 def sync(instances: Mapping[str, Instance], evidence: Evidence) -> Synced:
     """Records changed by the evidence; machines of our label without a record become records."""
-    by_id, by_token = _index(evidence)
+    by_id, by_token = index(evidence)
     changed: list[Instance] = []
     forgotten: list[str] = []
     claimed: set[tuple[str, str]] = set()
@@ -80,23 +64,8 @@ def sync(instances: Mapping[str, Instance], evidence: Evidence) -> Synced:
         if new is not old:
             changed.append(new)
     strays = [(key, remote) for key, remote in by_id.items() if key not in claimed]
-    changed += _adopt(strays, instances, evidence)
+    changed += adopt(strays, instances, evidence)
     return Synced(changed=tuple(changed), forgotten=tuple(forgotten))
-
-
-def _index(evidence: Evidence) -> tuple[dict[tuple[str, str], Remote], dict[tuple[str, str], Remote]]:
-    """The machines of our label, by provider and id, and by provider and token."""
-    by_id: dict[tuple[str, str], Remote] = {}
-    by_token: dict[tuple[str, str], Remote] = {}
-    for provider, listing in evidence.listings.items():
-        if isinstance(listing, Unknown):
-            continue
-        for remote in listing.machines:
-            ours = parse_label(remote.label, evidence.fleet)
-            if ours is not None:
-                by_id[provider, remote.provider_id] = remote
-                by_token.setdefault((provider, ours[1]), remote)
-    return by_id, by_token
 
 
 def _mirror(old: Instance, remote: Remote | None, evidence: Evidence) -> Instance:
@@ -128,44 +97,23 @@ def _hot(instance: Instance, now: float) -> Instance:
 
 def _present(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
     """The record of a machine that is listed."""
-    new = _with_facts(old, remote, evidence.now)
+    new = with_facts(old, remote, evidence.now)
     if old.phase is Phase.GONE:
         return new.moved(Phase.RELEASING, evidence.now, "listed again although it was gone: releasing it again")
+    if is_dearer(remote.usd_per_hour, old.usd_per_hour) and old.phase is not Phase.RENTING:
+        new = replace(new, usd_per_hour=remote.usd_per_hour)
     step = _STEPS.get((new.phase, remote.status))
+    if step is _listed and (differs := breach(old, remote, _deadlines(old, evidence), evidence.now)):
+        return new.moved(Phase.RELEASING, evidence.now, f"not what was rented: {differs}; releasing it")
     if remote.status is Status.RUNNING and remote.gpu_count == 0 and new.phase in (Phase.BOOTING, Phase.RESUMING):
         step = _no_gpu
     return step(new, remote, evidence) if step else new
-
-
-_FACTS = ("provider_id", "gpu", "region", "host", "address", "burn_usd_per_hour", "disk_usd_per_hour", "absent_since")
-_facts_of = attrgetter(*_FACTS)
-
-
-def _with_facts(old: Instance, remote: Remote, now: float) -> Instance:
-    """The record with the provider's own facts, its cost booked when the price changed."""
-    facts = (
-        remote.provider_id,
-        remote.gpu or old.gpu,
-        remote.region or old.region,
-        remote.host or old.host,
-        remote.address,
-        remote.burn_usd_per_hour,
-        remote.disk_usd_per_hour,
-        None,
-    )
-    if _facts_of(old) == facts:
-        return old
-    return replace(old.booked(now), **dict(zip(_FACTS, facts, strict=True)))  # type: ignore[arg-type]
 
 
 Step = Callable[[Instance, Remote, Evidence], Instance]
 
 
 def _listed(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
-    agreed = old.usd_per_hour
-    if agreed and remote.usd_per_hour > agreed * _PRICE_SLACK:
-        text = f"it costs {remote.usd_per_hour:.3f} USD/h, {agreed:.3f} was agreed: releasing it"
-        return old.moved(Phase.RELEASING, evidence.now, text)
     booting = old.moved(Phase.BOOTING, evidence.now, f"listed as {remote.status}", resumed=False)
     return _running(booting, remote, evidence) if remote.status is Status.RUNNING else booting
 
@@ -320,8 +268,7 @@ def _gone(old: Instance, now: float, reason: str) -> Instance:
 
 def _overdue(old: Instance, remote: Remote | None, evidence: Evidence, *, listed: bool) -> Instance:
     """The record after its phase's escalation, if its deadline has passed and the evidence allows it."""
-    pool = evidence.pools.get(old.pool)
-    limit = deadline_s(old.phase, pool.deadlines if pool else Deadlines())
+    limit = deadline_s(old.phase, _deadlines(old, evidence))
     if limit is None or evidence.now - old.phase_since <= limit:
         return old
     escalation = ESCALATIONS[old.phase]
@@ -337,63 +284,11 @@ def _overdue(old: Instance, remote: Remote | None, evidence: Evidence, *, listed
     return old if old.alarmed else replace(old, alarmed=True, reason=over)
 
 
+def _deadlines(record: Instance, evidence: Evidence) -> Deadlines:
+    pool = evidence.pools.get(record.pool)
+    return pool.deadlines if pool else Deadlines()
+
+
 def _never_ready(remote: Remote) -> Diagnosis:
     """What a boot suffers from that does not end: its container runs and is of no use, or never began to run."""
     return Diagnosis.CRASH_LOOP if remote.status is Status.RUNNING else Diagnosis.SLOW_PULL
-
-
-# --- machines without a record ----------------------------------------------------------------------------------------
-
-_ADOPTED_AS: Mapping[Status, Phase] = {
-    Status.STARTING: Phase.BOOTING,
-    Status.RUNNING: Phase.BOOTING,
-    Status.UNKNOWN: Phase.BOOTING,
-    Status.STOPPED: Phase.WARM,
-    Status.QUEUED: Phase.WARM,
-    Status.FAILED: Phase.RELEASING,
-    Status.OFFLINE: Phase.LOST,
-}
-
-
-def _adopt(
-    strays: Iterable[tuple[tuple[str, str], Remote]], instances: Mapping[str, Instance], evidence: Evidence
-) -> list[Instance]:
-    """Records for machines that carry our label and have none."""
-    adopted: dict[str, Instance] = {}
-    for (provider, provider_id), remote in strays:
-        ours = parse_label(remote.label, evidence.fleet)
-        if ours is None:
-            continue
-        pool, token = ours
-        first = instances.get(token) or adopted.get(token)
-        if first is not None and first.id in evidence.calling:
-            continue  # its rent call is not answered yet: this is its machine, most likely
-        phase, reason = _ADOPTED_AS[remote.status], "found by its label, without a record"
-        if first is not None:
-            token = f"{token}-{provider_id}"
-            phase, reason = Phase.RELEASING, f"a second machine for the token of {first.id}: releasing it"
-        record = Instance(
-            id=token,
-            pool=pool,
-            placement=_placement(evidence.pools.get(pool), provider, remote),
-            provider=provider,
-            phase=phase,
-            phase_since=evidence.now,
-            created_at=evidence.now,
-            booked_at=evidence.now,
-            buy=remote.buy,
-            slots=evidence.pools[pool].machine.slots if pool in evidence.pools else 1,
-            usd_per_hour=remote.usd_per_hour,
-            resumed=True,
-            adopted=True,
-            reason=reason,
-        )
-        adopted[token] = _with_facts(record, remote, evidence.now)
-    return list(adopted.values())
-
-
-def _placement(pool: Pool | None, provider: str, remote: Remote) -> str:
-    """The placement of a pool that fits an adopted machine best, or a word for none."""
-    fitting = [p for p in pool.placements if p.provider == provider] if pool else []
-    fitting.sort(key=lambda p: p.buy != remote.buy)
-    return fitting[0].label if fitting else "adopted"

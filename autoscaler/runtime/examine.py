@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from autoscaler.core.contract import ending, ends_soon
 from autoscaler.core.demand import Unknown
 from autoscaler.core.diagnosis import SETTLED_S, Diagnosis
 from autoscaler.core.findings import health_entries
@@ -21,8 +22,10 @@ def examine(fleet: Fleet, observer: Observer, pools: Mapping[str, Pool], now: fl
     """Bring what records say of their machines' health up to now."""
     hot = [record for record in fleet.instances.values() if record.phase is Phase.HOT]
     rules = {name: pool.health for name, pool in pools.items()}
-    for record in fleet.watch.look(hot, observer.signals(hot), _remotes(observer), rules, now):
-        for entry in health_entries(fleet.instances[record.id], record, rules[record.pool], now):
+    soon = {record.id: ending(record.ends_at) for record in hot if _ends_soon(record, fleet, pools, now)}
+    for record in fleet.watch.look(hot, observer.signals(hot), _remotes(observer), rules, now, ending=soon):
+        before = fleet.instances[record.id]
+        for entry in health_entries(before, record, rules[record.pool], now, at_once=record.id in soon):
             fleet.note(entry)
         fleet.put(record, now)
     for record in [record for record in fleet.instances.values() if _newly_late(record, fleet, now)]:
@@ -39,6 +42,13 @@ def _remotes(observer: Observer) -> dict[tuple[str, str | None], Remote]:
         if not isinstance(listing, Unknown)
         for remote in listing.machines
     }
+
+
+def _ends_soon(record: Instance, fleet: Fleet, pools: Mapping[str, Pool], now: float) -> bool:
+    if record.ends_at is None or record.pool not in pools:
+        return False
+    history = fleet.history_of(record.pool, record.placement)
+    return ends_soon(record.ends_at, history, pools[record.pool].deadlines, now)
 
 
 def _newly_late(record: Instance, fleet: Fleet, now: float) -> bool:

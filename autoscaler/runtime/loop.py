@@ -17,6 +17,7 @@ from autoscaler.core.decision import Action, Command, Decision, Outcome
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.diagnosis import ImageHistory
 from autoscaler.core.errors import AutoscalerError, LeaseLost, StoreUnavailable
+from autoscaler.core.evidence import Evidence
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import command_entry, decision_entry, outcome_entry
 from autoscaler.core.ledger import DAY_S, Books, day_of, month_of
@@ -28,7 +29,7 @@ from autoscaler.core.plan import plan
 from autoscaler.core.settle import CALLED_AT_ONCE, begin, begin_rent, owed, settle
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import FleetLimits, MachineSpec, Pool
-from autoscaler.core.sync import Evidence, sync
+from autoscaler.core.sync import sync
 from autoscaler.core.trouble import booting, held_by
 from autoscaler.runtime.accounts import Turns
 from autoscaler.runtime.decide import decide

@@ -8,13 +8,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
 
 from autoscaler.core.demand import Demand, TierDemand
+from autoscaler.core.evidence import Evidence
 from autoscaler.core.instance import Instance, make_label
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.load import Load, TierLoad
 from autoscaler.core.market import Listing, Remote, Status
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Cap, Limits, Pool, Tier
-from autoscaler.core.sync import Evidence, sync
+from autoscaler.core.sync import sync
 from autoscaler.core.units import Span
 from autoscaler.runtime.clock import LoopClock
 from autoscaler.runtime.decide import decide

@@ -9,12 +9,13 @@ import pytest
 
 from autoscaler.core.decision import Action, Decision
 from autoscaler.core.diagnosis import SETTLED_S, Diagnosis, ImageHistory
+from autoscaler.core.evidence import Evidence
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing, Remote, Status
 from autoscaler.core.plan import plan
 from autoscaler.core.spec import Deadlines, MachineSpec
-from autoscaler.core.sync import Evidence, sync
+from autoscaler.core.sync import sync
 from tests.support.build import FLEET, NOW, decision, instance, offer, pool, remote, snapshot
 
 P = Phase

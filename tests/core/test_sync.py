@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from autoscaler.core.demand import Unknown
+from autoscaler.core.evidence import Evidence
 from autoscaler.core.instance import Instance, make_label
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing, Remote, Status
 from autoscaler.core.spec import Deadlines, MachineSpec
-from autoscaler.core.sync import ABSENCE_S, TOMBSTONE_S, UNCLEAR_S, Evidence, sync
+from autoscaler.core.sync import ABSENCE_S, TOMBSTONE_S, UNCLEAR_S, sync
 from tests.support.build import FLEET, NOW, instance, pool, remote
 
 P = Phase

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from autoscaler.core.evidence import Evidence
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing, Remote, Status
-from autoscaler.core.sync import ABSENCE_S, Evidence, sync
+from autoscaler.core.sync import ABSENCE_S, sync
 from tests.support.build import FLEET, NOW, instance, pool, remote
 
 BEATING = frozenset({"aaaa"})

@@ -1,0 +1,65 @@
+"""Machines that carry our label and have no record become records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from autoscaler.core.evidence import Evidence, with_facts
+from autoscaler.core.instance import Instance, parse_label
+from autoscaler.core.lifecycle import Phase
+from autoscaler.core.market import Remote, Status
+from autoscaler.core.spec import Pool
+
+_ADOPTED_AS: Mapping[Status, Phase] = {
+    Status.STARTING: Phase.BOOTING,
+    Status.RUNNING: Phase.BOOTING,
+    Status.UNKNOWN: Phase.BOOTING,
+    Status.STOPPED: Phase.WARM,
+    Status.QUEUED: Phase.WARM,
+    Status.FAILED: Phase.RELEASING,
+    Status.OFFLINE: Phase.LOST,
+}
+
+
+def adopt(
+    strays: Iterable[tuple[tuple[str, str], Remote]], instances: Mapping[str, Instance], evidence: Evidence
+) -> list[Instance]:
+    """Records for the strays: machines of our label, by provider and id, that no record speaks of."""
+    adopted: dict[str, Instance] = {}
+    for (provider, provider_id), remote in strays:
+        ours = parse_label(remote.label, evidence.fleet)
+        if ours is None:
+            continue
+        pool, token = ours
+        first = instances.get(token) or adopted.get(token)
+        if first is not None and first.id in evidence.calling:
+            continue  # its rent call is not answered yet: this is its machine, most likely
+        phase, reason = _ADOPTED_AS[remote.status], "found by its label, without a record"
+        if first is not None:
+            token = f"{token}-{provider_id}"
+            phase, reason = Phase.RELEASING, f"a second machine for the token of {first.id}: releasing it"
+        record = Instance(
+            id=token,
+            pool=pool,
+            placement=_placement(evidence.pools.get(pool), provider, remote),
+            provider=provider,
+            phase=phase,
+            phase_since=evidence.now,
+            created_at=evidence.now,
+            booked_at=evidence.now,
+            buy=remote.buy,
+            slots=evidence.pools[pool].machine.slots if pool in evidence.pools else 1,
+            usd_per_hour=remote.usd_per_hour,
+            resumed=True,
+            adopted=True,
+            reason=reason,
+        )
+        adopted[token] = with_facts(record, remote, evidence.now)
+    return list(adopted.values())
+
+
+def _placement(pool: Pool | None, provider: str, remote: Remote) -> str:
+    """The placement of a pool that fits an adopted machine best, or a word for none."""
+    fitting = [p for p in pool.placements if p.provider == provider] if pool else []
+    fitting.sort(key=lambda p: p.buy != remote.buy)
+    return fitting[0].label if fitting else "adopted"

@@ -1,0 +1,76 @@
+"""What is known of the machines from outside, and how a record takes what its provider says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from operator import attrgetter
+
+from autoscaler.core.demand import Unknown
+from autoscaler.core.instance import Instance, parse_label
+from autoscaler.core.market import Listing, Remote
+from autoscaler.core.spec import Pool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Evidence:
+    """What is known of the machines from outside."""
+
+    now: float
+    fleet: str
+    pools: Mapping[str, Pool]
+    listings: Mapping[str, Listing | Unknown]
+    """By provider."""
+    calling: frozenset[str] = frozenset()
+    """Ids of records with a provider call under way."""
+    ready: frozenset[str] = frozenset()
+    """Ids whose worker beats or whose service answers, since they boot."""
+    beating: frozenset[str] = frozenset()
+    """Ids whose worker was heard lately, and since they are in their phase."""
+
+
+def index(evidence: Evidence) -> tuple[dict[tuple[str, str], Remote], dict[tuple[str, str], Remote]]:
+    """The machines of our label, by provider and id, and by provider and token."""
+    by_id: dict[tuple[str, str], Remote] = {}
+    by_token: dict[tuple[str, str], Remote] = {}
+    for provider, listing in evidence.listings.items():
+        if isinstance(listing, Unknown):
+            continue
+        for remote in listing.machines:
+            ours = parse_label(remote.label, evidence.fleet)
+            if ours is not None:
+                by_id[provider, remote.provider_id] = remote
+                by_token.setdefault((provider, ours[1]), remote)
+    return by_id, by_token
+
+
+_FACTS = (
+    "provider_id",
+    "gpu",
+    "region",
+    "host",
+    "address",
+    "ends_at",
+    "burn_usd_per_hour",
+    "disk_usd_per_hour",
+    "absent_since",
+)
+_facts_of = attrgetter(*_FACTS)
+
+
+def with_facts(old: Instance, remote: Remote, now: float) -> Instance:
+    """The record with the provider's own facts, its cost booked when the price changed."""
+    facts = (
+        remote.provider_id,
+        remote.gpu or old.gpu,
+        remote.region or old.region,
+        remote.host or old.host,
+        remote.address,
+        remote.ends_at,
+        remote.burn_usd_per_hour,
+        remote.disk_usd_per_hour,
+        None,
+    )
+    if _facts_of(old) == facts:
+        return old
+    return replace(old.booked(now), **dict(zip(_FACTS, facts, strict=True)))  # type: ignore[arg-type]
