@@ -29,8 +29,13 @@ from autoscaler.telemetry.metrics import Metrics
 from autoscaler.web.views import Board
 from policies import POLICIES
 from providers.base import Provider
+from providers.breaker import Breaker
 from providers.dry_run import DryRun
+from providers.http import Http, Service
 from providers.installed import provider_kinds
+from providers.instrumented import Instrumented
+from providers.mock import Market, MockProvider
+from providers.pace import Paced
 from providers.session import Session
 
 _TICKS_PER_LEASE = 3
@@ -48,6 +53,8 @@ class App:
     links: Mapping[str, RedisLink]
     """By URL; the queue's first."""
     providers: Mapping[str, Provider]
+    markets: Mapping[str, Market]
+    """The markets of the mock providers, for a demo to play in."""
     board: Board
     registry: CollectorRegistry
 
@@ -87,10 +94,15 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
     # A lease shorter than the tick that renews it would pass from daemon to daemon, and none would ever act.
     redis_store = RedisStore(links[store_url], config.fleet, owner, ttl_s=max(LEASE_S, _TICKS_PER_LEASE * config.tick))
     store: Store = PreviewStore(redis_store) if preview else redis_store
-    providers = _providers(config, clock, dry_run=preview)
     registry = CollectorRegistry()
+    metrics = Metrics(registry)
     board = Board(config.fleet)
-    listeners: list[Listener] = [board] if preview else [board, Metrics(registry), LogListener()]
+    listeners: list[Listener] = [board] if preview else [board, metrics, LogListener()]
+    adapters = _adapters(config, clock)
+    watched = {
+        name: Instrumented(Breaker(each, clock.now), metrics.asked, clock.now) for name, each in adapters.items()
+    }
+    providers: dict[str, Provider] = {name: DryRun(each) if preview else each for name, each in watched.items()}
     loop = Loop(
         fleet=config.fleet,
         pools=pool_setups(config),
@@ -104,7 +116,15 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         limits=config.limits,
         tick_s=config.tick,
     )
-    return App(loop=loop, store=store, links=links, providers=providers, board=board, registry=registry)
+    return App(
+        loop=loop,
+        store=store,
+        links=links,
+        providers=providers,
+        markets={name: each.market for name, each in adapters.items() if isinstance(each, MockProvider)},
+        board=board,
+        registry=registry,
+    )
 
 
 def pool_setups(config: Config) -> list[PoolSetup]:
@@ -118,22 +138,22 @@ def pool_setups(config: Config) -> list[PoolSetup]:
     ]
 
 
-def _providers(config: Config, clock: Clock, *, dry_run: bool) -> dict[str, Provider]:
+def _adapters(config: Config, clock: Clock) -> dict[str, Provider]:
     means, kinds = _Means(clock), provider_kinds()
-    providers: dict[str, Provider] = {}
-    for name, settings in config.providers.items():
-        provider = kinds[settings.kind].make(name, settings, means)
-        providers[name] = DryRun(provider) if dry_run else provider
-    return providers
+    return {name: kinds[settings.kind].make(name, settings, means) for name, settings in config.providers.items()}
 
 
 class _Means:
     """What every adapter is given to work with."""
 
     def __init__(self, clock: Clock) -> None:
+        self._clock = clock
         self.now = clock.now
         self.random = seeded
-        self.http = Session
+
+    def http(self, service: Service) -> Http:
+        """A way to a vendor's API over the network that keeps to its pace."""
+        return Paced(Session(service), service, self._clock)
 
 
 def embedded_port(redis: str) -> int | None:

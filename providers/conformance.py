@@ -1,5 +1,5 @@
 # ruff: noqa: S101, D102 - these are tests, shipped so that any adapter can be held to the contract; names state rules
-"""The provider contract as a test suite that every adapter can run.
+"""The provider contract as a test suite that every adapter can run; it needs pytest and nothing of our own tests.
 
 Subclass it in a test module, override the fixtures, and let pytest collect it (with pytest-asyncio in auto mode)::
 
@@ -12,14 +12,18 @@ Subclass it in a test module, override the fixtures, and let pytest collect it (
         @pytest.fixture
         def advance(self) -> Advance: ...
 
-The account may hold machines that are not ours; they must come out untouched. Whatever a test rents it releases.
+Where providers differ, there are class attributes to set. The account may hold machines that are not ours; they must
+come out untouched. Whatever a test rents it releases. :class:`ReadingConformance` is the part that rents nothing.
 """
 
 from __future__ import annotations
 
+import asyncio
+import math
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
@@ -36,22 +40,12 @@ _FLEET = "conformance"
 _LABEL = make_label(_FLEET, "suite", "token00001")
 
 
-class ProviderConformance:
-    """What every provider must do. Override the fixtures, not the tests."""
-
-    poll_s = 15.0
-    """Time between two listings while a test waits."""
-    patience_s = 2 * 3600.0
-    """The longest wait for a boot, a stop or a release."""
+class ReadingConformance:
+    """What the calls must do that change nothing. Override the fixtures, not the tests."""
 
     @pytest.fixture
     def provider(self) -> Provider:
         """The provider under test."""
-        raise NotImplementedError
-
-    @pytest.fixture
-    def advance(self) -> Advance:
-        """How time goes by."""
         raise NotImplementedError
 
     @pytest.fixture
@@ -86,6 +80,52 @@ class ProviderConformance:
         cheap = replace(placement, max_usd_per_hour=0.0001)
         assert not await provider.list_offers(cheap, machine)
 
+    async def test_each_machine_is_listed_once_with_what_it_costs(self, provider: Provider) -> None:
+        machines = (await provider.list_machines()).machines
+        ids = [remote.provider_id for remote in machines]
+        assert all(ids)
+        assert len(ids) == len(set(ids))
+        for remote in machines:
+            for usd_per_hour in (remote.usd_per_hour, remote.disk_usd_per_hour, remote.burn_usd_per_hour):
+                assert 0 <= usd_per_hour < math.inf, remote
+
+    async def test_the_balance_is_a_number_or_not_told(self, provider: Provider) -> None:
+        balance_usd = await provider.balance_usd()
+        assert balance_usd is None or math.isfinite(balance_usd)
+
+    async def test_a_days_bill_has_no_negative_amounts_or_is_not_told(self, provider: Provider) -> None:
+        listing = await provider.list_machines()
+        bill = await provider.billed_usd(_day(listing))
+        assert bill is None or all(name and 0 <= usd < math.inf for name, usd in bill.items()), bill
+
+    async def test_a_call_that_was_given_up_breaks_nothing(
+        self, provider: Provider, placement: Placement, machine: MachineSpec
+    ) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await provider.list_machines()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0):
+                await provider.list_offers(placement, machine)
+        await provider.list_machines()
+        assert await provider.list_offers(placement, machine)
+
+
+class ProviderConformance(ReadingConformance):
+    """What every provider must do. Override the fixtures, not the tests."""
+
+    poll_s = 15.0
+    """Time between two listings while a test waits."""
+    patience_s = 2 * 3600.0
+    """The longest wait for a boot, a stop, a release or a bill."""
+    offers_are_spent = True
+    """An offer is one machine, and gone once it is rented; else it stands for as many as there are."""
+
+    @pytest.fixture
+    def advance(self) -> Advance:
+        """How time goes by."""
+        raise NotImplementedError
+
     async def test_a_rented_machine_is_listed_by_its_label(
         self, provider: Provider, advance: Advance, placement: Placement, machine: MachineSpec
     ) -> None:
@@ -98,6 +138,8 @@ class ProviderConformance:
     async def test_a_spent_offer_raises_no_capacity(
         self, provider: Provider, advance: Advance, placement: Placement, machine: MachineSpec
     ) -> None:
+        if not self.offers_are_spent:
+            pytest.skip("this provider's offers stand for any number of machines")
         async with self._rented(provider, advance, placement, machine) as (_, offer):
             with pytest.raises(NoCapacity):
                 await provider.rent(offer, machine, label=make_label(_FLEET, "suite", "token00002"))
@@ -166,6 +208,39 @@ class ProviderConformance:
             with pytest.raises(Rejected):
                 await provider.set_bid(provider_id, offer.usd_per_hour)
 
+    async def test_a_new_bid_is_listed(
+        self, provider: Provider, advance: Advance, placement: Placement, machine: MachineSpec
+    ) -> None:
+        if not provider.capabilities.can_bid:
+            pytest.skip("this provider takes no bids")
+        spot = replace(placement, buy="spot")
+        async with self._rented(provider, advance, spot, machine) as (provider_id, offer):
+            await self._wait_for(provider, advance, provider_id, {Status.RUNNING})
+            bid = round(1.2 * offer.usd_per_hour, 3)
+            await provider.set_bid(provider_id, bid)
+            await self._wait_for(provider, advance, provider_id, set(Status), usd_per_hour=bid)
+
+    async def test_what_a_machine_ran_for_is_billed_under_its_id(
+        self, provider: Provider, advance: Advance, placement: Placement, machine: MachineSpec
+    ) -> None:
+        day = _day(await provider.list_machines())
+        if await provider.billed_usd(day) is None:
+            pytest.skip("this provider does not tell what it bills")
+        began = (await provider.list_machines()).asked_at
+        async with self._rented(provider, advance, placement, machine) as (provider_id, offer):
+            await self._wait_for(provider, advance, provider_id, {Status.RUNNING})
+            await advance(self.poll_s)
+        waited, billed_usd = 0.0, 0.0
+        while not billed_usd:
+            assert waited <= self.patience_s, f"{provider_id} ran, and no bill has it"
+            await advance(self.poll_s)
+            waited += self.poll_s
+            listing = await provider.list_machines()
+            bills = [await provider.billed_usd(each) for each in dict.fromkeys((day, _day(listing)))]
+            billed_usd = sum(bill.get(provider_id, 0.0) for bill in bills if bill)
+            hours = (listing.asked_at - began) / 3600.0
+            assert billed_usd <= 2 * offer.usd_per_hour * hours, "it is billed at a price that was not offered"
+
     async def test_foreign_machines_are_listed_and_never_touched(
         self, provider: Provider, advance: Advance, placement: Placement, machine: MachineSpec
     ) -> None:
@@ -189,16 +264,25 @@ class ProviderConformance:
             await provider.release(provider_id)
             await self._wait_until_gone(provider, advance, provider_id)
 
-    async def _wait_for(self, provider: Provider, advance: Advance, provider_id: str, wanted: set[Status]) -> Remote:
+    async def _wait_for(
+        self,
+        provider: Provider,
+        advance: Advance,
+        provider_id: str,
+        wanted: set[Status],
+        usd_per_hour: float | None = None,
+    ) -> Remote:
         remote: Remote | None = None
         waited = 0.0
         while waited <= self.patience_s:
             remote = await _find(provider, provider_id)
-            if remote is not None and remote.status in wanted:
+            priced = remote is not None and usd_per_hour in (None, pytest.approx(remote.usd_per_hour))
+            if remote is not None and remote.status in wanted and priced:
                 return remote
             await advance(self.poll_s)
             waited += self.poll_s
-        raise AssertionError(f"{provider_id} was not seen {' or '.join(sorted(wanted))} but as {remote}")
+        at = "" if usd_per_hour is None else f" at {usd_per_hour} USD per hour"
+        raise AssertionError(f"{provider_id} was not seen {' or '.join(sorted(wanted))}{at} but as {remote}")
 
     async def _wait_until_gone(self, provider: Provider, advance: Advance, provider_id: str) -> None:
         waited = 0.0
@@ -230,3 +314,8 @@ def _foreign(listing: Listing) -> dict[str, tuple[str, Status]]:
         for remote in listing.machines
         if parse_label(remote.label, _FLEET) is None
     }
+
+
+def _day(listing: Listing) -> str:
+    """The UTC day on which the listing was asked for."""
+    return f"{datetime.fromtimestamp(listing.asked_at, UTC):%Y-%m-%d}"

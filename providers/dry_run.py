@@ -1,8 +1,8 @@
 # ruff: noqa: D102 - the docstrings of the contract hold
 """Dry run: a provider that can be asked everything and told nothing.
 
-It is a wrapper, so that `plan` and `run --dry-run` share every line with `run`. What it wraps is known to it by its
-reading calls alone.
+It is a wrapper, so that `plan` and `run --dry-run` share every line with `run`. Of what it wraps it keeps the reading
+calls and nothing else.
 """
 
 from __future__ import annotations
@@ -43,32 +43,16 @@ class DryRun:
     """A provider whose reads are real, and whose other calls are recorded and raise `Rejected`."""
 
     def __init__(self, provider: Reads) -> None:
-        self._reads = provider
+        self.name = provider.name
+        self.capabilities = provider.capabilities
+        # Only these are kept of the provider, so that no mistake here can change anything.
+        self.list_machines = provider.list_machines
+        self.list_offers = provider.list_offers
+        self.balance_usd = provider.balance_usd
+        self.billed_usd = provider.billed_usd
+        self.close = provider.close
         self.refused: deque[str] = deque(maxlen=_KEPT)
         """What would have been done, oldest first; the last thousand."""
-
-    @property
-    def name(self) -> str:
-        return self._reads.name
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._reads.capabilities
-
-    async def list_machines(self) -> Listing:
-        return await self._reads.list_machines()
-
-    async def list_offers(self, placement: Placement, machine: MachineSpec) -> Sequence[Offer]:
-        return await self._reads.list_offers(placement, machine)
-
-    async def balance_usd(self) -> float | None:
-        return await self._reads.balance_usd()
-
-    async def billed_usd(self, day: str) -> Mapping[str, float] | None:
-        return await self._reads.billed_usd(day)
-
-    async def close(self) -> None:
-        await self._reads.close()
 
     async def rent(self, offer: Offer, machine: MachineSpec, *, label: str) -> str:
         price = f"{offer.gpu} in {offer.region} at {offer.usd_per_hour:.3f} USD per hour, {offer.buy}"

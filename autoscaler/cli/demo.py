@@ -20,7 +20,6 @@ from autoscaler.runtime.entropy import seeded
 from autoscaler.runtime.ports import Clock
 from autoscaler.sim.workers import SimulatedWorkers
 from autoscaler.store.codec import encode_entry
-from providers.mock import MockProvider
 
 _FRAME_S = 0.25
 _ENTRIES = 20
@@ -31,11 +30,11 @@ async def run_demo(config: Config, clock: Clock, *, watching: bool) -> None:
 
     def started_up(app: App) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         [pool] = config.pools.values()
-        [provider] = app.providers.values()
-        if not isinstance(pool.queue, ListQueue) or not isinstance(provider, MockProvider):
-            raise TypeError("the demo needs a queue of lists and the mock provider")
+        [market] = app.markets.values()
+        if not isinstance(pool.queue, ListQueue):
+            raise TypeError("the demo needs a queue of lists")
         link = next(iter(app.links.values()))
-        workers = SimulatedWorkers(provider.market, RedisJobSource(link, pool.queue, config.fleet, clock), clock)
+        workers = SimulatedWorkers(market, RedisJobSource(link, pool.queue, config.fleet, clock), clock)
         tasks = [
             ("workers", workers.run()),
             ("traffic", DemoTraffic(link, pool.queue, clock, seeded(1)).run()),

@@ -16,6 +16,7 @@ from autoscaler.runtime.report import TickReport
 from autoscaler.telemetry.gauges import gauges, pool_label
 
 _START_BUCKETS_S = (30, 60, 120, 180, 240, 300, 450, 600, 900, 1200, 1800, 2400, 3000, 3600, 4500, 5400, 7200)
+_CALL_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0)
 _TICK_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -35,6 +36,13 @@ class Metrics(Collector):
             "autoscaler_provider_calls_total",
             "Calls that change something at a provider.",
             ("provider", "action", "result"),
+            registry=registry,
+        )
+        self._asked = Histogram(
+            "autoscaler_provider_call_seconds",
+            "How long calls to a provider took, those that only read included.",
+            ("provider", "call", "result"),
+            buckets=_CALL_BUCKETS_S,
             registry=registry,
         )
         self._setup = _start_histogram("setup", "From the order of a new machine until it was HOT.", registry)
@@ -90,6 +98,10 @@ class Metrics(Collector):
         """A provider answered a command, or did not."""
         self._actions.labels(outcome.action.value, outcome.result.value).inc()
         self._calls.labels(provider, outcome.action.value, outcome.result.value).inc()
+
+    def asked(self, provider: str, call: str, result: Result, seconds: float) -> None:
+        """A call to a provider ended so, after that long; it is told by ``providers.instrumented``."""
+        self._asked.labels(provider, call, result.value).observe(seconds)
 
     def came_up(self, placement: str, seconds: float, *, resumed: bool) -> None:
         """A machine got HOT that long after it was ordered."""

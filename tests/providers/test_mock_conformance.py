@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from dataclasses import replace
-from typing import cast
 
 import pytest
 
+from providers import conformance
 from providers.base import Provider
-from providers.conformance import Advance, ProviderConformance
+from providers.breaker import Breaker
+from providers.conformance import Advance, ProviderConformance, ReadingConformance
+from providers.dry_run import DryRun
+from providers.instrumented import Instrumented
 from providers.mock import Fault
 from tests.support.market import CALM, Bench
 
@@ -37,25 +39,28 @@ class TestMockWithSlowListings(TestMock):
         return Bench(replace(FOREIGN, faults={**FOREIGN.faults, Fault.LISTED_LATE: 1.0, Fault.LINGERS: 1.0}))
 
 
-class Passing:
-    """A wrapper that adds nothing, by the contract's own list of calls."""
-
-    def __init__(self, inner: Provider) -> None:
-        self._inner = inner
-
-    def __getattr__(self, name: str) -> object:
-        call: Callable[..., object] = getattr(self._inner, name)
-        return call
-
-
-class TestWrappedMock(TestMock):
+class TestMockBehindABreaker(TestMock):
     @pytest.fixture
     def provider(self, bench: Bench) -> Provider:
-        return cast(Provider, Passing(bench.provider))
+        return Breaker(bench.provider, lambda: bench.now)
+
+
+class TestInstrumentedMock(TestMock):
+    @pytest.fixture
+    def provider(self, bench: Bench) -> Provider:
+        return Instrumented(bench.provider, lambda *_: None, lambda: bench.now)
+
+
+class TestDryRunOfTheMock(ReadingConformance):
+    @pytest.fixture
+    async def provider(self) -> Provider:
+        bench = Bench(FOREIGN)
+        await bench.rent_running()
+        return DryRun(bench.provider)
 
 
 def test_the_suite_covers_every_call_of_the_contract() -> None:
-    source = inspect.getsource(ProviderConformance)
+    source = inspect.getsource(conformance)
     calls = {name for name, value in vars(Provider).items() if inspect.iscoroutinefunction(value)}
-    missing = {name for name in calls - {"balance_usd", "close"} if f".{name}(" not in source}
+    missing = {name for name in calls - {"close"} if f".{name}(" not in source}
     assert not missing

@@ -28,7 +28,7 @@ from tests.support.reports import DEMAND, NOW, POOL, listing, machine, outcome, 
 DAY = 86400.0
 LABELS = (
     *("pool", "tier", "provider", "placement", "action", "result", "phase", "health", "use", "diagnosis", "outcome"),
-    *("version", "le"),
+    *("call", "version", "le"),
 )
 UNITS = ("seconds", "jobs", "instances", "usd", "usd_today", *CAPS, "total", "info")
 UNITLESS = {"queue_unknown", "listing_unknown", "leader", "paused", "image_given_up", "admission_open"}  # 0 or 1
@@ -68,6 +68,7 @@ def used(scrape: Scrape) -> Scrape:
     scrape.metrics.failed("away", NOW + 10)
     scrape.metrics.ticked(report(machine(), warm, at=NOW + 20))
     scrape.metrics.called("mock", outcome())
+    scrape.metrics.asked("mock", "list_machines", Result.OK, 1.5)
     scrape.metrics.came_up("mock-spot", 1900.0, resumed=False)
     scrape.metrics.came_up("mock-spot", 200.0, resumed=True)
     scrape.metrics.noted(alarm_entry(machine(), NOW))
