@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+from autoscaler.core.errors import SettingsError
 from autoscaler.emulate.base import Emulator
-from autoscaler.emulate.runpod.emulator import RunPod
 from autoscaler.emulate.runpod.quirks import Quirk
 from autoscaler.emulate.runpod.settings import Emulation
 
@@ -15,8 +15,14 @@ def make(settings: Emulation, *, now: Callable[[], float], rng: random.Random) -
     """An emulated RunPod.
 
     Raises:
-        SettingsError: the scenario file is bad.
+        SettingsError: graphql-core is not installed.
     """
+    try:
+        from autoscaler.emulate.runpod.emulator import RunPod
+    except ModuleNotFoundError as error:
+        if error.name != "graphql":
+            raise
+        raise SettingsError("the emulated RunPod needs graphql-core: pip install 'gpu-autoscaler[emulate]'") from error
     return RunPod(settings, now=now, rng=rng)
 
 

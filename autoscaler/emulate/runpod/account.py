@@ -11,7 +11,7 @@ from autoscaler.core.errors import InsufficientFunds, NoCapacity, PartialLaunch,
 from autoscaler.core.market import Offer
 from autoscaler.core.spec import Buy, MachineSpec, Placement
 from autoscaler.emulate.runpod.catalogue import Catalogue, cloud_of
-from autoscaler.emulate.runpod.pods import End, Order, Pod, PodStatus
+from autoscaler.emulate.runpod.pods import POD_KEY_PREFIX, End, Order, Pod, PodStatus
 from autoscaler.emulate.runpod.quirks import Quirk
 from autoscaler.emulate.runpod.refusals import (
     HOST_FULL,
@@ -26,8 +26,6 @@ from providers.mock import Fault, Market, Operation
 from providers.mock.faults import Struck
 from providers.mock.machine import Machine
 
-POD_KEY_PREFIX = "rpa_pod_"
-"""What the keys begin with that may do no more than stop and terminate their own pod."""
 _EXITS_AFTER_S = 4.0
 
 
@@ -120,11 +118,11 @@ class Account:
         strike_after(struck)
         return self.pods[made]
 
-    def start(self, now: float, pod_id: str) -> Pod:
-        """Start a stopped pod on the host where it lies.
+    def start(self, now: float, pod_id: str, *, bid: float | None = None) -> Pod:
+        """Start a stopped pod on the host where it lies; a spot pod at a new bid, disks left out, where one is given.
 
         Raises:
-            Refusal: there is none, its host is full, or the account is empty.
+            Refusal: there is none, its host is full, the bid too low, or the account empty.
             Silence, Dropped: a fault.
         """
         struck = self.strike(Operation.RESUME, now)
@@ -132,6 +130,8 @@ class Account:
         if pod.status(now) is PodStatus.ERROR:
             self.market.halt(pod.machine, "restarted by user")
         try:
+            if bid is not None:
+                self._bid(now, pod, bid)
             self.market.resume(now, pod_id, struck)
         except NoCapacity:
             raise Refusal(500 if Quirk.HOST_FULL_500 in self.quirks else 400, HOST_FULL) from None
@@ -205,6 +205,20 @@ class Account:
                     disk_usd_per_hour=order.stopped_disk_usd_per_hour,
                 )
         raise Refusal(400, NO_INSTANCES if buy == "on_demand" else NO_SPOT_INSTANCES)
+
+    def _bid(self, now: float, pod: Pod, usd_per_hour: float) -> None:
+        """Change a stopped spot pod's bid.
+
+        Raises:
+            Refusal: it is rented on demand, or there is a higher bid.
+        """
+        price = self.catalogue.usd_per_hour(now, pod.machine.gpu, cloud_of(pod.machine.region), "spot")
+        if price is None or usd_per_hour < price:
+            raise Refusal(400, NO_SPOT_INSTANCES)
+        try:
+            self.market.set_bid(now, pod.id, usd_per_hour + pod.order.running_disk_usd_per_hour)
+        except Rejected:
+            raise Refusal(400, "pod is not interruptable") from None
 
     def _require_an_hour(self, now: float, usd_per_hour: float) -> None:
         """Refuse what the account could not pay for an hour. [billing page].

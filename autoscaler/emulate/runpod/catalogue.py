@@ -46,6 +46,11 @@ class GpuType:
         return self.id.removeprefix("NVIDIA ").removeprefix("GeForce ")
 
     @property
+    def manufacturer(self) -> str:
+        """Who makes it, as far as we know."""
+        return "NVIDIA" if self.id.startswith("NVIDIA") else "UNKNOWN"
+
+    @property
     def memory_gb(self) -> int:
         """Its memory; of an unknown type what its name says."""
         named = _NAMED_MEMORY.search(self.id)

@@ -1,14 +1,15 @@
-"""The emulated vendor: keys, rate limit, and which of its APIs answers."""
+"""The emulated vendor: who asks, how often, and which of its APIs answers."""
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Callable
 from dataclasses import replace
 
-from autoscaler.emulate.runpod.account import POD_KEY_PREFIX, Account
-from autoscaler.emulate.runpod.pods import Pod
+from autoscaler.emulate.base import never
+from autoscaler.emulate.runpod.account import Account
+from autoscaler.emulate.runpod.graph import Graph
+from autoscaler.emulate.runpod.keys import caller_of
 from autoscaler.emulate.runpod.quirks import Quirk
 from autoscaler.emulate.runpod.quota import Quota
 from autoscaler.emulate.runpod.refusals import Refusal, Silence
@@ -19,13 +20,14 @@ from providers.mock import Market
 
 
 class RunPod:
-    """RunPod's APIs over one market. Any key is the account's, save those that the pods were given."""
+    """RunPod's APIs over one market."""
 
     def __init__(self, settings: Emulation, *, now: Callable[[], float], rng: random.Random) -> None:
         market = Market("runpod", settings.market, settings.market.scenario, rng)
         self._quirks = frozenset(settings.quirks)
         self._account = Account(market, self._quirks, rng)
         self._rest = Rest(self._account, self._quirks)
+        self._graph = Graph(self._account, self._quirks)
         self._quota = Quota()
         self._now, self._rng = now, rng
 
@@ -39,41 +41,39 @@ class RunPod:
         """RunPod's answer; see :class:`autoscaler.emulate.base.Emulator`."""
         now = self._now()
         self._account.settle(now)
+        answer_of = self._graph_answer if request.path == "/graphql" else self._rest_answer
         try:
-            answer = self._answer(request, now)
+            return answer_of(request, now)
         except Silence:
-            await asyncio.Event().wait()
-            raise
-        headers = {"x-request-id": f"{self._rng.getrandbits(64):016x}", **answer.headers}
+            return await never()
+
+    def _rest_answer(self, request: Request, now: float) -> Answer:
+        headers = {"x-request-id": f"{self._rng.getrandbits(64):016x}"}
+        try:
+            caller = caller_of(request, self._account.pods.values())
+            if caller.known:
+                self._quota.take(now)
+            answer = self._rest.answer(request, now, caller)
+        except Refusal as refusal:
+            answer = self._refused(refusal)
         if answer.status != 401 and Quirk.NO_RATE_LIMIT_HEADERS not in self._quirks:
             headers |= self._quota.headers(now)
-        return replace(answer, headers=headers)
+        return replace(answer, headers={**headers, **answer.headers})
 
-    def _answer(self, request: Request, now: float) -> Answer:
+    def _graph_answer(self, request: Request, now: float) -> Answer:
+        if Quirk.GRAPHQL_GONE in self._quirks:
+            return web_page(404)
+        if request.method != "POST":
+            return self._refused(Refusal(405, "method not allowed"))
         try:
-            caller = self._caller(request)
-            self._quota.take(now)
-            return self._rest.answer(request, now, caller)
+            return self._graph.answer(request, now, caller_of(request, self._account.pods.values()))
         except Refusal as refusal:
-            if Quirk.HTML_ERRORS in self._quirks and (refusal.status == 429 or refusal.status >= 500):
-                return web_page(refusal.status)
-            return problem(refusal)
+            return self._refused(refusal)
 
-    def _caller(self, request: Request) -> Pod | None:
-        """The pod whose key this is; None for the account's.
-
-        Raises:
-            Refusal: there is no key, or it was a pod's that is gone.
-        """
-        scheme, _, key = request.headers.get("authorization", "").partition(" ")
-        if scheme.lower() != "bearer" or not key:
-            raise Refusal(401, "missing or malformed API key")
-        if not key.startswith(POD_KEY_PREFIX):
-            return None
-        for pod in self._account.pods.values():
-            if pod.key == key:
-                return pod
-        raise Refusal(401, "invalid or missing API key")
+    def _refused(self, refusal: Refusal) -> Answer:
+        if Quirk.HTML_ERRORS in self._quirks and (refusal.status == 429 or refusal.status >= 500):
+            return web_page(refusal.status)
+        return problem(refusal)
 
 
 def web_page(status: int) -> Answer:

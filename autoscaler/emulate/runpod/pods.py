@@ -11,6 +11,8 @@ from autoscaler.core.market import Status
 from providers.mock.machine import Machine
 
 Cloud = Literal["SECURE", "COMMUNITY"]
+POD_KEY_PREFIX = "rpa_pod_"
+"""What the keys begin with that RunPod puts into pods."""
 CLOUDS: tuple[Cloud, ...] = ("SECURE", "COMMUNITY")
 
 _HOURS_PER_MONTH = 720.0

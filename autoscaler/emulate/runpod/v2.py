@@ -14,8 +14,8 @@ from autoscaler.emulate.runpod.account import Account
 from autoscaler.emulate.runpod.bills import Bills
 from autoscaler.emulate.runpod.bodies import ActOnPod, CreatePod, UpdatePod, read_body
 from autoscaler.emulate.runpod.catalogue import GpuType
+from autoscaler.emulate.runpod.keys import Caller
 from autoscaler.emulate.runpod.orders import order_of
-from autoscaler.emulate.runpod.pods import Pod
 from autoscaler.emulate.runpod.quirks import Quirk
 from autoscaler.emulate.runpod.refusals import HOST_FULL, Refusal
 from autoscaler.emulate.runpod.words import ACTIONS, gpu_words, pod_words, stock_words
@@ -36,24 +36,24 @@ class Rest:
         self._quirks = quirks
         self._bills = Bills(account)
 
-    def answer(self, request: Request, now: float, caller: Pod | None) -> Answer:
-        """The answer to one request; by a pod's own key it is about that pod alone.
+    def answer(self, request: Request, now: float, caller: Caller) -> Answer:
+        """The answer to one request.
 
         Raises:
             Refusal, Silence, Dropped: it is refused, or a fault strikes.
         """
-        methods = self._methods(request.path)
+        parts = [unquote(part) for part in request.path.strip("/").split("/")]
+        caller.require(parts[2] if parts[:2] == ["v2", "pods"] and len(parts) > 2 else None)
+        methods = self._methods(parts)
         if not methods:
             raise Refusal(404, "page not found")
         if request.method not in methods:
             return problem(Refusal(405, "method not allowed"), allow=", ".join(methods))
-        if caller is not None and not request.path.startswith(f"/v2/pods/{caller.id}"):
-            raise Refusal(403, "the API key does not grant access to this resource")
         return methods[request.method](request, now)
 
-    def _methods(self, path: str) -> Mapping[str, Handler]:
+    def _methods(self, parts: list[str]) -> Mapping[str, Handler]:
         """What can be done at a path; nothing where there is none."""
-        match [unquote(part) for part in path.strip("/").split("/")]:
+        match parts:
             case ["v2", "pods"]:
                 return {"GET": self._list, "POST": self._create}
             case ["v2", "pods", pod_id]:

@@ -33,6 +33,16 @@ def moment(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def vcpus(pod: Pod) -> int:
+    """A pod's processors."""
+    return _VCPUS_PER_GPU * pod.machine.gpu_count
+
+
+def ram_gb(pod: Pod) -> int:
+    """A pod's memory, in GB."""
+    return _RAM_GB_PER_GPU * pod.machine.gpu_count
+
+
 def pod_words(pod: Pod, now: float) -> dict[str, Any]:
     """A pod as REST v2 shows it. To look at a running one makes its ports known to the next look."""
     order, machine, status = pod.order, pod.machine, pod.status(now)
@@ -40,8 +50,8 @@ def pod_words(pod: Pod, now: float) -> dict[str, Any]:
     gpu = {
         "id": machine.gpu,
         "count": machine.gpu_count,
-        "vcpuCount": _VCPUS_PER_GPU * machine.gpu_count,
-        "memory": _RAM_GB_PER_GPU * machine.gpu_count,
+        "vcpuCount": vcpus(pod),
+        "memory": ram_gb(pod),
     }
     return {
         "id": pod.id,
@@ -106,7 +116,7 @@ def gpu_words(kind: GpuType, catalogue: Catalogue, now: float, quirks: Collectio
         "id": kind.id,
         "name": kind.name,
         "pool": None,
-        "manufacturer": "NVIDIA" if kind.id.startswith("NVIDIA") else "UNKNOWN",
+        "manufacturer": kind.manufacturer,
         "memory": kind.memory_gb,
         "secure": prices["SECURE"] is not None,
         "community": prices["COMMUNITY"] is not None,
