@@ -5,17 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
-import yaml
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field
 
-from autoscaler.core.errors import SettingsError
 from autoscaler.core.spec import SETTINGS
 from autoscaler.core.units import Seconds
 from providers.mock.faults import MARKET_ODDS, NOTHING, STRIKES, Fault, Operation, Struck
+from providers.mock.read import read_yaml, validated
 
 AtLeastOne = Annotated[int, Field(ge=1)]
 
@@ -108,28 +106,5 @@ def read_scenario(path: Path) -> tuple[Step, ...]:
     Raises:
         SettingsError: it cannot be read, or a step is wrong; every problem with its key, value and what was expected.
     """
-    try:
-        rows = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path} cannot be read: {error}") from error
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: expected YAML: {' '.join(str(error).split())}") from error
-    try:
-        return TypeAdapter(tuple[Step, ...]).validate_python([] if rows is None else rows)
-    except ValidationError as error:
-        raise SettingsError(*(_problem(path, details) for details in error.errors())) from error
-
-
-def _problem(path: Path, details: Any) -> str:
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in details["loc"]).lstrip(".")
-    expected = details["msg"].removeprefix("Value error, ")
-    if details["type"] == "unexpected_keyword_argument":
-        expected = "unknown key" + _did_you_mean(details["loc"][-1], Step.__dataclass_fields__)
-    elif details["type"] == "enum":
-        expected += _did_you_mean(details["input"], Operation if details["loc"][-1] == "call" else Fault)
-    return f"{path}: {where or 'scenario'}: {details['input']!r}: {expected}"
-
-
-def _did_you_mean(word: object, known: Any) -> str:
-    near = get_close_matches(str(word), [str(name) for name in known], n=1)
-    return f"; did you mean {near[0]}?" if near else ""
+    rows = read_yaml(path)
+    return validated(tuple[Step, ...], [] if rows is None else rows, path, whole="scenario")

@@ -7,7 +7,7 @@ from enum import StrEnum, auto
 from typing import Any, ClassVar
 
 from autoscaler.core.spec import SETTINGS
-from autoscaler.emulate.base import QUICK
+from autoscaler.core.units import DurationRange
 from providers.mock import MockSettings
 
 
@@ -69,13 +69,26 @@ class Quirk(StrEnum):
     """The listing has ten megabytes of text in it. [a limit on what is read, not a report]"""
 
 
+def _market() -> MockSettings:
+    """A market fit for somebody who looks on."""
+    return MockSettings(
+        setup=DurationRange(20.0, 40.0),
+        resume=DurationRange(5.0, 15.0),
+        stop=DurationRange(1.0, 3.0),
+        let_to_others=DurationRange(60.0, 180.0),
+        offline=DurationRange(30.0, 120.0),
+        listing_lag=DurationRange(5.0, 20.0),
+        balance_usd=100.0,
+    )
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Emulation:
     """A Vast.ai with one account."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
 
-    market: MockSettings = field(default_factory=lambda: MockSettings(**QUICK))
+    market: MockSettings = field(default_factory=_market)
     """Hosts, prices, durations, faults and the scenario."""
     quirks: tuple[Quirk, ...] = ()
     """What Vast.ai does besides."""
