@@ -12,13 +12,13 @@ from importlib.metadata import entry_points
 from types import MappingProxyType
 
 from autoscaler.core.errors import SettingsError
-from providers import mock
+from providers import mock, runpod, vastai
 from providers.kind import ProviderKind
 
 GROUP = "gpu_autoscaler.providers"
 """The entry-point group of providers from other packages."""
 
-OWN = (mock.KIND,)
+OWN = (mock.KIND, runpod.KIND, vastai.KIND)
 """The kinds that come with this program."""
 
 

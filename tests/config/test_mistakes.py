@@ -6,7 +6,9 @@ from __future__ import annotations
 import pytest
 
 from autoscaler.config import load_config
+from autoscaler.config.words import either
 from autoscaler.core.errors import SettingsError
+from providers.installed import provider_kinds
 from tests.support.config import GOOD
 
 QUEUE = "queue: {kind: list, tiers: [{name: pro, key: jobs:pro}]}"
@@ -107,7 +109,7 @@ def problems(text: str) -> tuple[str, ...]:
         ("{mock: {}}", "{mock: {seed: x}}", "providers.mock.seed: x - expected a whole number (line 10)"),
         ("{mock: {}}", "{mock: {faults: {outbit: 0.1}}}", 'providers.mock.faults.outbit: outbit - did you mean "outbid"? (line 10)'),
         ("{mock: {}}", "{mock: {faults: {outbid: 3}}}", "providers.mock.faults.outbid: 3 - expected 1 or less (line 10)"),
-        ("{mock: {}}", "{mock: {}, vastai: {api_key: x}}", "providers.vastai.kind: missing - expected mock (line 10)"),
+        ("{mock: {}}", "{mock: {}, elsewhere: {api_key: x}}", f"providers.elsewhere.kind: missing - expected {either(provider_kinds())} (line 10)"),
         ("{mock: {}}", "{mock: {kind: mok}}", 'providers.mock.kind: mok - did you mean "mock"? (line 10)'),
     ],
 )  # fmt: skip

@@ -1,0 +1,142 @@
+"""RunPod's GraphQL, for what REST v2 lacks: spot machines, a pod that ends by itself, and the balance.
+
+RunPod has announced its end for early 2027, and took spot machines out of its documents before. So each of the three
+may go at any time, for all or for a key, and the rest must not notice: what has gone is asked again each time, tells
+why in `gone`, and raises nothing when it is read.
+
+Values travel as variables, never in the text of a question: RunPod's own client 1.12 pastes them in, and a quotation
+mark in an environment variable breaks its mutation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from enum import StrEnum
+from typing import Any
+
+from autoscaler.core.errors import PartialLaunch, Rejected, UnclearOutcome
+from autoscaler.core.units import Secret
+from providers.http import Answer, Http, json_request
+from providers.runpod import wire
+from providers.runpod.refusals import Call, Quiet, graphql_refusal, has_gone, quiet_of, refusal, understood
+from providers.runpod.wire import Cloud, Order, Reply, Terms
+
+
+class Feature(StrEnum):
+    """What GraphQL alone can do, in words for people."""
+
+    SPOT = "spot machines"
+    END = "terminate_after"
+    BALANCE = "the balance"
+
+
+class GraphQL:
+    """What the account can do by GraphQL alone."""
+
+    def __init__(self, http: Http, key: Secret, now: Callable[[], float]) -> None:
+        self._http = http
+        self._now = now
+        self._key = key.reveal()
+        self.gone: dict[Feature, str] = {}
+        """What could not be had when it was last asked for, and why."""
+
+    async def balance_usd(self) -> float | None:
+        """Money left in the account; None where GraphQL does not tell any more.
+
+        Raises:
+            ProviderError: it could not be had this time.
+        """
+        reply = await self._ask(Feature.BALANCE, wire.BALANCE, {}, Call.READ)
+        return None if reply is None else understood(wire.read_balance, reply, Call.READ)
+
+    async def spot_prices(self, cloud: Cloud) -> Mapping[str, float] | None:
+        """The least bids that win now, in USD per hour, by GPU id; None where GraphQL does not tell any more.
+
+        Raises:
+            ProviderError: they could not be had this time.
+        """
+        reply = await self._ask(Feature.SPOT, wire.SPOT_PRICES, {"secure": cloud == "secure"}, Call.READ)
+        return None if reply is None else understood(wire.read_spot_prices, reply, Call.READ)
+
+    async def create(self, order: Order) -> str:
+        """Make a pod that is spot, or has an end; gives its id.
+
+        Raises:
+            ProviderError: see each.
+        """
+        spot = order.terms.buy == "spot"
+        feature, mutation = (Feature.SPOT, wire.DEPLOY_SPOT) if spot else (Feature.END, wire.DEPLOY)
+        variables = {"input": wire.deploy_input(order)}
+        reply = await self._ask(feature, mutation, variables, Call.CREATE, secrets=order.env.values())
+        if reply is None:
+            raise Rejected(self.why_gone(feature))
+        made = understood(wire.read_deployed, reply, Call.CREATE)
+        if made is None:
+            raise UnclearOutcome("RunPod's GraphQL names neither a pod nor an error")
+        return made
+
+    async def resume_spot(self, pod_id: str, terms: Terms) -> int:
+        """Start a stopped spot pod with the bid it was rented with; gives how many GPUs it has then.
+
+        Raises:
+            ProviderError: see each.
+        """
+        variables = {"input": wire.resume_input(pod_id, terms)}
+        reply = await self._ask(Feature.SPOT, wire.RESUME_SPOT, variables, Call.CHANGE)
+        if reply is None:
+            raise Rejected(self.why_gone(Feature.SPOT))
+        return understood(wire.read_resumed_gpus, reply, Call.CHANGE)
+
+    def why_gone(self, feature: Feature) -> str:
+        """Why a feature cannot be had, for people."""
+        return f"RunPod's GraphQL, which alone has {feature}, does not serve it: {self.gone[feature]}"
+
+    async def _ask(
+        self, feature: Feature, question: str, variables: Mapping[str, Any], call: Call, *, secrets: Iterable[str] = ()
+    ) -> Reply | None:
+        """The reply to a question that it understood, or None where the feature has gone."""
+        quiet = quiet_of(self._key, *secrets)
+        body = {"query": question, "variables": variables}
+        answer = await self._http.send(json_request("POST", "/graphql", body, endpoint="graphql"))
+        if answer.status in (408, 429) or answer.status >= 500:
+            raise refusal(answer, call, quiet, self._now())
+        reply, reason = None, _gone_by_form(answer)
+        if not reason:
+            reply = understood(wire.read_reply, answer, call)
+            reason = _gone_by_word(reply, call, quiet)
+        if reason:
+            self.gone[feature] = reason
+            return None
+        if answer.status >= 400:
+            raise refusal(answer, call, quiet, self._now())
+        self.gone.pop(feature, None)
+        return reply
+
+
+def _gone_by_form(answer: Answer) -> str:
+    """Why GraphQL is not there, for this key at least; empty where it is."""
+    if answer.status in (401, 403):
+        return f"the key has no right to it (HTTP {answer.status})"
+    if answer.status in (404, 405, 410) or 300 <= answer.status < 400:
+        return f"HTTP {answer.status}"
+    return "a page of HTML in its place" if answer.text.lstrip().startswith("<") else ""
+
+
+def _gone_by_word(reply: Reply, call: Call, quiet: Quiet) -> str:
+    """Why a part of GraphQL is not there, by its own word; empty where it does not complain.
+
+    Raises:
+        PartialLaunch: it complains, and names a pod that it made.
+        ProviderError: it complains of anything else.
+    """
+    if not reply.complaints:
+        return ""
+    first = reply.complaints[0]
+    made = understood(wire.read_deployed, reply, call) if call is Call.CREATE else None
+    if made is not None:
+        text = f"RunPod's GraphQL made {made} and answers: {quiet(first.message)}"
+        raise PartialLaunch(text, provider_ids=(made,))
+    for complaint in reply.complaints:
+        if has_gone(complaint):
+            return quiet(complaint.message)
+    raise graphql_refusal(first, call, quiet)

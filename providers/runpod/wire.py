@@ -1,0 +1,353 @@
+"""RunPod's JSON as values, and values as RunPod's JSON: its field names and status words are here and nowhere else.
+
+Every reader raises `ValueError`, `KeyError`, `TypeError` or `AttributeError` for what is not of the form it expects.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from autoscaler.core.market import Status
+from autoscaler.core.spec import Buy
+from providers.http import Answer
+
+Cloud = Literal["secure", "community"]
+Action = Literal["start", "stop"]
+
+TERMS = "AUTOSCALER_TERMS"
+"""The environment variable in which a pod carries what RunPod forgets."""
+
+_STATUSES: Mapping[str, Status] = {
+    "PROVISIONING": Status.STARTING,
+    "STARTING": Status.STARTING,
+    "RUNNING": Status.RUNNING,
+    "EXITED": Status.STOPPED,
+    "ERROR": Status.FAILED,
+}
+_DELETED = "TERMINATED"
+
+
+# --- pods -------------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Terms:
+    """On what terms a pod was rented. REST v2 tells none of it, so it travels in the pod's environment."""
+
+    buy: Buy
+    gpu: str
+    """The catalogue's name of the GPU; a pod tells only its id."""
+    gpu_usd_per_hour: float
+    """The price agreed for the GPU, without disks."""
+    ends_at: float | None = None
+    """Epoch seconds when RunPod will delete it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pod:
+    """A pod as it is listed."""
+
+    id: str
+    name: str
+    status: Status
+    word: str
+    """RunPod's own word for its status."""
+    gpu_id: str = ""
+    gpu_count: int = 1
+    data_center: str = ""
+    cost_usd_per_hour: float = 0.0
+    """RunPod's figure for this moment; 0 while it is stopped, whatever its disk costs."""
+    volume_gb: int = 0
+    container_gb: int = 0
+    address: str | None = None
+    terms: Terms | None = None
+    """None for a pod that is not ours."""
+
+    @property
+    def is_deleted(self) -> bool:
+        """Whether it is listed only as a memory."""
+        return self.word == _DELETED
+
+
+def read_pods(answer: Answer) -> tuple[list[Pod], str | None]:
+    """One page of the listing, and the cursor of the next; None where it is the last, or the API knows no pages."""
+    body = answer.json()
+    pods = [_pod(row) for row in body["pods"]]
+    pages = body.get("pagination") or {}
+    if not pages.get("hasNextPage"):
+        return pods, None
+    cursor = pages.get("nextCursor")
+    if not isinstance(cursor, str) or not cursor:
+        raise ValueError("there is a next page, and no cursor to it")
+    return pods, cursor
+
+
+def read_pod(answer: Answer) -> Pod:
+    """One pod."""
+    return _pod(answer.json())
+
+
+def _pod(row: Any) -> Pod:
+    word, gpu = str(row["status"]), row.get("gpu") or {}
+    status = _STATUSES.get(word, Status.UNKNOWN)
+    return Pod(
+        id=_filled(row["id"], "id"),
+        name=row["name"] or "",
+        status=status,
+        word=word,
+        gpu_id=gpu.get("id") or "",
+        gpu_count=int(gpu.get("count", 1)),
+        data_center=row.get("dataCenterId") or "",
+        cost_usd_per_hour=float(row.get("cost") or 0.0),
+        volume_gb=int(((row.get("mounts") or {}).get("persistent") or {}).get("size", 0)),
+        container_gb=int(row.get("disk") or 0),
+        address=_address(row.get("runtime")) if status is Status.RUNNING else None,
+        terms=_terms((row.get("env") or {}).get(TERMS)),
+    )
+
+
+def _filled(value: Any, what: str) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{what} is {value!r}")
+    return value
+
+
+def _address(runtime: Any) -> str | None:
+    """The public side of the TCP port; we ask for one at most. HTTP ports show an address inside RunPod's proxy."""
+    for port in (runtime or {}).get("ports") or ():
+        if port.get("type") == "tcp" and port.get("ip") and port.get("public"):
+            return f"{port['ip']}:{port['public']}"
+    return None
+
+
+def _terms(stamp: Any) -> Terms | None:
+    try:
+        terms = Terms(**json.loads(stamp))
+    except (TypeError, ValueError):  # none, or not written by us
+        return None
+    numbers = (terms.gpu_usd_per_hour, 0.0 if terms.ends_at is None else terms.ends_at)
+    sound = terms.buy in ("on_demand", "spot") and all(isinstance(number, float | int) for number in numbers)
+    return terms if sound else None
+
+
+# --- a new pod --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Order:
+    """A pod to be made."""
+
+    name: str
+    image: str
+    gpu_id: str
+    cloud: Cloud
+    data_center: str
+    """Any where it is empty."""
+    volume_gb: int
+    volume_path: str
+    container_gb: int
+    terms: Terms
+    env: Mapping[str, str]
+    args: tuple[str, ...] = ()
+    port: int | None = None
+    registry: str | None = None
+
+
+def create_body(order: Order) -> dict[str, Any]:
+    """The body of `POST /v2/pods`. It is closed: a field that RunPod does not know is refused."""
+    body: dict[str, Any] = {
+        "name": order.name,
+        "image": order.image,
+        "gpu": {"id": order.gpu_id, "count": 1},
+        "cloud": order.cloud.upper(),
+        "disk": order.container_gb,
+        "mounts": {"persistent": {"size": order.volume_gb, "path": order.volume_path}},
+        "env": _environment(order),
+    }
+    if order.data_center:
+        body["dataCenterIds"] = [order.data_center]
+    if order.port is not None:
+        body["ports"] = [f"{order.port}/tcp"]
+    if order.args:
+        body["args"] = _arguments(order.args)
+    if order.registry:
+        body["registry"] = order.registry
+    return body
+
+
+def deploy_input(order: Order) -> dict[str, Any]:
+    """The input of GraphQL's two mutations that make a pod; the bid and the end are in the order's terms."""
+    deploy: dict[str, Any] = {
+        "name": order.name,
+        "imageName": order.image,
+        "gpuTypeId": order.gpu_id,
+        "gpuCount": 1,
+        "cloudType": order.cloud.upper(),
+        "containerDiskInGb": order.container_gb,
+        "volumeInGb": order.volume_gb,
+        "volumeMountPath": order.volume_path,
+        "env": [{"key": key, "value": value} for key, value in _environment(order).items()],
+    }
+    if order.data_center:
+        deploy["dataCenterId"] = order.data_center
+    if order.port is not None:
+        deploy |= {"ports": f"{order.port}/tcp", "supportPublicIp": True}
+    if order.args:
+        deploy["dockerArgs"] = _arguments(order.args)
+    if order.registry:
+        deploy["containerRegistryAuthId"] = order.registry
+    if order.terms.buy == "spot":
+        deploy["bidPerGpu"] = order.terms.gpu_usd_per_hour
+    if order.terms.ends_at is not None:
+        deploy["terminateAfter"] = datetime.fromtimestamp(order.terms.ends_at, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return deploy
+
+
+def _environment(order: Order) -> dict[str, str]:
+    return {**order.env, TERMS: json.dumps(asdict(order.terms), separators=(",", ":"))}
+
+
+def _arguments(args: tuple[str, ...]) -> str:
+    """Arguments in the JSON form that RunPod takes besides a text, in which nothing has to be quoted for a shell."""
+    return json.dumps({"cmd": list(args)})
+
+
+def read_made(answer: Answer) -> str:
+    """The id of a pod that was made."""
+    return _filled(answer.json()["id"], "id")
+
+
+# --- the catalogue and the bills --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GpuType:
+    """A GPU type of the catalogue, as one of the two clouds sells it."""
+
+    id: str
+    name: str
+    sold: bool
+    usd_per_hour: float
+    """For one GPU; 0 where it has no price."""
+    stocked: Mapping[str, bool]
+    """By data centre: whether there may be some. A hint, and no promise. What stands in none of them has no name."""
+
+
+def read_gpu_types(answer: Answer, cloud: Cloud) -> list[GpuType]:
+    """The catalogue."""
+    return [_gpu_type(row, cloud) for row in answer.json()["gpus"]]
+
+
+def _gpu_type(row: Any, cloud: Cloud) -> GpuType:
+    stocked = {centre["id"]: _may_have(centre) for centre in row.get("dataCenters") or ()}
+    if not any(stocked.values()):  # hosts of the Community Cloud stand in no data centre
+        stocked[""] = _may_have(row)
+    return GpuType(
+        id=_filled(row["id"], "id"),
+        name=row["name"] or row["id"],
+        sold=bool(row.get(cloud)),
+        usd_per_hour=float((row.get("price") or {}).get(cloud) or 0.0),
+        stocked=stocked,
+    )
+
+
+def _may_have(row: Any) -> bool:
+    return bool(row.get("availability") != "NONE")
+
+
+def read_bills(answer: Answer, day: str) -> dict[str, float]:
+    """What each pod was billed for a UTC day, in USD, whatever else the answer holds."""
+    billed: dict[str, float] = {}
+    for record in answer.json()["records"]:
+        if str(record["startTime"]).startswith(day):
+            pod = _filled(record["podId"], "podId")
+            billed[pod] = billed.get(pod, 0.0) + float(record["totalAmount"])
+    return billed
+
+
+# --- GraphQL ----------------------------------------------------------------------------------------------------------
+
+BALANCE = "query { myself { clientBalance } }"
+SPOT_PRICES = (
+    "query ($secure: Boolean) { gpuTypes { id lowestPrice(input: {gpuCount: 1, secureCloud: $secure}) "
+    "{ minimumBidPrice } } }"
+)
+DEPLOY = "mutation ($input: PodFindAndDeployOnDemandInput!) { podFindAndDeployOnDemand(input: $input) { id } }"
+DEPLOY_SPOT = "mutation ($input: PodRentInterruptableInput!) { podRentInterruptable(input: $input) { id } }"
+RESUME_SPOT = "mutation ($input: PodBidResumeInput!) { podBidResume(input: $input) { id gpuCount } }"
+
+
+def resume_input(pod_id: str, terms: Terms) -> dict[str, Any]:
+    """The input of GraphQL's start of a spot pod: by the bid it was rented with."""
+    return {"podId": pod_id, "bidPerGpu": terms.gpu_usd_per_hour, "gpuCount": 1}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Complaint:
+    """What GraphQL says went wrong."""
+
+    message: str
+    code: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Reply:
+    """An answer of GraphQL."""
+
+    data: Mapping[str, Any]
+    complaints: tuple[Complaint, ...]
+
+
+def read_reply(answer: Answer) -> Reply:
+    """An answer of GraphQL, with what it complains of; its status is 200 all the same."""
+    body = answer.json()
+    complaints = (
+        Complaint(message=str(each["message"]), code=str((each.get("extensions") or {}).get("code", "")))
+        for each in body.get("errors") or ()
+    )
+    return Reply(data=body.get("data") or {}, complaints=tuple(complaints))
+
+
+def read_balance(reply: Reply) -> float:
+    """Money left, in USD."""
+    return float(reply.data["myself"]["clientBalance"])
+
+
+def read_spot_prices(reply: Reply) -> dict[str, float]:
+    """The least bid that wins now, in USD per hour for one GPU, by GPU id; those without one are left out."""
+    asked = {row["id"]: (row.get("lowestPrice") or {}).get("minimumBidPrice") for row in reply.data["gpuTypes"]}
+    return {gpu_id: float(usd) for gpu_id, usd in asked.items() if usd}
+
+
+def read_deployed(reply: Reply) -> str | None:
+    """The id of a pod that a mutation made, if it made one."""
+    return next((str(made["id"]) for made in reply.data.values() if made and made.get("id")), None)
+
+
+def read_resumed_gpus(reply: Reply) -> int:
+    """How many GPUs a spot pod was started with."""
+    count = reply.data["podBidResume"].get("gpuCount")
+    return 1 if count is None else int(count)
+
+
+# --- what any of the APIs says of a failure ---------------------------------------------------------------------------
+
+
+def complaint(answer: Answer) -> str:
+    """What an answer says went wrong. Each generation of the API has its own form for it."""
+    try:
+        body = answer.json()
+    except ValueError:
+        body = None
+    if not isinstance(body, Mapping):
+        text = answer.text.strip()
+        return "a page of HTML" if text.startswith("<") else text or "an empty body"
+    told = body.get("detail") or body.get("error") or body.get("message") or body.get("title")
+    errors = body.get("errors")
+    parts = [told, *(errors if isinstance(errors, list) else ())]
+    words = [str(part.get("message") if isinstance(part, Mapping) else part) for part in parts if part]
+    return ": ".join(words) or "no reason given"
