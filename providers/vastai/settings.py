@@ -1,0 +1,48 @@
+"""The settings of a Vast.ai account, as written under `providers`."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
+
+from autoscaler.core.spec import SETTINGS
+from autoscaler.core.units import Seconds, Secret, Written
+
+_CONSOLE = "https://console.vast.ai"
+_URL = re.compile(r"(?:https://[\w.-]+|http://(?:[\w-]+|127\.0\.0\.1|\[::1\]))(?::\d{1,5})?", re.ASCII)
+
+
+def _parse_url(value: object) -> str:
+    if isinstance(value, str) and _URL.fullmatch(value.rstrip("/")):
+        return value.rstrip("/")
+    raise ValueError(
+        f"expected {_CONSOLE}, or an emulator such as http://127.0.0.1:8085; "
+        "the key is never sent to another network without TLS"
+    )
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class VastSettings:
+    """An account at Vast.ai."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
+
+    kind: Literal["vastai"] = "vastai"
+    api_key: Secret
+    """Its rights should be `instance_read`, `instance_write`, `misc` (the search), `user_read` (the balance) and
+    `billing_read` (the charges), and no others."""
+    url: Annotated[str, Written(_parse_url, _CONSOLE)] = _CONSOLE
+    """Where the API is; an emulator in a rehearsal."""
+    verified: bool = True
+    """Rent only machines that Vast.ai has verified."""
+    min_reliability: Annotated[float, Field(ge=0, le=1)] = 0.95
+    """The least reliability of a host, by Vast.ai's own figure, 0 to 1."""
+    min_rental: Seconds = 86400.0
+    """How long an offer must be for rent at least: at its end the machine stops, and cannot be started again."""
+    min_download_mbps: Annotated[float, Field(ge=0)] = 200.0
+    """The least download speed of a host in Mb/s: an image of 20 GB takes 13 minutes at 200."""
+    image_login: Secret | None = None
+    """For images in a private registry: `-u USER -p TOKEN REGISTRY`."""

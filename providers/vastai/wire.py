@@ -1,0 +1,350 @@
+"""Vast.ai's JSON and what it means: with ``offers`` the only place that knows its keys, and its status words.
+
+Units: prices are USD per hour, storage is priced per GB and a month of 720 hours, `gpu_ram` and the like are MB,
+`inet_down` is Mb/s, durations are seconds, dates epoch seconds. Sources: Vast.ai's API documents and its command-line
+client 1.9.1; where they disagree with each other or with what others saw, the reading that costs more is taken.
+
+A row that lacks its id, or an answer without its rows, is a ValueError; what else a row lacks is left open, for the
+account may hold machines of any kind, and one strange row must not hide the others.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from autoscaler.core.market import Remote, Status
+from autoscaler.core.spec import MachineSpec
+from autoscaler.core.units import Secret
+
+Row = Mapping[str, Any]
+
+PAGE = 25
+"""The most machines that one page of the listing holds."""
+MOST_CHARGES = 500
+"""The most charges that one page holds."""
+LEAST_BID, MOST_BID = 0.001, 32.0
+"""Bids in USD per hour for one GPU, disk not included."""
+
+_LEAST_DISK_GB = 8.0
+HOURS_PER_MONTH = 720.0
+_SECONDS_PER_HOUR = 3600.0
+_BID_DIGITS = 6  # as many as the vendor's own prices have; it takes the noise of a subtraction away
+_SAID = 200
+
+
+# --- values ----------------------------------------------------------------------------------------------------------
+
+
+def number(row: Row, key: str) -> float | None:
+    """A finite number, or None."""
+    value = row.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    return float(value) if math.isfinite(value) else None
+
+
+def most(*numbers: float | None) -> float:
+    """The largest of those that there are; 0 where there is none."""
+    return max((number for number in numbers if number is not None), default=0.0)
+
+
+def _word(row: Row, key: str) -> str:
+    """A status word; empty where there is none."""
+    value = row.get(key)
+    return value.strip().lower() if isinstance(value, str) else ""
+
+
+def row_id(row: Row) -> str:
+    """Of a machine or an offer.
+
+    Raises:
+        ValueError: it has none.
+    """
+    value = row.get("id")
+    if type(value) is not int:
+        raise ValueError("a row without an id")
+    return str(value)
+
+
+def rows_of(body: Row, key: str) -> list[Row]:
+    """The rows of an answer.
+
+    Raises:
+        ValueError: it has none, not even an empty list.
+    """
+    rows = body.get(key)
+    if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise ValueError(f"{key} is no list of rows")
+    return rows
+
+
+def country(row: Row) -> str:
+    """The country of a row, `US`; where it lacks the code, what its place ends in: `Iowa, US`."""
+    return str(row.get("country_code") or row.get("geolocation") or "").rpartition(",")[2].strip()
+
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Page(Generic[T]):
+    """One page of a long answer."""
+
+    items: list[T]
+    total: float
+    """Items on all pages, as the vendor counts them."""
+    next_token: str | None
+
+
+def _page(body: Row, items: list[T], total: str) -> Page[T]:
+    count, token = number(body, total), body.get("next_token")
+    if count is None:
+        raise ValueError(f"no {total}")
+    return Page(items=items, total=count, next_token=str(token) if token else None)
+
+
+def disk_gb(machine: MachineSpec) -> float:
+    """The disk that is rented: no smaller one is let."""
+    return max(machine.disk_gb, _LEAST_DISK_GB)
+
+
+# --- orders -----------------------------------------------------------------------------------------------------------
+
+
+def create_body(machine: MachineSpec, *, label: str, bid: float | None, image_login: Secret | None) -> dict[str, Any]:
+    """The order of one machine.
+
+    A price makes it a spot machine, whatever was searched for; without one it is on demand. `args` keeps the image's
+    entrypoint. An order that is not to be cancelled where no GPU is free leaves a stopped machine whose disk bills.
+    """
+    port = {f"-p {machine.port}:{machine.port}": "1"} if machine.port is not None else {}
+    body: dict[str, Any] = {
+        "client_id": "me",
+        "image": machine.image,
+        "label": label,
+        "disk": disk_gb(machine),
+        "env": {**port, **machine.env},
+        "runtype": "args",
+        "target_state": "running",
+        "cancel_unavail": True,
+    }
+    if machine.args:
+        body["args"] = list(machine.args)
+    if bid is not None:
+        body["price"] = bid
+    if image_login is not None:
+        body["image_login"] = image_login.reveal()
+    return body
+
+
+def bid_of(usd_per_hour: float, disk_usd_per_hour: float) -> float:
+    """A price with its disk as the vendor's bid, which is without.
+
+    Worked example: 0.218333 USD with a disk of 0.008333 is a bid of 0.21.
+
+    Raises:
+        ValueError: the vendor takes no such bid.
+    """
+    price = round(usd_per_hour - disk_usd_per_hour, _BID_DIGITS)
+    if not LEAST_BID <= price <= MOST_BID:
+        text = f"{usd_per_hour:g} USD/h less {disk_usd_per_hour:g} for the disk is a bid of {price:g}"
+        raise ValueError(f"{text}; expected {LEAST_BID:g} to {MOST_BID:g}")
+    return price
+
+
+def bid_body(price: float) -> dict[str, Any]:
+    """A new bid. Without a price the vendor would choose one, however high."""
+    return {"client_id": "me", "price": price}
+
+
+START: Row = {"state": "running"}
+STOP: Row = {"state": "stopped"}
+
+
+# --- machines ---------------------------------------------------------------------------------------------------------
+
+_RUNS = "running"
+_ENDED = frozenset({"stopped", "unloaded"})
+"""What becomes of a contract, which is what holds the GPU."""
+_UP = frozenset({_RUNS, "frozen", "rebooting"})
+"""A container in one of these is billed with its GPU, whatever the contract says."""
+_WANTED = frozenset({_RUNS, "bid"})
+_BROKEN = ("oci runtime", "manifest unknown", "pull access denied", "failed to resolve reference", "unauthorized")
+"""In the words about a container that does not run: it never will."""
+_NOT_STARTED = (*_BROKEN, "error", "failed", "exception", "traceback", "permission denied")
+"""The same, about one that was made and is not being started."""
+_PORT_FLAG = re.compile(r"-p \d+:(\d+)", re.ASCII)
+
+
+def instances(body: Row) -> Page[Row]:
+    """A page of the listing; each row has an id."""
+    rows = rows_of(body, "instances")
+    for row in rows:
+        row_id(row)
+    return _page(body, rows, "total_instances")
+
+
+def instance(body: Row) -> Row | None:
+    """One machine; None where there is none of that id, which is told under a 200."""
+    row = body.get("instances", ())
+    if row is None:
+        return None
+    if not isinstance(row, dict):
+        raise ValueError("instances is no row")  # noqa: TRY004 - the answer is wrong, no argument
+    row_id(row)
+    return row
+
+
+def remote(row: Row, now: float, quiet: Callable[[str], str]) -> Remote:
+    """A machine as it is listed; `quiet` takes secrets out of the vendor's words."""
+    status = _status(row, now)
+    prices = row.get("instance")
+    present: Row = prices if isinstance(prices, dict) else {}
+    disk = most(number(row, "storage_total_cost"), number(present, "diskHour"))
+    price = most(number(row, "dph_total"), most(number(row, "dph_base")) + disk)
+    burn = most(number(present, "totalHour"), price if _holds_gpu(row) else disk)
+    gpus = number(row, "num_gpus")
+    return Remote(
+        provider_id=row_id(row),
+        label=str(row.get("label") or ""),
+        status=status,
+        gpu=str(row.get("gpu_name") or ""),
+        gpu_count=1 if gpus is None else int(gpus),
+        region=country(row),
+        host=str(row.get("machine_id") or ""),
+        buy="spot" if row.get("is_bid") is True else "on_demand",
+        usd_per_hour=price,
+        disk_usd_per_hour=disk,
+        burn_usd_per_hour=0.0 if status is Status.OFFLINE else burn,
+        address=_address(row),
+        ends_at=number(row, "end_date") or None,
+        detail=quiet(str(row.get("status_msg") or "").strip())[:_SAID],
+    )
+
+
+def _status(row: Row, now: float) -> Status:
+    """What a machine is: its container (`actual_status`) first, then the contract that holds its GPU (`cur_state`).
+
+    RUNNING is only what runs and is meant to. A container that is down although its contract runs, or is meant to stop
+    and has not yet, is UNKNOWN: words lag for minutes, and whoever waits has a deadline.
+    """
+    container = _word(row, "actual_status")
+    if container == "offline":
+        return Status.OFFLINE
+    if container == _RUNS:
+        meant = _word(row, "intended_status") in _WANTED and _word(row, "cur_state") not in _ENDED
+        return Status.RUNNING if meant else Status.UNKNOWN
+    if container == "rebooting":
+        return Status.STARTING
+    if container in ("", "created", "loading"):
+        return Status.FAILED if _is_hopeless(row, now) else _coming(row)
+    if container in ("stopped", "exited"):
+        return Status.FAILED if _is_hopeless(row, now) else _down(row)
+    return Status.UNKNOWN
+
+
+def _is_hopeless(row: Row, now: float) -> bool:
+    """Whether a machine that does not run never will: a bad image, a broken host, a contract at its end."""
+    contract, ends_at = _word(row, "cur_state"), number(row, "end_date")
+    words = _BROKEN if _word(row, "actual_status") in ("loading", "stopped", "exited") else _NOT_STARTED
+    said = _word(row, "status_msg")
+    return contract == "unloaded" or (ends_at is not None and 0 < ends_at <= now) or any(word in said for word in words)
+
+
+def _coming(row: Row) -> Status:
+    """The status of a machine that is being made or started, unless it is not."""
+    stops = _word(row, "intended_status") == "stopped"
+    if _word(row, "cur_state") == "stopped":
+        return Status.STOPPED if stops or _word(row, "next_state") == "stopped" else Status.STARTING
+    return Status.UNKNOWN if stops else Status.STARTING
+
+
+def _down(row: Row) -> Status:
+    """The status of a machine whose container has ended.
+
+    One that is meant to run and is on demand waits for a GPU, and bills it when it comes. A spot machine in the same
+    state was outbid.
+    """
+    if _word(row, "cur_state") == _RUNS:
+        return Status.UNKNOWN
+    waits = _word(row, "intended_status") in _WANTED and row.get("is_bid") is not True
+    return Status.QUEUED if waits else Status.STOPPED
+
+
+def _holds_gpu(row: Row) -> bool:
+    """Whether a machine may be billed for its GPU. It is while it loads, too: Vast.ai's pages disagree on that."""
+    container, contract = _word(row, "actual_status"), _word(row, "cur_state")
+    return container in _UP or (contract not in _ENDED if contract else container != "stopped")
+
+
+def _address(row: Row) -> str | None:
+    """Where a machine is reached: at its public address, and the port that stands for the one it was rented with.
+
+    Ours is rented with one port at most, its `-p` in the environment. Until that is mapped there is no way to it.
+    """
+    host = str(row.get("public_ipaddr") or "").strip()
+    asked = _asked_port(row.get("extra_env"))
+    if not host or asked is None:
+        return host or None
+    ports = row.get("ports")
+    mapped = ports.get(f"{asked}/tcp") if isinstance(ports, dict) else None
+    first = mapped[0] if isinstance(mapped, list) and mapped else None
+    outside = first.get("HostPort") if isinstance(first, dict) else None
+    return f"{host}:{outside}" if outside else None
+
+
+def _asked_port(extra_env: object) -> str | None:
+    pairs = extra_env if isinstance(extra_env, list) else []
+    flags = [_PORT_FLAG.fullmatch(str(pair[0])) for pair in pairs if isinstance(pair, list) and pair]
+    return next((flag[1] for flag in flags if flag), None)
+
+
+# --- money ------------------------------------------------------------------------------------------------------------
+
+
+def credit(body: Row) -> float | None:
+    """The money left in the account."""
+    return number(body, "credit")
+
+
+def charges(body: Row) -> Page[tuple[str, float]]:
+    """A page of which machine was billed how much, in USD."""
+    return _page(body, [_charge(row) for row in rows_of(body, "results")], "total")
+
+
+def _charge(row: Row) -> tuple[str, float]:
+    kind, _, machine = str(row.get("source")).partition("-")
+    amount = number(row, "amount")
+    if kind != "instance" or not machine or amount is None:
+        raise ValueError(f"a charge for {row.get('source')!r} of {row.get('amount')!r}")
+    return machine, amount
+
+
+_INCREASED = (
+    ("gpu_costpersec", "GPU", _SECONDS_PER_HOUR, "USD/h"),
+    ("disk_ram_costpersec", "disk", _SECONDS_PER_HOUR * HOURS_PER_MONTH, "USD per GB and month"),
+    ("bwu_cost", "upload", 1.0, "USD/GB"),
+    ("bwd_cost", "download", 1.0, "USD/GB"),
+)
+
+
+def increases(body: Row) -> tuple[str, ...]:
+    """The price increases that wait for the customer's yes, in words for people."""
+    return tuple(_increase(row) for row in rows_of(body, "pending_price_increases"))
+
+
+def _increase(row: Row) -> str:
+    told = []
+    for key, name, factor, unit in _INCREASED:
+        old, new = number(row, f"old_{key}"), number(row, f"new_{key}")
+        if old is not None and new is not None and old != new:
+            told.append(f"{name} from {old * factor:.4g} to {new * factor:.4g} {unit}")
+    what = ", ".join(told) or "a higher price"
+    return (
+        f"the host of {row.get('contract_id') or 'a machine'} asks for {what}; accept or reject it in Vast.ai's "
+        "console: until then the contract is not extended"
+    )
