@@ -23,8 +23,10 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "hindsight": "autoscaler.cli.hindsight:hindsight",
         "pause": "autoscaler.cli.pause:pause",
         "unpause": "autoscaler.cli.pause:unpause",
+        "deadman": "autoscaler.cli.deadman:deadman",
         "schema": "autoscaler.cli.schema:schema",
         "trace": "autoscaler.cli.trace:trace",
+        "emulate": "autoscaler.cli.emulate:emulate",
     }
 )
 """Where each command is, in the order a newcomer needs them."""

@@ -1,4 +1,4 @@
-"""What the type hints of settings dataclasses say: fields, kinds, and the docstrings below the fields."""
+"""What the types of settings say: fields, kinds, and the docstrings below fields and members of enumerations."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import textwrap
 import types
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
+from enum import StrEnum
 from itertools import pairwise
 from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 
@@ -28,12 +29,21 @@ def field_docs(settings: type) -> Mapping[str, str]:
     return docs
 
 
+def member_docs(names: type[StrEnum]) -> Mapping[str, str]:
+    """The docstring of each member of an enumeration, by its value."""
+    (definition,) = ast.parse(textwrap.dedent(inspect.getsource(names))).body
+    docs = _docs_of(definition.body if isinstance(definition, ast.ClassDef) else [])
+    return {names[member].value: text for member, text in docs.items()}
+
+
 def _docs_of(body: list[ast.stmt]) -> dict[str, str]:
     return {
-        statement.target.id: " ".join(following.value.value.split())
+        target.id: " ".join(following.value.value.split())
         for statement, following in pairwise(body)
-        if isinstance(statement, ast.AnnAssign)
-        and isinstance(statement.target, ast.Name)
+        if isinstance(statement, ast.AnnAssign | ast.Assign)
+        and isinstance(
+            target := statement.target if isinstance(statement, ast.AnnAssign) else statement.targets[0], ast.Name
+        )
         and isinstance(following, ast.Expr)
         and isinstance(following.value, ast.Constant)
         and isinstance(following.value.value, str)

@@ -75,26 +75,17 @@ def bid(account: Account, call: Call) -> Answer:
 
 
 def price_increases(account: Account, call: Call) -> Answer:  # noqa: ARG001 - all routes have this signature
-    """`GET /api/v0/instances/pending-price-increases/`."""
-    pending = [
-        {
-            "pending_price_increase_id": int(machine.id),
-            "instance_id": int(machine.id),
-            "machine_id": account.place(machine).machine_id,
-            "current_price": machine.usd_per_hour / 3600.0,
-            "new_price": machine.usd_per_hour * _DEARER / 3600.0,
-            "end_date": account.ends_at(machine),
-        }
-        for machine in _asked_for_more(account)
-    ]
-    return json_answer(200, {"success": True, "pending_price_increases": pending})
+    """`GET /api/v0/instances/pending-price-increases/`: prices per second, of the disk per GB. [client 1.9.1]."""
+    pending = [_increase(account, machine) for machine in _asked_for_more(account)]
+    told = {"success": True, "count": len(pending), "truncated": False, "pending_price_increases": pending}
+    return json_answer(200, told)
 
 
 def accept_price_increase(account: Account, call: Call) -> Answer:
     """`PUT /api/v0/instances/accept-price-increase/`: the price rises at once."""
     machine = _of_increase(account, call)
     account.market.bill(machine)
-    machine.usd_per_hour *= _DEARER
+    machine.usd_per_hour += (machine.usd_per_hour - machine.disk_usd_per_hour) * (_DEARER - 1)
     account.market.changed()
     account.answered_increases.add(machine.id)
     return json_answer(200, _DONE)
@@ -169,6 +160,30 @@ def _each(account: Account, ids: list[Any], change: Callable[[Machine], Answer])
         )
     done = all(result["success"] for result in results.values())
     return json_answer(200, {"success": done, "results": results})
+
+
+def _increase(account: Account, machine: Machine) -> dict[str, Any]:
+    place, ends_at = account.place(machine), account.ends_at(machine)
+    gpu = (machine.usd_per_hour - machine.disk_usd_per_hour) / 3600.0
+    disk = machine.disk_usd_per_hour / account.order(machine).disk_gb / 3600.0
+    return {
+        "pending_price_increase_id": int(machine.id),
+        "contract_id": int(machine.id),
+        "host_id": place.host_id,
+        "new_gpu_costpersec": gpu * _DEARER,
+        "new_disk_ram_costpersec": disk,
+        "new_bwu_cost": 0.004,
+        "new_bwd_cost": 0.003,
+        "new_platform_fee": None,
+        "old_gpu_costpersec": gpu,
+        "old_disk_ram_costpersec": disk,
+        "old_bwu_cost": 0.004,
+        "old_bwd_cost": 0.003,
+        "old_platform_fee": None,
+        "contract_end_date": ends_at,
+        "ask_end_date": ends_at + 30 * 86400.0,
+        "created_at": machine.created_at,
+    }
 
 
 def _asked_for_more(account: Account) -> list[Machine]:

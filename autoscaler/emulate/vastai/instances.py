@@ -67,6 +67,13 @@ def listing(account: Account, call: Call) -> Answer:
     return json_answer(200, told)
 
 
+def filters(account: Account, call: Call) -> Answer:
+    """`GET /api/v0/instances/filters/`: what the listing could be filtered by; the client shows it to people."""
+    shown = ("actual_status", "gpu_name", "label", "verification")
+    rows = {tuple(row[name] for name in shown): None for row in _listed(account, call.now)}
+    return json_answer(200, {"success": True, "filters": [dict(zip(shown, row, strict=True)) for row in rows]})
+
+
 def row_of(account: Account, machine: Machine, now: float) -> Row:
     """An instance with all its fields."""
     order, place, state = account.order(machine), account.place(machine), state_of(account, machine, now)

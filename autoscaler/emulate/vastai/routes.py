@@ -61,6 +61,7 @@ ROUTES = (
     Route("POST", "api/v0/asks/bulk", create.create_many, 4.5, Operation.RENT),
     Route("PUT", "api/v0/launch_instance", create.launch, 5.0, Operation.RENT),
     Route("GET", "api/v1/instances", instances.listing, 1.0, Operation.LIST),
+    Route("GET", "api/v0/instances/filters", instances.filters),
     Route("GET", "api/v0/instances/{id}", instances.show, 2.0),
     Route("PUT", "api/v0/instances/{id}", change.manage, 1.0),
     Route("PUT", "api/v0/instances", change.manage_many, 1.0),
