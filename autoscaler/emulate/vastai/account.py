@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
 
+from autoscaler.core.market import Offer
+from autoscaler.core.spec import Buy
 from autoscaler.emulate.vastai.billing import Meters
 from autoscaler.emulate.vastai.errors import no_such_instance
 from autoscaler.emulate.vastai.hardware import Place, elsewhere, place_of
 from autoscaler.emulate.vastai.settings import Emulation, Quirk
 from providers.mock import Market, Operation, Terms
 from providers.mock.faults import NOTHING, Struck
-from providers.mock.hosts import Host
+from providers.mock.hosts import Host, disk_usd_per_hour
 from providers.mock.machine import Machine
 
 _FIRST_INSTANCE, _FIRST_FOREIGN, _FIRST_ASK = 50_911_000, 48_000_000, 41_207_000
@@ -30,15 +33,17 @@ class Order:
 
     image: str = TEMPLATE_IMAGE
     disk_gb: float = 8.0
-    env: Mapping[str, str] | None = None
+    env: Mapping[str, str] = field(default_factory=dict)
     onstart: str | None = None
     args: tuple[str, ...] = ()
     runtype: str = "ssh"
+    ends_at: float = math.inf
+    """When its contract ends, in epoch seconds: what its offer said, whatever the host offers later. [docs]"""
 
     @property
     def ports(self) -> list[str]:
         """Ports of the container that are asked to be open, such as `8000/tcp`."""
-        flags = [name.removeprefix("-p ") for name in self.env or {} if name.startswith("-p ")]
+        flags = [name.removeprefix("-p ") for name in self.env if name.startswith("-p ")]
         wanted = [flag.rsplit(":", 1)[-1] for flag in flags]
         return ["22/tcp", *(port if "/" in port else f"{port}/tcp" for port in wanted)]
 
@@ -48,7 +53,6 @@ class Call:
     """One request, understood."""
 
     now: float
-    method: str
     instance_id: int = 0
     """The number in the path, of an instance or an ask."""
     body: Mapping[str, Any]
@@ -83,21 +87,38 @@ class Account:
         """The market's faults of this request."""
         return self.market.strike(operation, now)
 
-    def place(self, machine: Machine) -> Place:
+    def place(self, machine: Machine, now: float) -> Place:
         """The physical machine of an instance."""
         host = self.market.hosts.get(machine.host)
-        opened_at = self.market.opened_at or 0.0
-        return elsewhere(machine.gpu, machine.region, opened_at) if host is None else self.place_of(host)
+        if host is None:
+            return elsewhere(machine.gpu, machine.region, self.market.opened_at or now)
+        return self.place_of(host, now)
 
-    def place_of(self, host: Host) -> Place:
+    def place_of(self, host: Host, now: float) -> Place:
         """The physical machine of one of the market's hosts."""
-        return place_of(host, self._numbers[host.id], self.market.opened_at or 0.0)
+        number = self._numbers[host.id]
+        place = place_of(host, number, self.market.opened_at or now)
+        if self.has(Quirk.SHORT_CONTRACTS) and number % 2:
+            return replace(place, ends_at=now + _SHORT_CONTRACT_S)
+        return place
 
-    def ends_at(self, machine: Machine) -> float:
-        """When an instance's contract ends, in epoch seconds; it is fixed when it is made."""
-        if self.has(Quirk.SHORT_CONTRACTS):
-            return machine.created_at + _SHORT_CONTRACT_S
-        return self.place(machine).ends_at
+    def ends_at(self, machine: Machine, now: float) -> float:
+        """When an instance's contract ends, in epoch seconds."""
+        return min(self.order(machine).ends_at, self.place(machine, now).ends_at)
+
+    def offer(self, host: Host, buy: Buy, usd_per_hour: float, disk_gb: float) -> Offer:
+        """What the market is asked for, when an ask is accepted at a price for the GPU alone."""
+        disk = disk_usd_per_hour(self.market.settings, disk_gb)
+        return Offer(
+            provider="vastai",
+            offer_id=host.offer_id(buy),
+            gpu=host.stock.gpu,
+            region=host.stock.region,
+            host=host.id,
+            buy=buy,
+            usd_per_hour=usd_per_hour + disk,
+            disk_usd_per_hour=disk,
+        )
 
     def order(self, machine: Machine) -> Order:
         """What an instance was created with."""
@@ -105,7 +126,7 @@ class Account:
 
     def open_asks(self, host: Host) -> list[int]:
         """The asks of a host, brought up to date with its free GPUs."""
-        asks, free = self.asks[host.id], self.market.free_gpus(host)
+        asks, free = self.asks[host.id], max(0, self.market.free_gpus(host))
         del asks[free:]
         asks.extend(next(self._next_ask) for _ in range(free - len(asks)))
         return asks
@@ -114,15 +135,19 @@ class Account:
         """The host whose open ask this is; None where it is open no more, or never was."""
         return next((self.market.hosts[host] for host, asks in self.asks.items() if ask_id in asks), None)
 
-    def accept(self, ask_id: int, instance_id: str, order: Order) -> None:
-        """Close an ask for the instance that was made from it, which is told who it is."""
+    def accept(self, ask_id: int, order: Order) -> int:
+        """Close an ask for the instance that the market has just made, and tell that one who it is; gives its id."""
         for asks in self.asks.values():
             if ask_id in asks:
                 asks.remove(ask_id)
-        self.orders[instance_id] = order
-        own = {"CONTAINER_ID": instance_id, "CONTAINER_API_KEY": instance_key(int(instance_id))}
-        machine = self.market.machines[instance_id]
-        machine.env = {**machine.env, **own}
+        machine = next(reversed(self.market.machines.values()))
+        self.orders[machine.id] = order
+        machine.env = {
+            **machine.env,
+            "CONTAINER_ID": machine.id,
+            "CONTAINER_API_KEY": instance_key(int(machine.id)),
+        }
+        return int(machine.id)
 
     def machine(self, instance_id: int) -> Machine:
         """The truth about an instance.
@@ -139,7 +164,7 @@ class Account:
         """Let happen what lies up to now, ends of contracts included."""
         self.market.settle(now)
         for machine in list(self.market.machines.values()):
-            if self.ends_at(machine) <= now and not machine.barred:
+            if self.order(machine).ends_at <= now and not machine.barred:
                 self.market.halt(machine, "contract ended")
                 machine.barred = True
                 self.market.changed()

@@ -74,9 +74,9 @@ def bid(account: Account, call: Call) -> Answer:
     return json_answer(200, _DONE)
 
 
-def price_increases(account: Account, call: Call) -> Answer:  # noqa: ARG001 - all routes have this signature
+def price_increases(account: Account, call: Call) -> Answer:
     """`GET /api/v0/instances/pending-price-increases/`: prices per second, of the disk per GB. [client 1.9.1]."""
-    pending = [_increase(account, machine) for machine in _asked_for_more(account)]
+    pending = [_increase(account, machine, call.now) for machine in _asked_for_more(account)]
     told = {"success": True, "count": len(pending), "truncated": False, "pending_price_increases": pending}
     return json_answer(200, told)
 
@@ -116,7 +116,7 @@ def _managed(account: Account, call: Call, machine: Machine) -> Answer:
 
 
 def _started(account: Account, call: Call, machine: Machine) -> Answer:
-    if account.ends_at(machine) <= call.now:
+    if account.order(machine).ends_at <= call.now:
         return not_done("Instance contract has expired.")
     if machine.status is Status.FAILED:
         account.market.halt(machine, "failed")  # what failed to start may be told to start again
@@ -146,6 +146,7 @@ def _restarted(account: Account, call: Call, *, fresh: bool) -> Answer:
         raise bad_request("Instance is not running.")
     settings = account.market.settings
     account.market.start(machine, settings.setup if fresh else settings.resume)
+    machine.detail = "" if fresh else "rebooting"
     account.market.changed()
     return json_answer(200, _DONE)
 
@@ -162,8 +163,8 @@ def _each(account: Account, ids: list[Any], change: Callable[[Machine], Answer])
     return json_answer(200, {"success": done, "results": results})
 
 
-def _increase(account: Account, machine: Machine) -> dict[str, Any]:
-    place, ends_at = account.place(machine), account.ends_at(machine)
+def _increase(account: Account, machine: Machine, now: float) -> dict[str, Any]:
+    place, ends_at = account.place(machine, now), account.ends_at(machine, now)
     gpu = (machine.usd_per_hour - machine.disk_usd_per_hour) / 3600.0
     disk = machine.disk_usd_per_hour / account.order(machine).disk_gb / 3600.0
     return {

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from autoscaler.core.errors import InsufficientFunds, NoCapacity, PartialLaunch, Rejected
-from autoscaler.core.spec import Buy, MachineSpec
+from autoscaler.core.spec import MachineSpec
 from autoscaler.emulate.vastai.account import TEMPLATE_IMAGE, Account, Call, Order, instance_key
 from autoscaler.emulate.vastai.errors import Refused, bad_request, refusal
-from autoscaler.emulate.vastai.offers import found, order_of
+from autoscaler.emulate.vastai.offers import found
 from autoscaler.emulate.vastai.settings import Quirk
 from providers.http import Answer, json_answer
 from providers.mock import Fault
-from providers.mock.faults import Struck
 from providers.mock.hosts import Host
 
 _LEAST_BID, _MOST_BID = 0.001, 128.0
@@ -45,66 +45,78 @@ def launch(account: Account, call: Call) -> Answer:
     return _created(account, call, offers[0]["id"])
 
 
-def _created(account: Account, call: Call, ask_id: int) -> Answer:
-    body = call.body
-    order, label, bid = _order(body), _label(body), _bid(body)
-    cancels = bool(body["cancel_unavail"]) if body.get("cancel_unavail") is not None else bid is None
-    host = account.host_of_ask(ask_id)
-    if host is None or ask_id not in account.open_asks(host):
-        raise _gone(account, ask_id, cancels=cancels)
-    struck = call.struck - {Fault.ZERO_GPU, Fault.OFFER_GONE}
-    if Fault.OFFER_GONE in call.struck:
-        if cancels:
-            raise _gone(account, ask_id, cancels=True)
-        # Without `cancel_unavail` an instance is made whose GPU somebody else has. [docs]
-        struck |= {Fault.PARTIAL_LAUNCH}
-    unavailable = Fault.PARTIAL_LAUNCH in struck and Fault.PARTIAL_LAUNCH not in call.struck
-    if body.get("target_state") == "stopped":
-        unavailable, struck = True, struck | {Fault.PARTIAL_LAUNCH}
-    return _made(account, call, _Wanted(ask_id, host, order, label, bid), struck, unavailable=unavailable)
-
-
+@dataclass(frozen=True, kw_only=True, slots=True)
 class _Wanted:
     """What one request orders."""
 
-    def __init__(self, ask_id: int, host: Host, order: Order, label: str, bid: float | None) -> None:
-        self.ask_id, self.host, self.order, self.label, self.bid = ask_id, host, order, label, bid
+    host: Host
+    order: Order
+    label: str
+    bid: float | None
+    """None for on demand."""
+    stopped: bool
+    """Nothing is started: that was asked for, or the GPU cannot be had."""
 
 
-def _made(account: Account, call: Call, wanted: _Wanted, struck: Struck, *, unavailable: bool) -> Answer:
-    market, host, order = account.market, wanted.host, wanted.order
-    bid, ask_id = wanted.bid, wanted.ask_id
-    if account.has(Quirk.WRONG_MACHINE):
-        host = next((other for other in market.hosts.values() if other is not host and account.open_asks(other)), host)
+def _created(account: Account, call: Call, ask_id: int) -> Answer:
+    body, bid = call.body, _bid(call.body)
+    cancels = bid is None if body.get("cancel_unavail") is None else bool(body["cancel_unavail"])
+    gone = _gone(account, ask_id, cancels=cancels)
+    host = account.host_of_ask(ask_id)
+    unavailable = Fault.OFFER_GONE in call.struck
+    # Without `cancel_unavail` an instance is made all the same, stopped and billing its disk. [docs]
+    if host is None or ask_id not in account.open_asks(host) or (unavailable and cancels):
+        raise gone
+    wanted = _Wanted(
+        host=_instead_of(account, host) if account.has(Quirk.WRONG_MACHINE) else host,
+        order=_order(body, account.place_of(host, call.now).ends_at),
+        label=_label(body),
+        bid=bid,
+        stopped=unavailable or body.get("target_state") == "stopped",
+    )
+    try:
+        refused = _rent(account, call, wanted)
+    except NoCapacity:
+        raise gone from None
+    except InsufficientFunds as error:
+        word = "spend_rate_limit" if Fault.FUNDS_REFUSED in call.struck else "insufficient_credit"
+        raise refusal(400, word, f"{word}: {error}") from None
+    instance_id = account.accept(ask_id, wanted.order)
+    if refused is None:
+        return _told(account, instance_id)
+    if refused is Fault.REFUSED_YET_MADE:
+        raise Refused(Answer(status=400))
+    told = "error 400/3510: Invalid price: the bid is below the machine's floor."
+    raise refusal(400, "invalid_price", told, ask_id=ask_id, new_contract=instance_id)
+
+
+def _rent(account: Account, call: Call, wanted: _Wanted) -> Fault | None:
+    """Have the market make the machine; gives the fault by which it says no though it was made."""
+    market, host, bid = account.market, wanted.host, wanted.bid
+    struck = call.struck - {Fault.ZERO_GPU, Fault.OFFER_GONE}
     if bid is not None and Fault.DEARER in struck:
         bid, struck = None, struck - {Fault.DEARER}  # on demand in place of a bid, and no word of it. [client]
-    buy: Buy = "on_demand" if bid is None else "spot"
-    price = host.usd_per_hour(buy, market.clock) if bid is None else bid
-    if bid is not None and bid < host.usd_per_hour("spot", market.clock):
+    if wanted.stopped or (bid is not None and bid < host.usd_per_hour("spot", market.clock)):
         struck |= {Fault.PARTIAL_LAUNCH}
-    offer = order_of(account, host, buy, price, order.disk_gb)
-    machine = MachineSpec(image=order.image, gpus=(), disk_gb=order.disk_gb, env=order.env or {})
-    known = set(market.machines)
-    refused: Refused | None = None
+    price = host.usd_per_hour("on_demand", market.clock) if bid is None else bid
+    offer = account.offer(host, "on_demand" if bid is None else "spot", price, wanted.order.disk_gb)
+    machine = MachineSpec(
+        image=wanted.order.image, gpus=(), disk_gb=wanted.order.disk_gb, env=wanted.order.env, args=wanted.order.args
+    )
     try:
         market.rent(call.now, offer, machine, wanted.label, struck)
-    except NoCapacity:
-        raise _gone(account, ask_id, cancels=True) from None
-    except InsufficientFunds as error:
-        word = "spend_rate_limit" if Fault.FUNDS_REFUSED in struck else "insufficient_credit"
-        raise refusal(400, word, f"{word}: {error}") from None
-    except PartialLaunch as error:
-        if not unavailable:
-            (instance_id,) = error.provider_ids
-            told = "error 400/3510: Invalid price: the bid is below the machine's floor."
-            refused = refusal(400, "invalid_price", told, ask_id=ask_id, new_contract=int(instance_id))
+    except PartialLaunch:
+        return None if wanted.stopped else Fault.PARTIAL_LAUNCH
     except Rejected:
-        refused = Refused(Answer(status=400))
-    (instance_id,) = set(market.machines) - known
-    account.accept(wanted.ask_id, instance_id, order)
-    if refused is not None:
-        raise refused
-    return _told(account, int(instance_id))
+        return Fault.REFUSED_YET_MADE
+    return None
+
+
+def _instead_of(account: Account, host: Host) -> Host:
+    """Another host with a free GPU; the same where there is none."""
+    return next(
+        (other for other in account.market.hosts.values() if other is not host and account.open_asks(other)), host
+    )
 
 
 def _told(account: Account, instance_id: int) -> Answer:
@@ -130,7 +142,7 @@ def _gone(account: Account, ask_id: int, *, cancels: bool) -> Refused:
     return refusal(404, "invalid_args", told, ask_id=ask_id)
 
 
-def _order(body: Mapping[str, Any]) -> Order:
+def _order(body: Mapping[str, Any], ends_at: float) -> Order:
     image = body.get("image") or (body.get("template_hash_id") and TEMPLATE_IMAGE)
     if not isinstance(image, str) or not image:
         raise bad_request("error 400/3467: Invalid args: 'image' is required")
@@ -153,6 +165,7 @@ def _order(body: Mapping[str, Any]) -> Order:
         onstart=onstart,
         args=tuple(map(str, args)),
         runtype=str(body.get("runtype") or "ssh"),
+        ends_at=ends_at,
     )
 
 

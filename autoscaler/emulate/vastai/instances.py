@@ -76,14 +76,14 @@ def filters(account: Account, call: Call) -> Answer:
 
 def row_of(account: Account, machine: Machine, now: float) -> Row:
     """An instance with all its fields."""
-    order, place, state = account.order(machine), account.place(machine), state_of(account, machine, now)
+    order, place, state = account.order(machine), account.place(machine, now), state_of(account, machine, now)
     base, disk = machine.usd_per_hour - machine.disk_usd_per_hour, machine.disk_usd_per_hour
     shared = place.row()
     running = state.actual == "running"
     is_bid = machine.buy == "spot"
     host = account.market.hosts.get(machine.host)
     floor = host.usd_per_hour("spot", now) if host else base / 2
-    address = shared["public_ipaddr"]
+    address, ends_at = shared["public_ipaddr"], account.ends_at(machine, now)
     return {
         **shared,
         "id": int(machine.id),
@@ -122,8 +122,8 @@ def row_of(account: Account, machine: Machine, now: float) -> Row:
         "direct_port_end": -1,
         **({"ports": _ports(account, machine)} if running else {}),
         "start_date": machine.created_at,
-        "end_date": account.ends_at(machine),
-        "duration": account.ends_at(machine) - now,
+        "end_date": ends_at,
+        "duration": ends_at - now,
         "uptime_mins": None,
         "country_code": machine.region,
         "template_id": None,
@@ -132,7 +132,7 @@ def row_of(account: Account, machine: Machine, now: float) -> Row:
         "image_uuid": order.image,
         "image_args": list(order.args),
         "image_runtype": order.runtype,
-        "extra_env": [[name, value] for name, value in (order.env or {}).items()],
+        "extra_env": [[name, value] for name, value in order.env.items()],
         "onstart": order.onstart or "",
         "jupyter_token": "0" * 64,
         "dlperf_per_dphtotal": shared["dlperf"] / machine.usd_per_hour,

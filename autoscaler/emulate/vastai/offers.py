@@ -15,7 +15,6 @@ from autoscaler.emulate.vastai.hardware import CARDS, Place, card
 from autoscaler.emulate.vastai.query import Row, checked, invalid, matches, ordered
 from autoscaler.emulate.vastai.settings import Quirk
 from providers.http import Answer, json_answer
-from providers.mock.hosts import Host, disk_usd_per_hour
 
 _MOST_OFFERS = 64
 """More are never given, whatever `limit` asks for. [reports]"""
@@ -87,7 +86,12 @@ def _rows(account: Account, call: Call, buy: Buy, storage_gb: float) -> Iterator
         for ask_id in account.open_asks(host):
             floor = max(host.usd_per_hour("spot", market.clock), asked_too_much[host.id])
             yield offer_row(
-                account.place_of(host), offer, ask_id, min_bid=round(floor, 4), storage_gb=storage_gb, now=call.now
+                account.place_of(host, call.now),
+                offer,
+                ask_id,
+                min_bid=round(floor, 4),
+                storage_gb=storage_gb,
+                now=call.now,
             )
 
 
@@ -148,21 +152,6 @@ def offer_row(place: Place, offer: Offer, ask_id: int, *, min_bid: float, storag
         "time_remaining": "",
         "time_remaining_isbid": "",
     }
-
-
-def order_of(account: Account, host: Host, buy: Buy, usd_per_hour: float, disk_gb: float) -> Offer:
-    """What the market is asked for, when an ask is accepted at a price for the GPU alone."""
-    disk = disk_usd_per_hour(account.market.settings, disk_gb)
-    return Offer(
-        provider="vastai",
-        offer_id=host.offer_id(buy),
-        gpu=host.stock.gpu,
-        region=host.stock.region,
-        host=host.id,
-        buy=buy,
-        usd_per_hour=usd_per_hour + disk,
-        disk_usd_per_hour=disk,
-    )
 
 
 def _searched(row: Row, filters: Mapping[str, Any]) -> Row:

@@ -52,7 +52,7 @@ class Quirk(StrEnum):
     NULLS = auto()
     """Fields that may be null are null, some of them in no document. [reports]"""
     SHORT_CONTRACTS = auto()
-    """Contracts end an hour after they began: the instance stops and cannot be started again. [docs]"""
+    """Every other machine is let for one hour: then its instance stops and cannot be started again. [docs]"""
     PRICE_INCREASE_PENDING = auto()
     """The host of every instance asks for a tenth more from the next extension on. [client 1.9.1]"""
 

@@ -65,6 +65,8 @@ def state_of(account: Account, machine: Machine, now: float) -> State:
 
 
 def _starting(account: Account, machine: Machine, now: float) -> str | None:
+    if machine.detail == "rebooting":
+        return "rebooting"
     if machine.starts > 1:
         return "exited" if account.has(Quirk.EXITED_LINGERS) else "loading"
     since = now - machine.created_at
