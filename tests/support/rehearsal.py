@@ -130,7 +130,7 @@ class Daemon:
             ],
             store=store,
             demand=world.queue,
-            providers={"mock": provider},
+            providers={provider.name: provider},
             probe=NoProbe(),
             clock=world.clock,
             entropy=Entropy(seed),
