@@ -133,8 +133,13 @@ def _tier(tier: Tier) -> str:
 
 
 def _machine(machine: MachineSpec) -> str:
+    from autoscaler.core.units import format_duration
+
     gpus, jobs = " or ".join(machine.gpus), "1 job" if machine.slots == 1 else f"{machine.slots} jobs"
-    return f"{machine.image} on {gpus}, {machine.disk_gb:g} GB disk, {jobs} at a time, ready when: {machine.ready}"
+    ends = f", ends itself {format_duration(machine.dead_man)} after its daemon" if machine.dead_man is not None else ""
+    return (
+        f"{machine.image} on {gpus}, {machine.disk_gb:g} GB disk, {jobs} at a time, ready when: {machine.ready}{ends}"
+    )
 
 
 def _placement(placement: Placement) -> str:

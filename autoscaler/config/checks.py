@@ -31,6 +31,7 @@ _EMBEDDED = re.compile(r"embedded(?::(?P<port>\d{1,5}))?", re.ASCII)
 _REDIS = re.compile(r"rediss?://[^/?#\s]+(?:/\d*)?(?:\?\S*)?|unix://[^?#\s]*/\S+", re.ASCII)
 """Stricter than redis-py, which takes `/name` for database 0."""
 _MAX_PORT = 65535
+_LEAST_DEAD_MAN_S = 600.0
 _POOL_PARTS = frozenset(each.name for each in fields(Pool)) - {"name", "tiers"}
 _POLICIES_NEED = frozenset({"queue", "machine", "placements", "limits"})
 
@@ -97,6 +98,11 @@ def machine(spec: MachineSpec, _context: Context) -> Iterator[Finding]:
         yield ("disk_gb",), "expected more than 0"
     if spec.download_gb < 0:
         yield ("download_gb",), "expected 0 or more"
+    if spec.dead_man is not None and spec.dead_man < _LEAST_DEAD_MAN_S:
+        text = (
+            f"expected at least {format_duration(_LEAST_DEAD_MAN_S)}, so that a daemon that restarts costs no machine"
+        )
+        yield ("dead_man",), f"{text}; leave it out for none"
     ready = _READY.fullmatch(spec.ready)
     if ready is None or not _is_port(ready["http"] or ready["tcp"] or "1"):
         yield ("ready",), "expected running, heartbeat, http :PORT/PATH or tcp :PORT"

@@ -63,9 +63,13 @@ class MachineSpec:
     download_gb: float = 0.0
     """What a new machine downloads, image and models, in GB; it counts where a provider bills traffic."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """Environment of the container. AUTOSCALER_INSTANCE and AUTOSCALER_FLEET are added to it."""
+    """Environment of the container. AUTOSCALER_INSTANCE and AUTOSCALER_FLEET are added to it, and with `dead_man`
+    AUTOSCALER_DEAD_MAN_S."""
     args: tuple[str, ...] = ()
     """Arguments for the image's entrypoint; the image's own when empty."""
+    dead_man: Seconds | None = None
+    """How long the daemon may be silent before a machine ends itself, if its image runs the dead-man switch; never when
+    absent."""
 
     @property
     def port(self) -> int | None:

@@ -110,6 +110,8 @@ class Executor:
 
     def _with_identity(self, machine: MachineSpec, instance_id: str) -> MachineSpec:
         identity = {"AUTOSCALER_INSTANCE": instance_id, "AUTOSCALER_FLEET": self._fleet}
+        if machine.dead_man is not None:
+            identity["AUTOSCALER_DEAD_MAN_S"] = f"{machine.dead_man:g}"
         return replace(machine, env={**machine.env, **identity})
 
 

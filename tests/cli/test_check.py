@@ -124,11 +124,20 @@ def test_check_reads_variables_from_the_environment(fleet: Path) -> None:
     )
 
 
-def test_check_full_prints_a_configuration_that_loads() -> None:
+def test_check_full_prints_a_configuration_that_loads_with_its_keys_masked() -> None:
     result = CliRunner().invoke(main, ["check", "--full", str(EXAMPLE)])
 
+    masked = {"RUNPOD_API_KEY": "***", "VAST_API_KEY": "***"}
     assert result.exit_code == 0
-    assert load_config(result.stdout, {}) == load_config(EXAMPLE, {})
+    assert load_config(result.stdout, {}) == load_config(EXAMPLE, masked)
+
+
+def test_check_tells_when_machines_end_themselves(fleet: Path) -> None:
+    fleet.write_text(FLEET.replace("slots: 2", "slots: 2, dead_man: 30m"))
+
+    result = CliRunner().invoke(main, ["check", str(fleet)])
+
+    assert "ready when: http :8188/x, ends itself 30m after its daemon" in result.stdout
 
 
 def test_schema_prints_json() -> None:
