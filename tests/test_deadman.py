@@ -390,7 +390,7 @@ def test_a_time_that_a_restart_could_take_is_refused() -> None:
 
     assert refusal.value.problems == (
         (
-            "pools.images.machine.dead_man: 9m - expected at least 10m, so that a daemon that restarts costs no machine; "
-            "leave it out for none (line 6)"
+            "pools.images.machine.dead_man: 9m - expected at least 10m, so that a daemon that restarts costs "
+            "no machine; leave it out for none (line 6)"
         ),
     )

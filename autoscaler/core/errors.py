@@ -22,6 +22,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 
 class AutoscalerError(Exception):
     """Root of all errors of this project."""
@@ -54,6 +56,9 @@ class NewerRecords(AutoscalerError):
 class ProviderError(AutoscalerError):
     """A provider refused or failed. Adapters raise only its subclasses."""
 
+    fix: ClassVar[str] = ""
+    """What a person can do about it, where only a person can."""
+
 
 class NoCapacity(ProviderError):
     """Nothing of this kind can be had now. Nothing was made."""
@@ -70,9 +75,13 @@ class RateLimited(ProviderError):
 class AuthFailed(ProviderError):
     """The key was refused."""
 
+    fix = "give this provider an `api_key` that is valid and has the rights it needs"
+
 
 class InsufficientFunds(ProviderError):
     """The account's balance does not allow it."""
+
+    fix = "top up the account"
 
 
 class NotFound(ProviderError):

@@ -117,11 +117,13 @@ class PlacementHistory:
         return replace(self, resumed=self.resumed * keep + came_back, refused=self.refused * keep + (not came_back))
 
     def blocked(self, now: float, why: str, *, seconds: float | None = None) -> PlacementHistory:
-        """After a refusal: nothing is rented here for a while, twice as long each time.
+        """After a refusal: nothing is rented here for a while, twice as long each time unless `seconds` says how long.
 
         How often it was refused is forgotten with a success, and one refusal for each half hour without another.
         """
         faded = int(max(0.0, now - self.blocked_until) // _BLOCK_FADES_S)
         failures = max(0, self.failures - faded)
-        pause = min(_BLOCK_MOST_S, _BLOCK_FIRST_S * 2.0**failures) if seconds is None else seconds
+        if seconds is not None:
+            return replace(self, blocked_until=now + seconds, blocked_why=why)
+        pause = min(_BLOCK_MOST_S, _BLOCK_FIRST_S * 2.0**failures)
         return replace(self, failures=min(failures + 1, 8), blocked_until=now + pause, blocked_why=why)

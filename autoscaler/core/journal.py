@@ -20,6 +20,10 @@ class Kind(StrEnum):
     OUTCOME = "outcome"
     PHASE = "phase"
     ALARM = "alarm"
+    NOTICE = "notice"
+    """A provider wants its customer to decide something."""
+    ACCOUNT = "account"
+    """Of our account with a provider: its bill for a day, or that it serves us again."""
     HEALTH = "health"
     """A running machine is degraded or well again, or its GPU is used too little."""
     DIAGNOSIS = "diagnosis"
@@ -110,6 +114,15 @@ def phase_entry(old: Instance | None, record: Instance, now: float) -> Entry:
 def alarm_entry(record: Instance, now: float) -> Entry:
     """The entry of a record that has outlived its phase's deadline."""
     text = f"{record.id} {record.reason}; it has cost {record.cost_usd(now):.2f} USD so far"
+    return Entry(at=now, kind=Kind.ALARM, pool=record.pool, instance=record.id, text=text)
+
+
+def dearer_entry(old: Instance, record: Instance, now: float) -> Entry:
+    """The alarm that a provider asks more for a machine than was agreed, though nobody here raised a bid."""
+    text = (
+        f"{record.id} costs {record.usd_per_hour:.3f} USD/h now, {old.usd_per_hour:.3f} was agreed: {record.provider} "
+        "raised the price, or somebody accepted a higher one; limits and budgets count the new price"
+    )
     return Entry(at=now, kind=Kind.ALARM, pool=record.pool, instance=record.id, text=text)
 
 

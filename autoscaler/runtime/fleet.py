@@ -9,13 +9,15 @@ from itertools import islice
 from typing import Any
 
 from autoscaler.core.admission import NO_NOTICE, Admission, Notice, Refused, admit, refused_by
+from autoscaler.core.bills import MachineBooks
+from autoscaler.core.contract import is_dearer
 from autoscaler.core.decision import Action, Outcome, Result
 from autoscaler.core.diagnosis import Diagnosis, ImageHistory
 from autoscaler.core.findings import diagnosis_entry, given_up_entry
 from autoscaler.core.health import Watch
 from autoscaler.core.history import Estimate, PlacementHistory
 from autoscaler.core.instance import Instance
-from autoscaler.core.journal import Entry, admission_entry, alarm_entry, phase_entry, reserve_entry
+from autoscaler.core.journal import Entry, admission_entry, alarm_entry, dearer_entry, phase_entry, reserve_entry
 from autoscaler.core.ledger import KEPT_DAYS, DayLedger, Spent, day_name
 from autoscaler.core.lessons import Lesson, PlaceMemory, lesson_of
 from autoscaler.core.lifecycle import Phase
@@ -40,6 +42,8 @@ _BLOCKING = {
     Result.INSUFFICIENT_FUNDS: 600.0,
 }
 
+_OF_THE_ACCOUNT = frozenset({Result.RATE_LIMITED, Result.AUTH_FAILED, Result.INSUFFICIENT_FUNDS})
+"""What a rent may end in that would meet any other rent at that provider, too."""
 _MOST_UNSAVED_ENTRIES = 1000  # while the store is away, the oldest journal entries are dropped first
 _TURNS = 5  # every record is written again once in so many writes
 
@@ -68,6 +72,7 @@ class Fleet:
     notice: Notice = NO_NOTICE
     """What is to be published of the tiers' admission."""
     accounts: Accounts = field(default_factory=Accounts)
+    machine_books: MachineBooks = field(default_factory=MachineBooks)
     _published: Notice = NO_NOTICE
     _turn: int = 0
     _unsaved: dict[str, Instance] = field(default_factory=dict)
@@ -88,6 +93,8 @@ class Fleet:
                     fleet.history[pool] = {label: _history(value) for label, value in json.loads(text).items()}
                 case "admission", pool:
                     fleet.refused[pool] = json.loads(text)
+                case ["bills"]:
+                    fleet.machine_books.read(json.loads(text))
                 case ["images"]:
                     fleet.images = {image: ImageHistory(**known) for image, known in json.loads(text).items()}
                 case "places", provider:
@@ -118,13 +125,16 @@ class Fleet:
             self.note(alarm_entry(record, now))
         elif record.tier != old.tier:
             self.note(reserve_entry(record, now))
+        if old and not ordered and is_dearer(record.usd_per_hour, old.usd_per_hour):
+            self.note(dearer_entry(old, record, now))
         if record.diagnosis and (old is None or old.diagnosis is not record.diagnosis):
             self._diagnosed(record, record.diagnosis, now)
 
     def forget(self, ids: Iterable[str]) -> None:
         """Drop tombstones."""
         for instance_id in ids:
-            del self.instances[instance_id]
+            self.machine_books.forget(self.instances.pop(instance_id))
+            self._learned.add(("bills",))
             self._unsaved.pop(instance_id, None)
             self._forgotten.append(instance_id)
 
@@ -139,9 +149,9 @@ class Fleet:
         """What was learned of a placement so far."""
         return self.history.get(pool, {}).get(placement, PlacementHistory())
 
-    def _remember(self, record: Instance, history: PlacementHistory) -> None:
-        self.history.setdefault(record.pool, {})[record.placement] = history
-        self._learned.add(("history", record.pool))
+    def _remember(self, pool: str, placement: str, history: PlacementHistory) -> None:
+        self.history.setdefault(pool, {})[placement] = history
+        self._learned.add(("history", pool))
 
     def _learn(self, old: Instance | None, record: Instance, now: float, *, ordered: bool) -> None:
         if old is None:
@@ -157,26 +167,36 @@ class Fleet:
         if old.phase in (Phase.HOT, Phase.DRAINING):
             interrupted = lesson in (Lesson.INTERRUPTED, Lesson.BROKE)
             history = history.was_hot((now - old.phase_since) / 3600.0, interrupted=interrupted)
+        if lesson is Lesson.BROKE and old.phase is Phase.RENTING:
+            history = history.blocked(now, record.reason)  # else the next one comes like it
         if history != before:
-            self._remember(record, history)
+            self._remember(record.pool, record.placement, history)
         if lesson is not None:
             self.places.learn(record, lesson, now)
             self._learned.add(("places", record.provider))
 
-    def learn_outcome(self, record: Instance, outcome: Outcome) -> None:
-        """A refused rent blocks its placement for a while, and may speak against its host and region."""
+    def learn_outcome(self, record: Instance, outcome: Outcome, pools: Iterable[Pool]) -> None:
+        """A refused rent blocks its placement for a while, and may speak against its host and region.
+
+        One that is refused for the account blocks all placements of the provider, whichever pool's.
+        """
         if outcome.action is Action.RENT:
             self.places.learn_rent(record, outcome)
             self._learned.add(("places", record.provider))
         if outcome.result is Result.NO_CAPACITY:
             self.note(diagnosis_entry(record, Diagnosis.NO_CAPACITY, outcome.ended_at))
         if outcome.action is Action.RENT and outcome.result in _BLOCKING:
-            history = self.history_of(record.pool, record.placement)
             seconds = _BLOCKING[outcome.result]
             if outcome.retry_after_s is not None:
                 seconds = outcome.retry_after_s
             why = f"{outcome.result} {outcome.detail}".rstrip()
-            self._remember(record, history.blocked(outcome.ended_at, why, seconds=seconds))
+            blocked = {(record.pool, record.placement)}
+            if outcome.result in _OF_THE_ACCOUNT:
+                places = [(pool.name, place) for pool in pools for place in pool.placements]
+                blocked |= {(pool, place.label) for pool, place in places if place.provider == record.provider}
+            for pool, placement in sorted(blocked):
+                history = self.history_of(pool, placement)
+                self._remember(pool, placement, history.blocked(outcome.ended_at, why, seconds=seconds))
 
     def _diagnosed(self, record: Instance, diagnosis: Diagnosis, now: float) -> None:
         """It is known by now why a machine does not come up."""
@@ -232,6 +252,14 @@ class Fleet:
         if self.accounts.set_back(now):
             self._set_back(now)
         self.accounts.book(self.instances.values(), now)
+        if self.machine_books.turn(self.instances.values(), now):
+            self._learned.add(("bills",))
+
+    def note_bill(self, provider: str, day: int, entry: Entry) -> None:
+        """Add the entry of a provider's bill for a day, once."""
+        if self.machine_books.compare(provider, day):
+            self._learned.add(("bills",))
+            self.note(entry)
 
     def _set_back(self, now: float) -> None:
         """Count from now on what was counted from a moment that is now in the future."""
@@ -299,6 +327,8 @@ class Fleet:
         return changes
 
     def _document(self, kind: str, pool: str = "", policy: str = "") -> Any:
+        if kind == "bills":
+            return self.machine_books.document()
         if kind == "images":
             return self.images
         if kind == "places":

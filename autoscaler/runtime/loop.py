@@ -40,6 +40,7 @@ from autoscaler.runtime.moment import Moment, by_pool
 from autoscaler.runtime.observe import Observer
 from autoscaler.runtime.ports import Clock, Control, DemandSource, Entropy, ReadinessProbe, Store
 from autoscaler.runtime.report import Listener, PoolReport, TickReport
+from autoscaler.runtime.statements import Statements
 from autoscaler.runtime.supervise import Wake
 from policies import combine
 from providers.base import Provider
@@ -93,6 +94,7 @@ class Loop:
         self._observer = Observer(
             pools=self._pools, providers=providers, probe=probe, clock=clock, patience_s=min(2.0, tick_s / 4)
         )
+        self._statements = Statements(providers, clock)
         self._executor = Executor(
             fleet=fleet, pools=self._pools, providers=providers, store=store, clock=clock, settled=self._settled
         )
@@ -151,6 +153,7 @@ class Loop:
         """Let the calls under way end, write what is known, give the lease back. Machines stay as they are."""
         try:
             await self._observer.close()
+            await self._statements.close()
             until = self._clock.now() + _FINISH_S
             while self._executor.calling and self._clock.now() < until:
                 await self._store.read()  # holds the lease while calls are under way
@@ -234,6 +237,7 @@ class Loop:
             due = owed(fleet.instances.values(), self._executor.calling, moment.busy, now)
             calls += [(command, fleet.instances[str(command.instance)]) for command in due]
         await self._act(fleet, calls, now)
+        self._statements.ask(now)
         return TickReport(
             at=now,
             duration_s=self._clock.now() - now,
@@ -243,6 +247,7 @@ class Loop:
             pools=reports,
             instances=dict(fleet.instances),
             listings=self._observer.listings,
+            accounts=self._statements.tell(fleet, self._observer.listings, now),
         )
 
     def _mirror(self, fleet: Fleet, now: float) -> None:
@@ -366,7 +371,8 @@ class Loop:
             return  # another daemon leads by now; it finds the machine by its record or its label
         self._listener.called(record.provider, outcome)
         fleet.note(outcome_entry(command, record, outcome))
-        fleet.learn_outcome(record, outcome)
+        fleet.learn_outcome(record, outcome, self._pools.values())
+        self._statements.called(fleet, record.provider, outcome)
         for settled in settle(record, outcome):
             fleet.put(settled, outcome.ended_at)
         self.wake.set()

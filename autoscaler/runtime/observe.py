@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from typing import Generic, TypeVar
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
 from autoscaler.core.demand import Unknown
 from autoscaler.core.health import Signals
@@ -17,63 +16,16 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing, Offer
 from autoscaler.core.spec import Pool
+from autoscaler.core.units import format_duration
+from autoscaler.runtime.polled import Polled
 from autoscaler.runtime.ports import Clock, Heartbeat, ReadinessProbe
 from providers.base import Provider
 
-_ASK_TIMEOUT_S = 60.0
 _OFFERS_FRESH_S = 60.0  # an older offer is probably gone; renting waits for a new search
 _OFFERS_OLD_S = 900.0  # searched again all the same, so that prices are known before they are needed
+_LOOKED_UP = "being looked up"
 _BEAT_FRESH_S = 60.0
 _PROBE_AGAIN_S = 60.0  # a service that has answered is asked again no sooner
-
-T = TypeVar("T")
-
-
-class Polled(Generic[T]):
-    """The newest answer to a question that may take long to answer."""
-
-    def __init__(self, name: str, ask: Callable[[], Awaitable[T]], clock: Clock) -> None:
-        self._name = name
-        self._ask = ask
-        self._clock = clock
-        self._task: asyncio.Task[None] | None = None
-        self._begun_at = float("-inf")
-        self.value: T | Unknown = Unknown("not asked yet", clock.now())
-        self.asked_at = float("-inf")
-        """The tick that asked for the present value."""
-        self.answered_at = float("-inf")
-
-    def start(self, now: float) -> asyncio.Task[None] | None:
-        """Ask, unless the last question is still unanswered; one that stays so for too long is given up."""
-        if self._task is not None:
-            if abs(now - self._begun_at) < _ASK_TIMEOUT_S:  # a clock may be set back, too
-                return None
-            self._task.cancel()
-            self._fail(f"no answer within {_ASK_TIMEOUT_S:g}s")
-        self._begun_at = now
-        self._task = asyncio.get_running_loop().create_task(self._update(now), name=f"ask {self._name}")
-        return self._task
-
-    async def _update(self, now: float) -> None:
-        try:
-            value = await self._ask()
-        except Exception as error:  # noqa: BLE001 - a bug in one adapter must not blind us to the others
-            self._fail(f"{type(error).__name__}: {error}")
-        else:
-            self.value, self.asked_at = value, now
-            self.answered_at = self._clock.now()
-        self._task = None
-
-    def _fail(self, reason: str) -> None:
-        self.answered_at = self._clock.now()
-        since = self.value.since if isinstance(self.value, Unknown) else self.answered_at
-        self.value = Unknown(reason, since)
-
-    async def cancel(self) -> None:
-        """Stop asking."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
 
 
 class Observer:
@@ -92,7 +44,10 @@ class Observer:
         self._pools = pools
         self._probe = probe
         self._patience_s = patience_s
-        self._listings = {name: Polled(name, p.list_machines, clock) for name, p in providers.items()}
+        self._listings = {
+            name: Polled(name, provider.list_machines, clock, every_s=provider.capabilities.list_every_s)
+            for name, provider in providers.items()
+        }
         self._offers = {
             (pool.name, placement.label): _polled_offers(pool, number, providers, clock)
             for pool in pools.values()
@@ -140,7 +95,9 @@ class Observer:
             if polled is None:
                 found[placement.label] = Unknown(f"no provider {placement.provider!r}", now)
             elif not isinstance(polled.value, Unknown) and now - polled.answered_at > _OFFERS_FRESH_S:
-                found[placement.label] = Unknown("being looked up", now)
+                wait_s = polled.wait_s(now)
+                looked_up = f"looked up again in {format_duration(wait_s)}" if wait_s else _LOOKED_UP
+                found[placement.label] = Unknown(looked_up, now)
             else:
                 found[placement.label] = polled.value
         return found
@@ -148,7 +105,7 @@ class Observer:
     def want_offers(self, pool: str) -> bool:
         """Say that fresh offers of a pool are needed; gives whether some are still to come."""
         self._wanted.add(pool)
-        return any(isinstance(o, Unknown) and o.reason == "being looked up" for o in self.offers(pool).values())
+        return any(isinstance(o, Unknown) and o.reason == _LOOKED_UP for o in self.offers(pool).values())
 
     def forget_offers(self, provider: str) -> None:
         """Look a provider's offers up again before the next rent: one of them is being taken."""
@@ -296,4 +253,5 @@ def _polled_offers(pool: Pool, number: int, providers: Mapping[str, Provider], c
     async def ask() -> Sequence[Offer]:
         return await provider.list_offers(placement, pool.machine)
 
-    return Polled(f"offers of {pool.name} at {placement.label}", ask, clock)
+    every_s = provider.capabilities.search_every_s
+    return Polled(f"offers of {pool.name} at {placement.label}", ask, clock, every_s=every_s)

@@ -30,6 +30,16 @@ class PoolReport:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Account:
+    """What a provider last told of our account with it, in USD; None where it does not tell, or not at the moment."""
+
+    balance_usd: float | None = None
+    billed_today_usd: float | None = None
+    """For this fleet's machines, on the present UTC day."""
+    billed_yesterday_usd: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TickReport:
     """One tick."""
 
@@ -44,6 +54,8 @@ class TickReport:
     instances: Mapping[str, Instance] = field(default_factory=dict)
     """All records after the tick, tombstones included."""
     listings: Mapping[str, Listing | Unknown] = field(default_factory=dict)
+    accounts: Mapping[str, Account] = field(default_factory=dict)
+    """By provider."""
 
 
 class Listener(Protocol):

@@ -34,6 +34,7 @@ def gauges(report: TickReport, now: float) -> Iterator[GaugeMetricFamily]:
     yield from _money(report)
     yield from _budgets(report)
     yield from _listings(report, now)
+    yield from _accounts(report)
     yield from _daemon(report)
 
 
@@ -175,6 +176,18 @@ def _listings(report: TickReport, now: float) -> Iterator[GaugeMetricFamily]:
         if not isinstance(listing, Unknown):
             age.add_metric([name], max(0.0, now - listing.asked_at))
     yield from (unknown, age)
+
+
+def _accounts(report: TickReport) -> Iterator[GaugeMetricFamily]:
+    balance = _gauge("provider_balance_usd", "Money left in the account at the provider.", "provider")
+    billed = _gauge("provider_billed_usd", "Billed for the fleet's machines on a UTC day.", "provider", "day")
+    for name, account in report.accounts.items():
+        if account.balance_usd is not None:
+            balance.add_metric([name], account.balance_usd)
+        for day, usd in (("today", account.billed_today_usd), ("yesterday", account.billed_yesterday_usd)):
+            if usd is not None:
+                billed.add_metric([name, day], usd)
+    yield from (balance, billed)
 
 
 def _daemon(report: TickReport) -> Iterator[GaugeMetricFamily]:

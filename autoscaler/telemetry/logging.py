@@ -20,7 +20,8 @@ from autoscaler.telemetry.redact import redact
 Format = Literal["auto", "json", "console"]
 Level = Literal["debug", "info", "warning", "error"]
 
-_AGAIN_S = 60.0
+_AGAIN_S, _AGAIN_MOST_S = 60.0, 3600.0
+_WARNINGS = frozenset({Kind.HEALTH, Kind.DIAGNOSIS, Kind.NOTICE})
 _UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 
@@ -94,7 +95,8 @@ def _printable(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
 
 
 class LogListener:
-    """Writes what goes into the journal, and failures when they begin, once a minute, and when they are over.
+    """Writes what goes into the journal, and failures when they begin, ever more seldom while they last, and
+    when they are over.
 
     Events: the kinds of journal entries (`core.journal.Kind`), `tick_failed`, `tick_recovered`, `signal_lost`,
     `signal_back`. Each has a `text` for people and fields for programs. A quiet tick writes nothing.
@@ -163,14 +165,18 @@ class _Trouble:
         """When each reason was last told."""
 
     def worth_telling(self, reason: str, now: float) -> bool:
-        """It fails: whether that is news, which the same reason is once a minute."""
+        """It fails: whether that is news, which the same reason is after a minute, after twice as long, and so on."""
         if self._since is None:
             self._since = now
-        self._told = {known: at for known, at in self._told.items() if now - at < _AGAIN_S}
+        self._told = {known: at for known, at in self._told.items() if now - at < self._pause_s(at)}
         if reason in self._told:
             return False
         self._told[reason] = now
         return True
+
+    def _pause_s(self, told_at: float) -> float:
+        lasted_s = 0.0 if self._since is None else told_at - self._since
+        return min(max(lasted_s, _AGAIN_S), _AGAIN_MOST_S)
 
     def over(self, now: float) -> float | None:
         """It works: for how many seconds it had failed, or None if it had not."""
@@ -190,6 +196,6 @@ def _signals(report: TickReport) -> Iterator[tuple[tuple[str, str], str | None]]
 def _level(entry: Entry) -> int:
     if entry.kind is Kind.ALARM:
         return logging.ERROR
-    if entry.kind in (Kind.HEALTH, Kind.DIAGNOSIS) or (entry.kind is Kind.OUTCOME and entry.result != Result.OK):
+    if entry.kind in _WARNINGS or (entry.kind is Kind.OUTCOME and entry.result != Result.OK):
         return logging.WARNING
     return logging.INFO

@@ -56,7 +56,7 @@ class Metrics(Collector):
         ticks = Counter("autoscaler_ticks_total", "Ticks made.", ("outcome",), registry=registry)
         self._good, self._bad = ticks.labels("good"), ticks.labels("failed")
         self._alarms = Counter(
-            "autoscaler_alarms_total", "Machines that outlived a deadline, and images given up.", registry=registry
+            "autoscaler_alarms_total", "What needs a person: the journal has the words.", registry=registry
         )
         self._diagnoses = Counter(
             "autoscaler_diagnoses_total", "Why machines did not come up.", ("diagnosis",), registry=registry

@@ -172,10 +172,12 @@ _ENDED = frozenset({"stopped", "unloaded"})
 """What becomes of a contract, which is what holds the GPU."""
 _UP = frozenset({_RUNS, "frozen", "rebooting"})
 """A container in one of these is billed with its GPU, whatever the contract says."""
+_COMING = frozenset({"", "created", "loading"})
+_DOWN = frozenset({"stopped", "exited"})
 _WANTED = frozenset({_RUNS, "bid"})
-_BROKEN = ("oci runtime", "manifest unknown", "pull access denied", "failed to resolve reference", "unauthorized")
+_BROKEN = re.compile("oci runtime|manifest unknown|pull access denied|failed to resolve reference|unauthorized")
 """In the words about a container that does not run: it never will."""
-_NOT_STARTED = (*_BROKEN, "error", "failed", "exception", "traceback", "permission denied")
+_NOT_STARTED = re.compile(rf"{_BROKEN.pattern}|\b(?:error|failed|exception|traceback|permission denied)\b")
 """The same, about one that was made and is not being started."""
 _PORT_FLAG = re.compile(r"-p \d+:(\d+)", re.ASCII)
 
@@ -201,13 +203,8 @@ def instance(body: Row) -> Row | None:
 
 def remote(row: Row, now: float, quiet: Callable[[str], str]) -> Remote:
     """A machine as it is listed; `quiet` takes secrets out of the vendor's words."""
-    status = _status(row, now)
-    prices = row.get("instance")
-    present: Row = prices if isinstance(prices, dict) else {}
-    disk = most(number(row, "storage_total_cost"), number(present, "diskHour"))
+    status, gpus, disk = _status(row, now), number(row, "num_gpus"), _disk(row)
     price = most(number(row, "dph_total"), most(number(row, "dph_base")) + disk)
-    burn = most(number(present, "totalHour"), price if _holds_gpu(row) else disk)
-    gpus = number(row, "num_gpus")
     return Remote(
         provider_id=row_id(row),
         label=str(row.get("label") or ""),
@@ -219,7 +216,7 @@ def remote(row: Row, now: float, quiet: Callable[[str], str]) -> Remote:
         buy="spot" if row.get("is_bid") is True else "on_demand",
         usd_per_hour=price,
         disk_usd_per_hour=disk,
-        burn_usd_per_hour=0.0 if status is Status.OFFLINE else burn,
+        burn_usd_per_hour=_burn(row, price, disk),
         address=_address(row),
         ends_at=number(row, "end_date") or None,
         detail=quiet(str(row.get("status_msg") or "").strip())[:_SAID],
@@ -240,19 +237,19 @@ def _status(row: Row, now: float) -> Status:
         return Status.RUNNING if meant else Status.UNKNOWN
     if container == "rebooting":
         return Status.STARTING
-    if container in ("", "created", "loading"):
+    if container in _COMING:
         return Status.FAILED if _is_hopeless(row, now) else _coming(row)
-    if container in ("stopped", "exited"):
+    if container in _DOWN:
         return Status.FAILED if _is_hopeless(row, now) else _down(row)
     return Status.UNKNOWN
 
 
 def _is_hopeless(row: Row, now: float) -> bool:
     """Whether a machine that does not run never will: a bad image, a broken host, a contract at its end."""
-    contract, ends_at = _word(row, "cur_state"), number(row, "end_date")
-    words = _BROKEN if _word(row, "actual_status") in ("loading", "stopped", "exited") else _NOT_STARTED
-    said = _word(row, "status_msg")
-    return contract == "unloaded" or (ends_at is not None and 0 < ends_at <= now) or any(word in said for word in words)
+    ends_at = number(row, "end_date")
+    words = _NOT_STARTED if _word(row, "actual_status") in ("", "created") else _BROKEN
+    broken = words.search(_word(row, "status_msg")) is not None
+    return broken or _word(row, "cur_state") == "unloaded" or (ends_at is not None and 0 < ends_at <= now)
 
 
 def _coming(row: Row) -> Status:
@@ -275,10 +272,31 @@ def _down(row: Row) -> Status:
     return Status.QUEUED if waits else Status.STOPPED
 
 
-def _holds_gpu(row: Row) -> bool:
-    """Whether a machine may be billed for its GPU. It is while it loads, too: Vast.ai's pages disagree on that."""
+def _disk(row: Row) -> float:
+    """The price while stopped: the higher of the two that a row tells."""
+    return most(number(row, "storage_total_cost"), number(_present(row), "diskHour"))
+
+
+def _present(row: Row) -> Row:
+    """The prices of this moment, where a row tells them."""
+    prices = row.get("instance")
+    return prices if isinstance(prices, dict) else {}
+
+
+def _burn(row: Row, price: float, disk: float) -> float:
+    """What a machine costs at this moment, or may for all that is known, in USD per hour.
+
+    The row's own word counts: as the least, and as all there is while the machine is made and loads, when its GPU is
+    free of charge. Of a container that has ended while its contract holds the GPU the documents do not say enough.
+    """
     container, contract = _word(row, "actual_status"), _word(row, "cur_state")
-    return container in _UP or (contract not in _ENDED if contract else container != "stopped")
+    if container == "offline":
+        return 0.0
+    told = number(_present(row), "totalHour")
+    if container in _COMING and told is not None:
+        return max(told, disk)
+    holds_gpu = contract not in _ENDED if contract else container != "stopped"
+    return most(told, price if holds_gpu or container in _UP else disk)
 
 
 def _address(row: Row) -> str | None:

@@ -172,6 +172,15 @@ def test_a_failure_is_told_when_it_begins_once_a_minute_and_when_it_is_over(outp
     assert events[3]["failed_for_s"] == 130
 
 
+def test_what_fails_all_night_is_told_ever_more_seldom(output: Output) -> None:
+    listener = start()
+    for tick in range(8 * 360):
+        listener.failed("401: the key was refused", NOW + 10 * tick)
+    first, *_, last = output.events()
+    told = [(datetime.fromisoformat(event["timestamp"]).timestamp() - NOW) / 60 for event in (first, last)]
+    assert told == [0, 424]
+
+
 def test_failures_that_take_turns_are_each_told_once_a_minute(output: Output) -> None:
     listener = start()
     for tick in range(6):

@@ -111,12 +111,20 @@ class CreatePod:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UpdatePod:
-    """PATCH /v2/pods/{id}, as far as it leaves the container alone."""
+    """PATCH /v2/pods/{id}."""
 
     __pydantic_config__: ClassVar[dict[str, Any]] = _CLOSED
 
-    name: NotEmpty = ""
+    name: Annotated[NotEmpty | None, NOT_NULL] = None
     locked: Annotated[bool | None, NOT_NULL] = None
+    image: Annotated[str | None, NOT_NULL] = None
+    args: Annotated[str | None, NOT_NULL] = None
+    disk: Annotated[AtLeastOne | None, NOT_NULL] = None
+    ports: Annotated[list[str] | None, NOT_NULL] = None
+    env: Annotated[Mapping[str, str] | None, NOT_NULL] = None
+    registry: str | None = None
+    mounts: Annotated[Mounts | None, NOT_NULL] = None
+    global_networking: Annotated[bool | None, NOT_NULL] = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,7 +136,10 @@ class ActOnPod:
     action: Literal["start", "stop", "restart", "terminate"]
 
 
-def read_body(kind: type[T], body: bytes) -> T:
+CREATE, UPDATE, ACT = TypeAdapter(CreatePod), TypeAdapter(UpdatePod), TypeAdapter(ActOnPod)
+
+
+def read_body(kind: TypeAdapter[T], body: bytes) -> T:
     """A request's body.
 
     Raises:
@@ -137,7 +148,7 @@ def read_body(kind: type[T], body: bytes) -> T:
     if len(body) > _MOST_BYTES:
         raise Refusal(413, f"request body exceeds {_MOST_BYTES} bytes")
     try:
-        return TypeAdapter(kind).validate_json(body)
+        return kind.validate_json(body)
     except ValidationError as error:
         problems = [_problem(details) for details in error.errors()]
         raise Refusal(422, "request body failed validation", errors=tuple(problems)) from None

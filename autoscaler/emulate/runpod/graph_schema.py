@@ -18,28 +18,28 @@ type Query {
 }
 
 type Mutation {
-  podFindAndDeployOnDemand(input: PodOrder!): Pod
-  podRentInterruptable(input: SpotPodOrder!): Pod # spot
+  podFindAndDeployOnDemand(input: PodFindAndDeployOnDemandInput!): Pod
+  podRentInterruptable(input: PodRentInterruptableInput!): Pod # spot
   deployCpuPod(input: CpuPodOrder!): Pod
-  podResume(input: PodResume!): Pod
-  podBidResume(input: PodBidResume!): Pod # spot
-  podStop(input: PodStop!): Pod
-  podTerminate(input: PodTerminate!): Boolean
+  podResume(input: PodResumeInput!): Pod
+  podBidResume(input: PodBidResumeInput!): Pod # spot
+  podStop(input: PodStopInput!): Pod
+  podTerminate(input: PodTerminateInput!): Boolean
 }
 
 input GpuTypeFilter { id: String ids: [String] }
-input LowestPriceFilter {
+input GpuLowestPriceInput {
   gpuCount: Int = 1 secureCloud: Boolean dataCenterId: String countryCode: String minMemoryInGb: Int minVcpuCount: Int
   minDisk: Int minCudaVersion: String
 }
 input PodFilter { podId: String! }
-input PodStop { podId: String! }
-input PodTerminate { podId: String! }
-input PodResume { podId: String! gpuCount: Int! }
-input PodBidResume { podId: String! gpuCount: Int! bidPerGpu: Float! }
-input EnvironmentVariable { key: String! value: String! }
-input PodOrder { FIELDS }
-input SpotPodOrder { FIELDS bidPerGpu: Float! }
+input PodStopInput { podId: String! }
+input PodTerminateInput { podId: String! }
+input PodResumeInput { podId: String! gpuCount: Int! }
+input PodBidResumeInput { podId: String! gpuCount: Int! bidPerGpu: Float! }
+input EnvironmentVariableInput { key: String! value: String! }
+input PodFindAndDeployOnDemandInput { FIELDS }
+input PodRentInterruptableInput { FIELDS bidPerGpu: Float! }
 input CpuPodOrder { FIELDS instanceId: String! }
 
 type User {
@@ -56,7 +56,7 @@ type GpuType {
   id: String displayName: String manufacturer: String memoryInGb: Int cudaCores: Int maxGpuCount: Int
   secureCloud: Boolean communityCloud: Boolean securePrice: Float communityPrice: Float oneWeekPrice: Float
   oneMonthPrice: Float threeMonthPrice: Float secureSpotPrice: Float communitySpotPrice: Float
-  lowestPrice(input: LowestPriceFilter): LowestPrice
+  lowestPrice(input: GpuLowestPriceInput): LowestPrice
 }
 type LowestPrice { minimumBidPrice: Float uninterruptablePrice: Float stockStatus: String }
 type Pod {
@@ -73,7 +73,7 @@ type RuntimeGpu { id: String gpuUtilPercent: Float memoryUtilPercent: Float }
 _ORDER_FIELDS = """
   name: String imageName: String gpuTypeId: String cloudType: CloudType gpuCount: Int volumeInGb: Int
   containerDiskInGb: Int minVcpuCount: Int minMemoryInGb: Int dockerArgs: String ports: String volumeMountPath: String
-  env: [EnvironmentVariable] templateId: String networkVolumeId: String dataCenterId: String countryCode: String
+  env: [EnvironmentVariableInput] templateId: String networkVolumeId: String dataCenterId: String countryCode: String
   supportPublicIp: Boolean startSsh: Boolean startJupyter: Boolean allowedCudaVersions: [String] minCudaVersion: String
   minDownload: Int minUpload: Int containerRegistryAuthId: String stopAfter: DateTime terminateAfter: DateTime
 """

@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from autoscaler.emulate.runpod.account import Account
 from autoscaler.emulate.runpod.bills import Bills
-from autoscaler.emulate.runpod.bodies import ActOnPod, CreatePod, UpdatePod, read_body
+from autoscaler.emulate.runpod.bodies import ACT, CREATE, UPDATE, UpdatePod, read_body
 from autoscaler.emulate.runpod.catalogue import GpuType
 from autoscaler.emulate.runpod.keys import Caller
 from autoscaler.emulate.runpod.orders import order_of
@@ -94,21 +94,23 @@ class Rest:
         return json_answer(200, {"pods": [pod_words(pod, now) for pod in page], "pagination": pagination})
 
     def _create(self, request: Request, now: float) -> Answer:
-        pod = self._account.create(now, order_of(read_body(CreatePod, request.body)))
+        pod = self._account.create(now, order_of(read_body(CREATE, request.body)))
         words = pod_words(pod, now)
         if Quirk.EXAMPLE_SHAPES in self._quirks:
             words |= {"actions": ["start", "terminate"], "runtime": {}, "template": "9x4m2p7v"}
         return json_answer(201, words)
 
     def _update(self, request: Request, now: float, pod_id: str) -> Answer:
-        change = read_body(UpdatePod, request.body)
+        change = read_body(UPDATE, request.body)
         pod = self._account.find(pod_id)
-        pod.name = change.name or pod.name
+        if change != UpdatePod(name=change.name, locked=change.locked):
+            raise Refusal(400, "this emulator changes nothing of a pod but its name and locked")
+        pod.name = pod.name if change.name is None else change.name
         pod.locked = pod.locked if change.locked is None else change.locked
         return json_answer(200, pod_words(pod, now))
 
     def _act(self, request: Request, now: float, pod_id: str) -> Answer:
-        action = read_body(ActOnPod, request.body).action
+        action = read_body(ACT, request.body).action
         pod = self._account.find(pod_id)
         if action not in ACTIONS[pod.status(now)]:
             raise Refusal(409, f"cannot {action} a pod that is {pod.status(now)}")
