@@ -48,8 +48,8 @@ def number(row: Row, key: str) -> float | None:
 
 
 def most(*numbers: float | None) -> float:
-    """The largest of those that there are; 0 where there is none."""
-    return max((number for number in numbers if number is not None), default=0.0)
+    """The largest of those that there are; no less than 0."""
+    return max([0.0, *(number for number in numbers if number is not None)])
 
 
 def _word(row: Row, key: str) -> str:
