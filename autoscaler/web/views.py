@@ -14,11 +14,10 @@ from autoscaler.core.health import condition
 from autoscaler.core.instance import Instance, parse_label
 from autoscaler.core.journal import Entry
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.market import Listing
 from autoscaler.core.money import CAPS, caps
 from autoscaler.core.spec import FleetLimits, Limits, Tier
 from autoscaler.core.units import format_duration
-from autoscaler.runtime.report import PoolReport, TickReport
+from autoscaler.runtime.report import Account, PoolReport, TickReport
 from autoscaler.store.codec import admission_fields
 
 Json = dict[str, Any]
@@ -83,7 +82,7 @@ class Board:
             "limits": _caps(report.limits),
             "pools": [_pool(name, pool, own.get(name, [])) for name, pool in report.pools.items()],
             **self.instances(now),
-            "providers": [_provider(name, listing, self._fleet, now) for name, listing in report.listings.items()],
+            "providers": [_provider(name, report, self._fleet, now) for name in report.listings],
         }
 
     def plan(self) -> Json:
@@ -260,13 +259,12 @@ def _instance(instance: Instance, busy: int | None, now: float, *, primary: bool
     }
 
 
-def _provider(name: str, listing: Listing | Unknown, fleet: str, now: float) -> Json:
+def _provider(name: str, report: TickReport, fleet: str, now: float) -> Json:
     """`machines` counts those that carry the fleet's label; nobody else's."""
+    listing, balance = report.listings[name], report.accounts.get(name, Account()).balance_usd
     if isinstance(listing, Unknown):
-        return {"name": name, "unknown": listing.reason, "listing_age_s": None, "machines": None}
-    return {
-        "name": name,
-        "unknown": None,
-        "listing_age_s": max(0.0, now - listing.asked_at),
-        "machines": sum(parse_label(remote.label, fleet) is not None for remote in listing.machines),
-    }
+        known = {"unknown": listing.reason, "listing_age_s": None, "machines": None}
+    else:
+        ours = sum(parse_label(remote.label, fleet) is not None for remote in listing.machines)
+        known = {"unknown": None, "listing_age_s": max(0.0, now - listing.asked_at), "machines": ours}
+    return {"name": name, **known, "balance_usd": balance}

@@ -13,6 +13,7 @@ from autoscaler.core.diagnosis import Diagnosis, ImageHistory
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.spec import MachineSpec, Pool
 from autoscaler.core.utilisation import Use
+from autoscaler.runtime.report import Account
 from autoscaler.web.views import Board, Json
 from tests.support.reports import DECISION, FLEET, NOW, listing, machine, pool_report, report
 
@@ -78,7 +79,7 @@ def test_the_form_is_stable(board: Board) -> None:
         "limits": caps,
         "pools": [pool],
         "instances": [instance],
-        "providers": [keys("name unknown listing_age_s machines")],
+        "providers": [keys("name unknown listing_age_s machines balance_usd")],
     }
     assert shape(board.plan()) == {"at": None, "pools": [{"name": None, **plan}]}
     assert shape(board.instances(LATER)) == {"instances": [instance]}
@@ -232,11 +233,12 @@ def test_a_command_to_rent_bears_its_price(board: Board) -> None:
     assert command["usd_per_hour"] == 0.41
 
 
-def test_a_provider_shows_its_listings_age_and_our_machines_only(board: Board) -> None:
-    board.ticked(report(listings={"mock": listing("a", "b"), "vastai": Unknown("AuthFailed", NOW)}))
+def test_a_provider_shows_its_listings_age_its_balance_and_our_machines_only(board: Board) -> None:
+    listings = {"mock": listing("a", "b"), "vastai": Unknown("AuthFailed", NOW)}
+    board.ticked(report(listings=listings, accounts={"mock": Account(balance_usd=12.5)}))
     assert board.status(LATER)["providers"] == [
-        {"name": "mock", "unknown": None, "listing_age_s": 64.0, "machines": 2},
-        {"name": "vastai", "unknown": "AuthFailed", "listing_age_s": None, "machines": None},
+        {"name": "mock", "unknown": None, "listing_age_s": 64.0, "machines": 2, "balance_usd": 12.5},
+        {"name": "vastai", "unknown": "AuthFailed", "listing_age_s": None, "machines": None, "balance_usd": None},
     ]
 
 
