@@ -95,7 +95,7 @@ def _printable(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> M
 
 
 class LogListener:
-    """Writes what goes into the journal, and failures: when they begin, more and more seldom while they last, at the end.
+    """Writes what goes into the journal, and failures: when they begin, ever more seldom while they last, at the end.
 
     Events: the kinds of journal entries (`core.journal.Kind`), `tick_failed`, `tick_recovered`, `signal_lost`,
     `signal_back`. Each has a `text` for people and fields for programs. A quiet tick writes nothing.

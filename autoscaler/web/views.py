@@ -263,7 +263,7 @@ def _provider(name: str, report: TickReport, fleet: str, now: float) -> Json:
     """`machines` counts those that carry the fleet's label; nobody else's."""
     listing, balance = report.listings[name], report.accounts.get(name, Account()).balance_usd
     if isinstance(listing, Unknown):
-        known = {"unknown": listing.reason, "listing_age_s": None, "machines": None}
+        known: Json = {"unknown": listing.reason, "listing_age_s": None, "machines": None}
     else:
         ours = sum(parse_label(remote.label, fleet) is not None for remote in listing.machines)
         known = {"unknown": None, "listing_age_s": max(0.0, now - listing.asked_at), "machines": ours}
