@@ -1,0 +1,187 @@
+"""RunPod's own Python SDKs, old and new, drive the emulator over a socket."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from autoscaler.core.market import Status
+from autoscaler.emulate.runpod import Emulation, Quirk, make
+from autoscaler.emulate.serve import served
+from providers.http import Answer, Request
+from providers.mock import Market
+from tests.emulate.runpod.desk import CALM, GPU, START
+from tests.support.vendors import RUNPOD, RUNPOD_NEXT, Vendor
+
+_PREAMBLE = """
+import json, sys
+import runpod
+runpod.api_key = "rpa_test"
+
+def told(call, *arguments, **named):
+    try:
+        print(json.dumps(call(*arguments, **named)))
+    except Exception as error:
+        print(json.dumps({"error": type(error).__name__, "says": str(error)}))
+"""
+
+
+@dataclass
+class Run:
+    """What came of a script: what each of its calls gave, and what was true after each request."""
+
+    gave: list[Any] = field(default_factory=list)
+    truth: list[tuple[str, dict[str, Status]]] = field(default_factory=list)
+    """Requests, and the state of every machine after each."""
+    market: Market | None = None
+
+
+def minutes() -> Iterator[float]:
+    """A clock that shows a minute more with each look."""
+    return itertools.count(START, 60.0)
+
+
+async def drive(vendor: Vendor, script: str, *quirks: Quirk) -> Run:
+    """Run a script with a vendor's SDK; a minute goes by with each of its requests."""
+    clock, run = minutes(), Run()
+    emulator = make(Emulation(market=CALM, quirks=quirks), now=lambda: next(clock), rng=random.Random(7))
+
+    def look(request: Request, _: Answer | None) -> None:
+        states = {machine.id: machine.status for machine in emulator.market.machines.values()}
+        run.truth.append((f"{request.method} {request.path}", states))
+
+    async with served(emulator, tell=look) as url:
+        ran = await vendor.run(
+            "python", "-c", _PREAMBLE + script, env={"RUNPOD_API_BASE_URL": url, "HOME": "/nonexistent"}
+        )
+    assert ran.code == 0, ran.err
+    run.gave = [json.loads(line) for line in ran.out.splitlines()]
+    run.market = emulator.market
+    return run
+
+
+async def test_the_old_sdk_lives_through_a_pods_whole_life() -> None:
+    run = await drive(
+        RUNPOD,
+        f"""
+told(runpod.get_gpus)
+told(runpod.get_gpu, "{GPU}")
+told(runpod.create_pod, "w1", "img:1", "{GPU}", volume_in_gb=20, ports="22/tcp", env={{"A": "b"}})
+told(runpod.get_pods)
+told(runpod.get_pod, "m1")
+told(runpod.stop_pod, "m1")
+told(runpod.resume_pod, "m1", 1)
+told(runpod.terminate_pod, "m1")
+told(runpod.get_pod, "m1")
+told(runpod.get_user)
+""",
+    )
+    gpus, gpu, created, pods, pod, stopped, resumed, terminated, gone, user = run.gave
+    assert {"id": GPU, "displayName": "RTX 4090", "memoryInGb": 24} in gpus
+    assert gpu["lowestPrice"]["uninterruptablePrice"] == gpu["securePrice"] > gpu["secureSpotPrice"]
+    assert created["id"] == "m1"
+    assert created["env"] == ["A=b"]
+    assert [row["id"] for row in pods] == ["m1"]
+    assert (pod["desiredStatus"], pod["volumeInGb"], pod["runtime"]["ports"][0]["privatePort"]) == ("RUNNING", 20, 22)
+    assert stopped == {"id": "m1", "desiredStatus": "EXITED"}
+    assert (resumed["id"], resumed["desiredStatus"]) == ("m1", "RUNNING")
+    assert terminated is None
+    assert gone is None
+    assert user["networkVolumes"] == []
+    assert [states.get("m1") for _, states in run.truth][3:] == [
+        Status.RUNNING,  # created: a minute later, when the test looks
+        Status.RUNNING,
+        Status.RUNNING,
+        Status.STOPPED,
+        Status.RUNNING,
+        None,
+        None,
+        None,
+    ]
+
+
+async def test_the_new_sdk_lives_through_a_pods_whole_life() -> None:
+    run = await drive(
+        RUNPOD_NEXT,
+        f"""
+told(runpod.get_gpus)
+told(runpod.get_gpu, "{GPU}")
+told(runpod.create_pod, "w1", "img:1", "{GPU}", volume_in_gb=20, ports="22/tcp", data_center_id="US-KS-2",
+     env={{"Q": 'he said "x"'}})
+told(runpod.get_pods)
+told(runpod.get_pod, "m1")
+told(runpod.stop_pod, "m1")
+told(runpod.stop_pod, "m1")
+told(runpod.resume_pod, "m1")
+told(runpod.terminate_pod, "m1")
+told(runpod.get_pod, "m1")
+told(runpod.terminate_pod, "m1")
+told(runpod.get_user)
+""",
+    )
+    gpus, gpu, created, pods, pod, stopped, again, resumed, terminated, gone, missing, user = run.gave
+    assert GPU in [row["id"] for row in gpus]
+    assert gpu["availability"] == "HIGH"
+    assert (created["id"], created["status"], created["dataCenterId"]) == ("m1", "PROVISIONING", "US-KS-2")
+    assert created["env"] == {"Q": 'he said "x"'}
+    assert [row["id"] for row in pods] == ["m1"]
+    assert (pod["status"], pod["runtime"]["ports"][0]["private"]) == ("RUNNING", 22)
+    assert stopped["id"] == "m1"
+    assert again == {"error": "QueryError", "says": "cannot stop a pod that is EXITED"}
+    assert resumed["status"] == "PROVISIONING"
+    assert terminated is None
+    assert gone is None
+    assert missing == {"error": "QueryError", "says": "pod not found"}
+    assert user["id"] == "user_emulated"
+    assert [states.get("m1") for _, states in run.truth][2:] == [
+        Status.RUNNING,
+        Status.RUNNING,
+        Status.RUNNING,
+        Status.STOPPED,
+        Status.STOPPED,
+        Status.RUNNING,
+        None,
+        None,
+        None,
+        None,
+    ]
+
+
+async def test_the_old_sdk_understands_how_it_is_refused() -> None:
+    run = await drive(
+        RUNPOD,
+        f"""
+told(runpod.create_pod, "w1", "img:1", "{GPU}", env={{"Q": 'he said "x"'}})
+told(runpod.create_pod, "w1", "img:1", "{GPU}", data_center_id="EU-SE-1")
+told(runpod.create_pod, "w1", "img:1", instance_id="cpu3c-2-4")
+told(runpod.terminate_pod, "none")
+told(runpod.stop_pod, "none")
+""",
+    )
+    assert [gave["error"] for gave in run.gave] == ["QueryError"] * 5
+    unescaped, elsewhere, processors, terminated, stopped = [gave["says"] for gave in run.gave]
+    assert unescaped.startswith("Syntax Error")
+    assert elsewhere.startswith("There are no longer any instances available with the requested specifications.")
+    assert processors == elsewhere
+    assert terminated == "pod not found to terminate"
+    assert stopped == "pod not found"
+    assert run.market is not None
+    assert not run.market.billed_usd(START)
+
+
+async def test_the_new_sdk_ignores_that_there_are_more_pages() -> None:
+    creates = "\n".join(f'told(runpod.create_pod, "w{number}", "img:1", "{GPU}")' for number in range(3))
+    run = await drive(RUNPOD_NEXT, f"{creates}\ntold(runpod.get_pods)", Quirk.SHORT_PAGES)
+    assert [pod["id"] for pod in run.gave[-1]] == ["m3", "m2"]
+
+
+@pytest.mark.parametrize("vendor", [RUNPOD, RUNPOD_NEXT], ids=["old", "new"])
+async def test_either_sdk_is_at_a_loss_when_graphql_is_gone(vendor: Vendor) -> None:
+    run = await drive(vendor, "told(runpod.get_user)", Quirk.GRAPHQL_GONE)
+    assert "error" in run.gave[0]
