@@ -1,8 +1,8 @@
 """RunPod's GraphQL, for what REST v2 lacks: spot machines, a pod that ends by itself, and the balance.
 
 RunPod has announced its end for early 2027, and took spot machines out of its documents before. So each of the three
-may go at any time, for all or for a key, and the rest must not notice: what has gone is asked again each time, tells
-why in `gone`, and raises nothing when it is read.
+may go at any time, for all or for a key, and the rest must not notice: a read of what has gone raises nothing, `gone`
+tells why, and what answers again is there again.
 
 Values travel as variables, never in the text of a question: RunPod's own client 1.12 pastes them in, and a quotation
 mark in an environment variable breaks its mutation.
@@ -11,6 +11,7 @@ mark in an environment variable breaks its mutation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -21,6 +22,8 @@ from providers.runpod import wire
 from providers.runpod.refusals import Call, Quiet, graphql_refusal, has_gone, quiet_of, refusal, understood
 from providers.runpod.wire import Cloud, Order, Reply, Terms
 
+_TRIED_AGAIN_S = 3600.0
+
 
 class Feature(StrEnum):
     """What GraphQL alone can do, in words for people."""
@@ -30,6 +33,15 @@ class Feature(StrEnum):
     BALANCE = "the balance"
 
 
+@dataclass(frozen=True, slots=True)
+class _Absence:
+    """What was answered to a question that GraphQL does not know any more, and when."""
+
+    feature: Feature
+    reason: str
+    at: float
+
+
 class GraphQL:
     """What the account can do by GraphQL alone."""
 
@@ -37,8 +49,14 @@ class GraphQL:
         self._http = http
         self._now = now
         self._key = key.reveal()
-        self.gone: dict[Feature, str] = {}
-        """What could not be had when it was last asked for, and why."""
+        self._absent: dict[str, _Absence] = {}
+        """By question."""
+
+    @property
+    def gone(self) -> dict[Feature, str]:
+        """What is not to be had, and why. What is not asked for again is worth another try after an hour."""
+        now = self._now()
+        return {each.feature: each.reason for each in self._absent.values() if now - each.at < _TRIED_AGAIN_S}
 
     async def balance_usd(self) -> float | None:
         """Money left in the account; None where GraphQL does not tell any more.
@@ -50,13 +68,15 @@ class GraphQL:
         return None if reply is None else understood(wire.read_balance, reply, Call.READ)
 
     async def spot_prices(self, cloud: Cloud) -> Mapping[str, float] | None:
-        """The least bids that win now, in USD per hour, by GPU id; None where GraphQL does not tell any more.
+        """The least bids that win now, in USD per hour, by GPU id; None where GraphQL has no spot machines any more.
 
         Raises:
             ProviderError: they could not be had this time.
         """
         reply = await self._ask(Feature.SPOT, wire.SPOT_PRICES, {"secure": cloud == "secure"}, Call.READ)
-        return None if reply is None else understood(wire.read_spot_prices, reply, Call.READ)
+        if reply is None or Feature.SPOT in self.gone:  # there may be prices, and nothing to be had for them
+            return None
+        return understood(wire.read_spot_prices, reply, Call.READ)
 
     async def create(self, order: Order) -> str:
         """Make a pod that is spot, or has an end; gives its id.
@@ -105,11 +125,11 @@ class GraphQL:
             reply = understood(wire.read_reply, answer, call)
             reason = _gone_by_word(reply, call, quiet)
         if reason:
-            self.gone[feature] = reason
+            self._absent[question] = _Absence(feature, reason, self._now())
             return None
         if answer.status >= 400:
             raise refusal(answer, call, quiet, self._now())
-        self.gone.pop(feature, None)
+        self._absent.pop(question, None)
         return reply
 
 
