@@ -20,6 +20,8 @@ from providers.mock import Operation
 
 _CONTAINER_GB = 10
 _SPEND_LIMIT_USD_PER_HOUR = 80.0
+_PLENTY_USD = 1_000_000.0
+"""What an account shows that never runs out."""
 _INTERNAL = {"extensions": {"code": "INTERNAL_SERVER_ERROR"}}
 
 Fields = Mapping[str, Any]
@@ -107,9 +109,10 @@ class Graph:
         caller.require()
         account = self._account
 
-        def balance(_: Any) -> float | None:
+        def balance(_: Any) -> float:
             account.strike(Operation.BALANCE, now)
-            return account.market.balance_usd(now)
+            left = account.market.balance_usd(now)
+            return _PLENTY_USD if left is None else left
 
         return {
             "id": "user_emulated",

@@ -9,7 +9,7 @@ from autoscaler.emulate.runpod.quirks import Quirk
 _GOES_WITH = {Quirk.SPOT_GONE: "# spot", Quirk.BALANCE_GONE: "# balance"}
 _SCHEMA = """
 scalar DateTime
-enum CloudType { ALL SECURE COMMUNITY }
+enum CloudTypeEnum { ALL SECURE COMMUNITY }
 
 type Query {
   gpuTypes(input: GpuTypeFilter): [GpuType]
@@ -20,7 +20,7 @@ type Query {
 type Mutation {
   podFindAndDeployOnDemand(input: PodFindAndDeployOnDemandInput!): Pod
   podRentInterruptable(input: PodRentInterruptableInput!): Pod # spot
-  deployCpuPod(input: CpuPodOrder!): Pod
+  deployCpuPod(input: deployCpuPodInput!): Pod
   podResume(input: PodResumeInput!): Pod
   podBidResume(input: PodBidResumeInput!): Pod # spot
   podStop(input: PodStopInput!): Pod
@@ -40,7 +40,7 @@ input PodBidResumeInput { podId: String! gpuCount: Int! bidPerGpu: Float! }
 input EnvironmentVariableInput { key: String! value: String! }
 input PodFindAndDeployOnDemandInput { FIELDS }
 input PodRentInterruptableInput { FIELDS bidPerGpu: Float! }
-input CpuPodOrder { FIELDS instanceId: String! }
+input deployCpuPodInput { FIELDS instanceId: String! }
 
 type User {
   id: String
@@ -71,7 +71,7 @@ type RuntimePort { ip: String isIpPublic: Boolean privatePort: Int publicPort: I
 type RuntimeGpu { id: String gpuUtilPercent: Float memoryUtilPercent: Float }
 """
 _ORDER_FIELDS = """
-  name: String imageName: String gpuTypeId: String cloudType: CloudType gpuCount: Int volumeInGb: Int
+  name: String imageName: String gpuTypeId: String cloudType: CloudTypeEnum gpuCount: Int volumeInGb: Int
   containerDiskInGb: Int minVcpuCount: Int minMemoryInGb: Int dockerArgs: String ports: String volumeMountPath: String
   env: [EnvironmentVariableInput] templateId: String networkVolumeId: String dataCenterId: String countryCode: String
   supportPublicIp: Boolean startSsh: Boolean startJupyter: Boolean allowedCudaVersions: [String] minCudaVersion: String
