@@ -66,10 +66,11 @@ def _too_dear(place: Placement, cheapest: Offer) -> str:
 def _elsewhere(place: Placement, anywhere: Sequence[Offer]) -> str:
     cheapest = {offer.region: offer for offer in reversed(anywhere)}
     regions = sorted(cheapest.values(), key=lambda offer: offer.usd_per_hour)
+    stock = [f"{each.region or 'no named region'} (from {each.usd_per_hour:.3f} USD per hour)" for each in regions]
     dear = f", all above max_usd_per_hour ({place.max_usd_per_hour:g})"
     return (
         f"regions: {', '.join(place.regions)} - no stock there now; "
-        f"there is in {_listed([f'{each.region} (from {each.usd_per_hour:.3f} USD per hour)' for each in regions])}"
+        f"there is in {_listed(stock)}"
         f"{dear if regions[0].usd_per_hour > place.max_usd_per_hour else ''}"
     )
 
@@ -106,7 +107,8 @@ def _otherwise(place: Placement) -> Iterator[tuple[str, str, str, Placement]]:
 
 
 def _priced(offer: Offer) -> str:
-    return f"{offer.gpu} in {offer.region} for {offer.usd_per_hour:.3f} USD per hour"
+    within = f" in {offer.region}" if offer.region else ""
+    return f"{offer.gpu}{within} for {offer.usd_per_hour:.3f} USD per hour"
 
 
 def _listed(names: Sequence[str]) -> str:

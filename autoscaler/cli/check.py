@@ -92,7 +92,7 @@ def _on_offer(found: list[OnOffer]) -> Table:
         table.add_column(name)
     for each in found:
         best = each.offers[0] if each.offers else None
-        cells = (f"{best.usd_per_hour:.3f}", best.gpu, best.region) if best else ("-", "-", "-")
+        cells = (f"{best.usd_per_hour:.3f}", best.gpu, best.region or "-") if best else ("-", "-", "-")
         table.add_row(each.pool, each.placement, str(len(each.offers)), *cells)
     return table
 
