@@ -74,7 +74,7 @@ class Wanted:
     def offer(self, row: Row) -> Offer | None:
         """What a row offers; None where it is not what was searched for, or does not say."""
         storage = number(row, "storage_cost")
-        if storage is None or not self._fits(row):
+        if storage is None or storage < 0 or not self._fits(row):
             return None
         disk = storage * disk_gb(self.machine) / HOURS_PER_MONTH
         usd = self._usd_per_hour(row, disk)
@@ -97,8 +97,10 @@ class Wanted:
     def _usd_per_hour(self, row: Row, disk: float) -> float | None:
         """The price while running, disk included; for spot that of the least bid. Where a row disagrees, the higher."""
         listed, gpu = number(row, self.price_key), number(row, "dph_base")
-        if listed is None or self.placement.buy == "spot":
-            return None if listed is None else listed + disk
+        if listed is None or listed <= 0:
+            return None
+        if self.placement.buy == "spot":
+            return listed + disk
         return max(listed, (listed if gpu is None else gpu) + disk)
 
     def _fits(self, row: Row) -> bool:

@@ -94,13 +94,13 @@ Say = Callable[[Request], Answer]
 class Account:
     """An account whose answers a test writes, by endpoint; it remembers what it was asked, and time stands still."""
 
-    def __init__(self, settings: VastSettings = SETTINGS, **answers: Answer | list[Answer] | Say) -> None:
+    def __init__(self, **answers: Answer | list[Answer] | Say) -> None:
         """An answer is always the same, a list is given once and in order, and a function makes each."""
         self.time = NOW
         self.asked: list[Request] = []
         self.answers: dict[str, Answer | list[Answer] | Say] = dict(answers)
         self.answers.setdefault("increases", json_answer(200, {"pending_price_increases": []}))
-        self.provider = VastProvider("vastai", settings, self, lambda: self.time)
+        self.provider = VastProvider("vastai", SETTINGS, self, lambda: self.time)
 
     async def send(self, request: Request) -> Answer:
         self.asked.append(request)

@@ -192,7 +192,7 @@ def test_the_vendors_words_are_kept_for_people_short_and_without_secrets() -> No
     assert len(remote.detail) <= 200
 
 
-ANYTHING = (
+ANYTHING: st.SearchStrategy[object] = (
     st.none() | st.booleans() | st.integers(-5, 5) | st.floats() | st.text(max_size=8) | st.just([]) | st.just({})
 )
 WORDS = st.sampled_from(
