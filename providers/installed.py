@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cache
-from importlib.metadata import entry_points
+from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType
+
+from pydantic import TypeAdapter
 
 from autoscaler.core.errors import SettingsError
 from providers import mock, runpod, vastai
@@ -34,10 +36,11 @@ def provider_kinds() -> Mapping[str, ProviderKind]:
     for point in entry_points(group=GROUP):
         brought = f"the provider {point.name} of {point.dist.name if point.dist else point.value}"
         try:
-            kind = point.load()
+            kind = _loaded(point)
             name = kind.name
         except Exception as error:  # noqa: BLE001 - whatever a foreign package does wrong is told, not traced
-            problems.append(f"{brought} cannot be loaded: {type(error).__name__}: {error}")
+            first, *_ = str(error).splitlines() or [""]
+            problems.append(f"{brought} cannot be loaded: {type(error).__name__}: {first}")
             continue
         if name in found:
             problems.append(f"{brought} calls itself {name}, which there is already; uninstall one of them")
@@ -45,3 +48,11 @@ def provider_kinds() -> Mapping[str, ProviderKind]:
     if problems:
         raise SettingsError(*problems)
     return MappingProxyType(found)
+
+
+def _loaded(point: EntryPoint) -> ProviderKind:
+    kind = point.load()
+    if not isinstance(kind, ProviderKind):
+        raise TypeError(f"expected a providers.kind.ProviderKind, and {point.value} is a {type(kind).__name__}")
+    TypeAdapter(kind.settings)
+    return kind
