@@ -93,6 +93,8 @@ class Rehearsal:
         self.clock.now()
         self.provider = MockProvider("mock", settings or MockSettings(), now=self.clock.now, rng=random.Random(1))
         self.market = self.provider.market
+        self.others: list[Provider] = []
+        """Further providers beside the first."""
         self.state = MemoryState()
         self.queue = Queue()
         self.pools = pools or (pool(),)
@@ -130,7 +132,7 @@ class Daemon:
             ],
             store=store,
             demand=world.queue,
-            providers={provider.name: provider},
+            providers={each.name: each for each in (provider, *world.others)},
             probe=NoProbe(),
             clock=world.clock,
             entropy=Entropy(seed),
