@@ -1,0 +1,142 @@
+"""How often providers are asked, and for how long an answer is waited for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from autoscaler.core.demand import Unknown
+from autoscaler.core.errors import AuthFailed, InsufficientFunds, ProviderError, Transient
+from autoscaler.core.market import Listing, Offer
+from autoscaler.core.spec import MachineSpec, Placement
+from autoscaler.runtime.observe import Observer
+from autoscaler.runtime.polled import Polled
+from providers.base import Capabilities
+from tests.support.build import NOW, offer, pool
+from tests.support.rehearsal import TICK_S, NoProbe, Rehearsal
+from tests.support.teller import Teller, pause
+
+
+class Searched(Teller):
+    """A provider that counts its searches."""
+
+    searches = 0
+
+    async def list_offers(self, placement: Placement, machine: MachineSpec) -> Sequence[Offer]:
+        self.searches += 1
+        return (offer(),)
+
+
+class Bench:
+    """An observer of one provider, that looks with every tick."""
+
+    def __init__(self, **capabilities: float) -> None:
+        world = Rehearsal()
+        self.clock = world.clock
+        self.provider = Searched(world, capabilities=Capabilities(**capabilities))  # type: ignore[arg-type]
+        self.observer = Observer(
+            pools={"images": pool()},
+            providers={"mock": self.provider},
+            probe=NoProbe(),
+            clock=self.clock,
+            patience_s=2.5,
+        )
+        self.unknown_s = 0.0
+
+    def listing(self) -> Listing | Unknown:
+        return self.observer.listings["mock"]
+
+    async def live(self, seconds: float) -> None:
+        until = self.clock.now() + seconds
+        while self.clock.now() < until:
+            next_tick = self.clock.now() + TICK_S
+            await self.observer.look(self.clock.now())
+            await self.clock.sleep(next_tick - self.clock.now())
+            self.unknown_s += TICK_S * isinstance(self.listing(), Unknown)
+
+
+@pytest.mark.parametrize(("every_s", "asked"), [(0.0, 60), (10.0, 60), (25.0, 20), (60.0, 10)])
+async def test_a_listing_is_asked_for_with_each_tick_and_no_more_often_than_the_provider_allows(
+    every_s: float, asked: int
+) -> None:
+    bench = Bench(list_every_s=every_s)
+    await bench.live(600.0)
+    assert len(bench.provider.listed_at) == asked
+
+
+async def test_a_search_is_made_no_more_often_than_the_provider_allows_however_much_it_is_wanted() -> None:
+    bench = Bench(search_every_s=300.0)
+    rentable, woken = 0, 0
+    for _ in range(180):
+        woken += bench.observer.want_offers("images")
+        await bench.live(TICK_S)
+        rentable += not isinstance(bench.observer.offers("images")["mock-on-demand"], Unknown)
+    assert bench.provider.searches == 6
+    assert rentable == 6 * 6, "an offer is rented from for a minute after the search"
+    assert woken <= 6, "the loop is not woken again and again for what cannot come"
+
+
+async def test_offers_that_cannot_be_looked_up_yet_say_when_they_can() -> None:
+    bench = Bench(search_every_s=300.0)
+    await bench.live(100.0)
+    found = bench.observer.offers("images")["mock-on-demand"]
+    assert isinstance(found, Unknown)
+    assert found.reason == "looked up again in 3m 20s"
+
+
+async def test_a_rent_is_followed_by_a_search_only_when_one_is_allowed() -> None:
+    bench = Bench(search_every_s=120.0)
+    for _ in range(60):
+        bench.observer.want_offers("images")
+        bench.observer.forget_offers("mock")
+        await bench.live(TICK_S)
+    assert bench.provider.searches == 5
+
+
+async def test_a_listing_of_two_thousand_machines_comes_in_full_with_the_second_try_and_stays_known() -> None:
+    bench = Bench()
+    bench.provider.page_s = 80.0
+    await bench.live(60.0)
+    assert isinstance(bench.listing(), Unknown)
+    await bench.live(90.0)
+    listing = bench.listing()
+    assert isinstance(listing, Listing)
+    assert listing.asked_at == bench.provider.listed_at[1] == NOW + 60.0, "when its first page was asked for"
+    bench.unknown_s = 0.0
+    await bench.live(1800.0)
+    assert bench.unknown_s == 0.0
+
+
+async def test_what_hangs_is_unknown_after_a_minute_and_asked_again_more_and_more_patiently() -> None:
+    bench = Bench()
+    await bench.live(TICK_S)
+    bench.provider.page_s = float("inf")
+    await bench.live(70.0)
+    assert isinstance(bench.listing(), Unknown)
+    await bench.live(3600.0)
+    asked = [at - NOW for at in bench.provider.listed_at]
+    assert asked == [0, 10, 70, 190, 430, 910, 1510, 2110, 2710, 3310]
+    bench.provider.page_s = 0.0
+    await bench.live(600.0)
+    assert isinstance(bench.listing(), Listing)
+    await bench.observer.close()
+
+
+SAID = [
+    (AuthFailed("401"), f"AuthFailed: 401; {AuthFailed.fix}"),
+    (InsufficientFunds("402"), f"InsufficientFunds: 402; {InsufficientFunds.fix}"),
+    (Transient("503"), "Transient: 503"),
+]
+
+
+@pytest.mark.parametrize(("error", "said"), SAID)
+async def test_what_only_a_person_can_mend_names_the_fix(error: ProviderError, said: str) -> None:
+    async def ask() -> None:
+        raise error
+
+    polled = Polled("balance", ask, Rehearsal().clock)
+    polled.start(NOW)
+    await pause(1.0)
+    assert isinstance(polled.value, Unknown)
+    assert polled.value.reason == said
