@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from itertools import pairwise
 
-from autoscaler.core.decision import Action, Result
+from autoscaler.core.decision import Action, Command, Result
 from autoscaler.core.demand import Unknown
 from autoscaler.core.errors import AuthFailed, InsufficientFunds
 from autoscaler.core.journal import Kind
 from autoscaler.core.ledger import DAY_S, day_name, day_of
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.meter import Meter
+from autoscaler.core.settle import begin as begin_command
 from autoscaler.core.spec import Placement
+from autoscaler.runtime.fleet import Fleet
 from autoscaler.runtime.report import Account
 from providers.mock import Fault, MockSettings, Operation, Step
-from tests.support.build import NOW, pool
+from tests.support.build import NOW, instance, pool
 from tests.support.market import CALM
-from tests.support.rehearsal import HOUR, TICK_S, Daemon, Rehearsal
+from tests.support.rehearsal import HOUR, TICK_S, Daemon, Rehearsal, Watcher
 from tests.support.teller import Teller
 
 P = Phase
@@ -252,6 +255,30 @@ async def test_a_rent_that_came_out_otherwise_leaves_its_placement_alone_for_a_w
     pauses = [later - earlier for earlier, later in pairwise(rented_at)]
     assert all(pause >= wait for pause, wait in zip(pauses, (300.0, 600.0, 1200.0), strict=True))
     assert daemon.count(P.BOOTING, P.HOT) == len(world.rented()) == 1
+
+
+async def test_a_price_that_rises_is_one_alarm_and_counts_from_then_on() -> None:
+    world, _, daemon = begin()
+    await daemon.live(HOUR)
+    [machine] = world.market.machines.values()
+    [agreed] = [record.usd_per_hour for record in daemon.report.instances.values()]
+    world.market.bill(machine)
+    machine.usd_per_hour = dearer = 1.5 * agreed
+    world.market.changed()
+    await daemon.live(HOUR)
+    [alarm] = daemon.texts(Kind.ALARM)
+    assert f" costs {dearer:.3f} USD/h now, {agreed:.3f} was agreed: " in alarm
+    [record] = daemon.report.instances.values()
+    assert (record.phase, record.usd_per_hour) == (P.HOT, dearer)
+
+
+def test_a_bid_of_our_own_is_no_rise() -> None:
+    fleet, record = Fleet(Watcher(), Meter(TICK_S)), instance(P.HOT, buy="spot", usd_per_hour=0.2)
+    fleet.put(record, NOW)
+    raised = Command(action=Action.SET_BID, pool="images", instance=record.id, reason="", bid_usd_per_hour=0.3)
+    fleet.put(begin_command(raised, record, NOW), NOW, ordered=True)
+    assert isinstance(fleet.listener, Watcher)
+    assert [entry.kind for entry in fleet.listener.entries] == [Kind.PHASE]
 
 
 # --- the end of a contract --------------------------------------------------------------------------------------------

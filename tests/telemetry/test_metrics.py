@@ -21,6 +21,7 @@ from autoscaler.core.lifecycle import Phase
 from autoscaler.core.money import CAPS
 from autoscaler.core.spec import Cap, FleetLimits, Limits, Placement
 from autoscaler.core.utilisation import Use
+from autoscaler.runtime.report import Account
 from autoscaler.telemetry.gauges import UNCONFIGURED
 from autoscaler.telemetry.metrics import Metrics
 from tests.support.reports import DEMAND, NOW, POOL, listing, machine, outcome, pool_report, report
@@ -290,6 +291,13 @@ def test_ages_grow_while_ticks_fail(scrape: Scrape) -> None:
     scrape.metrics.failed("away", NOW + 120)
     assert scrape.samples("queue_signal_age_seconds") == {("images",): 120}
     assert scrape.samples("listing_age_seconds") == {("mock",): 124}
+
+
+def test_accounts_show_what_their_providers_tell(scrape: Scrape) -> None:
+    told = Account(balance_usd=12.5, billed_today_usd=0.0, billed_yesterday_usd=3.25)
+    scrape.metrics.ticked(report(accounts={"mock": told, "vastai": Account()}))
+    assert scrape.samples("provider_balance_usd") == {("mock",): 12.5}
+    assert scrape.samples("provider_billed_usd") == {("mock", "today"): 0.0, ("mock", "yesterday"): 3.25}
 
 
 def test_a_listing_that_failed_has_no_age(scrape: Scrape) -> None:
