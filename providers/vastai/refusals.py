@@ -97,9 +97,13 @@ def what_was_read(reply: Reply, now: float) -> Mapping[str, Any]:
 def check_done(reply: Reply, now: float, *, starts: bool = False) -> None:
     """Let an answer pass that accepts an order about a machine that there is.
 
+    A no under a 200 that names no rule may be a yes later, so that a machine which cannot be stopped at once is not
+    given up for it. But a start is: it might be queued, and whoever is told of a refusal cancels it.
+
     Raises:
         NoCapacity: a start was refused for want of its GPU; it may be queued all the same.
         NotFound: there is no such machine.
+        Transient: not now.
         UnclearOutcome: it may have been done.
         ProviderError: it was refused.
     """
@@ -115,6 +119,8 @@ def check_done(reply: Reply, now: float, *, starts: bool = False) -> None:
         raise NotFound(reply.said)
     if starts and reply.holds(_GPU_TAKEN):
         raise NoCapacity(reply.said)
+    if reply.answer.status < 300 and not starts:
+        raise Transient(reply.said)
     raise Rejected(reply.said) if reply.body else UnclearOutcome(reply.said)
 
 

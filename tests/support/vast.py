@@ -13,7 +13,7 @@ from autoscaler.core.units import Secret
 from autoscaler.emulate.loopback import Loopback
 from autoscaler.emulate.vastai import Emulation, Quirk, make
 from providers.http import Answer, Http, Request, Service, json_answer
-from providers.mock import MockSettings
+from providers.mock import Fault, MockSettings, Operation, Step, Stock
 from providers.vastai import KIND, VastProvider, VastSettings
 from tests.support.market import CALM
 
@@ -86,6 +86,21 @@ def listing(*rows: dict[str, Any], **changes: Any) -> Answer:
     """A listing on one page."""
     body = {"success": True, "total_instances": len(rows), "next_token": None, "instances": list(rows)}
     return json_answer(200, body | changes)
+
+
+def striking(*steps: Step) -> MockSettings:
+    """A market in which these faults strike and no others."""
+    return replace(MARKET, scenario=steps)
+
+
+def once(fault: Fault, call: Operation | None = None) -> MockSettings:
+    """A market in which a fault strikes the first call that it can strike, or the first of one kind."""
+    return striking(Step(fault=fault, call=call) if call else Step(fault=fault))
+
+
+def with_hosts(count: int) -> MockSettings:
+    """A market of so many hosts of one kind, with two GPUs each."""
+    return replace(MARKET, stock=(Stock(gpu="RTX 4090", region="US", on_demand=0.4, spot=0.2, hosts=count),))
 
 
 Say = Callable[[Request], Answer]
