@@ -43,10 +43,18 @@ def search_asks(account: Account, call: Call) -> Answer:
 
 
 def gpu_types(account: Account, call: Call) -> Answer:  # noqa: ARG001 - all routes have this signature
-    """`GET /api/v0/gpu_types/`: the names that searches know."""
-    names = {stock.gpu for stock in account.market.settings.stock} | set(CARDS)
-    told = [{"canonical_name": name, "gpu_ram_mb": card(name).ram_mb} for name in sorted(names)]
+    """`GET /api/v0/gpu_types/`: what searches know."""
+    told = [{"canonical_name": name, "gpu_ram_mb": card(name).ram_mb} for name in _names(account)]
     return json_answer(200, {"success": True, "gpu_types": told})
+
+
+def gpu_names(account: Account, call: Call) -> Answer:  # noqa: ARG001 - as above
+    """`GET /api/v0/gpu_names/unique/`: the same as names alone; the client asks for it whenever it starts."""
+    return json_answer(200, {"gpu_names": _names(account)})
+
+
+def _names(account: Account) -> list[str]:
+    return sorted({stock.gpu for stock in account.market.settings.stock} | set(CARDS))
 
 
 def found(account: Account, call: Call, query: Mapping[str, Any]) -> list[Row]:

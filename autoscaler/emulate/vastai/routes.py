@@ -78,11 +78,12 @@ ROUTES = (
     Route("GET", "api/v0/users/current", billing.user, strikes=Operation.BALANCE),
     Route("GET", "api/v0/charges", billing.charges, 1.0),
     Route("GET", "api/v0/gpu_types", offers.gpu_types),
+    Route("GET", "api/v0/gpu_names/unique", offers.gpu_names),
     Route("POST", "api/v0/endptjobs", _serverless),
     Route("POST", "api/v0/autojobs", _serverless),
 )
 
-OPEN = frozenset({"search", "search_asks", "gpu_types"})
+OPEN = frozenset({"search", "search_asks", "gpu_types", "gpu_names"})
 """Endpoints that answer without a key. [reports]"""
 
 

@@ -104,7 +104,11 @@ async def test_a_container_knows_its_id_and_a_key_that_can_end_it() -> None:
     desk = Desk()
     answer = (await desk.create(env={"A": "b"})).json()
     own = desk.machine(answer["new_contract"]).env
-    assert own == {"A": "b", "CONTAINER_ID": str(answer["new_contract"]), "CONTAINER_API_KEY": answer["instance_api_key"]}
+    assert own == {
+        "A": "b",
+        "CONTAINER_ID": str(answer["new_contract"]),
+        "CONTAINER_API_KEY": answer["instance_api_key"],
+    }
 
 
 async def test_an_instances_key_stops_and_destroys_that_instance_and_nothing_else() -> None:
