@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from rich.console import Console
 
 from autoscaler.telemetry.logging import configure_logging
-from tests.benchmarks import bounds, forecast, large_fleet, process, rehearsal, simulation, small_fleet
+from tests.benchmarks import bounds, forecast, large_fleet, process, providers, rehearsal, simulation, small_fleet
 from tests.benchmarks.figures import Figure
 
 BENCHMARKS: Mapping[str, Callable[[], Iterable[Figure]]] = {
@@ -18,6 +18,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterable[Figure]]] = {
     "start": process.start,
     "memory": process.memory,
     "rehearsal": rehearsal.tick,
+    "providers": providers.beside,
     "forecast": forecast.policy,
     "bounds": bounds.busy_day,
     "simulation": simulation.traces,
