@@ -92,9 +92,11 @@ class Account:
         """Make a pod.
 
         Raises:
-            Refusal: there is no capacity or no money for it.
+            Refusal: it cannot be, or there is no capacity or no money for it.
             Silence, Dropped: a fault.
         """
+        for problem in order.problems:
+            raise Refusal(400, problem)
         struck = self.strike(Operation.RENT, now)
         offer = self._choose(now, order)
         if self._ghosts:

@@ -14,6 +14,7 @@ from providers.mock.machine import Machine
 
 _HOUR_S = 3600.0
 _BUCKETS = ("hour", "day", "week", "month", "year")
+_YEARS = range(2000, 2100)
 _BY_DEFAULT = timedelta(days=30)
 
 
@@ -92,9 +93,12 @@ def _time(query: Mapping[str, str], name: str, default: datetime) -> datetime:
     if name not in query:
         return default
     try:
-        return datetime.fromisoformat(query[name]).astimezone(UTC)
-    except (ValueError, OverflowError):
+        at = datetime.fromisoformat(query[name])
+    except ValueError:
         raise _bad(name, query[name]) from None
+    if at.tzinfo is None or at.year not in _YEARS:
+        raise _bad(name, query[name])
+    return at.astimezone(UTC)
 
 
 def _floor(at: datetime, size: str) -> datetime:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from graphql import ExecutionResult, GraphQLError, build_schema, graphql_sync
+from graphql import ExecutionResult, GraphQLError, GraphQLSchema, build_schema, graphql_sync
 
 from autoscaler.emulate.runpod.account import Account
 from autoscaler.emulate.runpod.graph_schema import schema_text
@@ -34,7 +35,7 @@ class Graph:
     def __init__(self, account: Account, quirks: Collection[Quirk]) -> None:
         self._account = account
         self._quirks = quirks
-        self._schema = build_schema(schema_text(quirks))
+        self._schema = _schema(frozenset(quirks))
 
     def answer(self, request: Request, now: float, caller: Caller) -> Answer:
         """The answer to one request; to see GPU types nobody needs a key.
@@ -170,6 +171,11 @@ class Graph:
             self._account.terminate(now, pod_id)
         except Refusal as refusal:
             raise Refusal(404, "pod not found to terminate") if refusal.status == 404 else refusal from None
+
+
+@cache
+def _schema(quirks: frozenset[Quirk]) -> GraphQLSchema:
+    return build_schema(schema_text(quirks))
 
 
 def _words(result: ExecutionResult) -> dict[str, Any]:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from autoscaler.emulate.runpod.bodies import CreatePod, Gpu
 from autoscaler.emulate.runpod.pods import Order
 from autoscaler.emulate.runpod.refusals import NO_INSTANCES, Refusal
-
-_PORT = re.compile(r"\d{1,5}/(http|tcp)", re.ASCII)
 
 
 def order_of(body: CreatePod) -> Order:
@@ -55,7 +52,6 @@ def _broken(body: CreatePod) -> Iterator[Refusal]:
     if body.mounts.persistent is not None and body.cpu is not None:
         yield Refusal(400, "mounts.persistent is invalid for CPU pods")
     yield from (Refusal(400, f"network volume {mount.volume_id} not found") for mount in body.mounts.network)
-    yield from (Refusal(400, f"invalid port {port}") for port in body.ports if not _PORT.fullmatch(port))
     if body.gpu is not None:
         yield from _broken_by(body.gpu)
     if body.cpu is not None and body.cpu.vcpu_count.bit_count() != 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,6 +19,7 @@ CLOUDS: tuple[Cloud, ...] = ("SECURE", "COMMUNITY")
 _HOURS_PER_MONTH = 720.0
 _RUNNING_USD_PER_GB_MONTH, _STOPPED_USD_PER_GB_MONTH = 0.10, 0.20
 _PROVISIONING_S = 5.0
+_PORT = re.compile(r"\d{1,5}/(http|tcp)", re.ASCII)
 
 
 class PodStatus(StrEnum):
@@ -57,6 +59,12 @@ class Order:
     """Epoch seconds."""
     terminate_at: float | None = None
     """Epoch seconds."""
+
+    @property
+    def problems(self) -> list[str]:
+        """What is wrong with it in either API."""
+        ports = [f"invalid port {port}" for port in self.ports if not _PORT.fullmatch(port)]
+        return ports + (["invalid disk size"] if min(self.container_gb, self.volume_gb) < 0 else [])
 
     @property
     def running_disk_usd_per_hour(self) -> float:

@@ -182,6 +182,8 @@ async def test_a_place_that_is_asked_for_is_kept_to(place: dict[str, str]) -> No
     [
         ({"networkVolumeId": "nv1"}, "network volume nv1 not found"),
         ({"templateId": "t"}, "template not found"),
+        ({"ports": "22/tcp, all"}, "invalid port all"),
+        ({"volumeInGb": -1}, "invalid disk size"),
         ({"gpuCount": 2}, "no longer any instances"),
         ({"terminateAfter": "soon"}, "terminateAfter: expected a time"),
     ],
