@@ -14,6 +14,10 @@ from typing import Any, Protocol
 
 from autoscaler.core.units import Secret
 
+PATIENCE_S = 15.0
+"""How long a request waits for its turn unless it says otherwise. The daemon gives a call 30 s or more, of which at least
+half is left for the answer."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
@@ -30,6 +34,8 @@ class Request:
     """JSON, or nothing."""
     endpoint: str = ""
     """What the vendor counts this request as; see `Service.spacing_s`."""
+    patience_s: float = PATIENCE_S
+    """The longest it may wait for its turn; more for what is only asked in the background."""
 
     def json(self) -> Any:
         """The body as JSON holds it; None when there is none.

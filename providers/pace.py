@@ -6,8 +6,8 @@ vendor counted it. What the vendor says of its limits holds too (``providers.tol
 so that listings never stand before a stop; and where the vendor tells how many requests are left to the account, the
 last few are kept for those that change something.
 
-A turn that is near is waited for. One that is further away is refused at once and nothing is sent, for a caller whose
-patience ran out meanwhile would have to take its request for sent.
+A turn that is near is waited for. One that is further away than the request's patience is refused at once, and nothing
+is sent: a caller that gave up while it waited would have to take its request for sent.
 
 aiolimiter does not serve: its bucket lets bursts through where a vendor wants intervals, cannot be told of a refusal,
 does not say how long the wait would be, and runs on the event loop's time alone.
@@ -24,9 +24,6 @@ from autoscaler.core.units import format_duration
 from providers import told
 from providers.http import Answer, Http, Request, Service
 
-PATIENCE_S = 15.0
-"""The longest a request waits for its turn. The caller gives a call 30 s or more (``runtime/execute.py``): half of it
-is left for the answer."""
 BACKOFF_S = 5.0
 """The first wait after a refusal that does not say how long; each further one in a row doubles it."""
 LONGEST_BACKOFF_S = 120.0
@@ -145,7 +142,7 @@ class Paced:
         now = self._clock.now()
         held_s = max(lane.hold.left_s(now), self._account[request.method == "GET"].left_s(now))
         left_s = held_s + ahead * lane.spacing_s
-        if now - began + left_s > PATIENCE_S:
+        if now - began + left_s > request.patience_s:
             what = request.endpoint or f"{request.method} {request.path}"
             raise RateLimited(f"{what} was not sent: its turn is in {format_duration(left_s)}", retry_after_s=left_s)
         return left_s

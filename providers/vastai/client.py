@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from autoscaler.core.errors import NotFound, RateLimited, Transient
@@ -24,6 +25,8 @@ SPACING_S: Mapping[str, float] = {
     "charges": 1.0,
 }
 """The least seconds between two requests, by endpoint: `x-rate-limit` of Vast.ai's API documents."""
+_SEARCH_PATIENCE_S = 45.0
+"""Several placements are searched for at once, in the background: each is to get its turn."""
 
 T = TypeVar("T")
 
@@ -69,7 +72,8 @@ class Client:
         if wait_s > 0:
             text = f"the quota of searches is used up; it is full again in {format_duration(wait_s)}"
             raise RateLimited(text, retry_after_s=wait_s)
-        reply = await self._reply(json_request("POST", "/api/v0/bundles/", body, endpoint="search"))
+        request = json_request("POST", "/api/v0/bundles/", body, endpoint="search")
+        reply = await self._reply(replace(request, patience_s=_SEARCH_PATIENCE_S))
         self._search_at = self._now() + refusals.search_quota_s(reply, self._now())
         return self._parsed(reply, offers.found)
 

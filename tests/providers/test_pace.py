@@ -11,8 +11,8 @@ import pytest
 from autoscaler.core.errors import RateLimited, UnclearOutcome
 from autoscaler.core.units import Secret
 from autoscaler.runtime.clock import LoopClock
-from providers.http import Answer, Request, Service, json_answer
-from providers.pace import BACKOFF_S, KEPT_FOR_CHANGES, LONGEST_BACKOFF_S, LONGEST_TOLD_S, PATIENCE_S, Paced
+from providers.http import PATIENCE_S, Answer, Request, Service, json_answer
+from providers.pace import BACKOFF_S, KEPT_FOR_CHANGES, LONGEST_BACKOFF_S, LONGEST_TOLD_S, Paced
 
 pytestmark = pytest.mark.looptime
 
@@ -134,6 +134,12 @@ async def test_what_would_wait_too_long_is_refused_at_once_and_never_sent(bench:
     assert bench.times == [0.0, 2.0, 4.0, 6.0, 8.0, 10.0, 12.0, 14.0]
     assert [error.retry_after_s for error in refused] == [16.0, 16.0]
     assert "create was not sent: its turn is in 16s" in str(refused[0])
+
+
+async def test_a_question_in_the_background_may_wait_longer(bench: Bench) -> None:
+    searches = [Request(method="POST", path=path, endpoint="create", patience_s=45.0) for path in "abcdefghijkl"]
+    await asyncio.gather(*map(bench.http.send, searches))
+    assert bench.times == [2.0 * number for number in range(12)]
 
 
 async def test_who_gives_up_waiting_leaves_no_hole(bench: Bench) -> None:
