@@ -1,4 +1,4 @@
-"""An emulated RunPod: REST v2 and GraphQL, for one account in a small market."""
+"""RunPod as its customers meet it: its REST API, version 2, and its GraphQL over the mock market."""
 
 from __future__ import annotations
 

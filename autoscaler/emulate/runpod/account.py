@@ -26,7 +26,7 @@ from providers.mock import Fault, Market, Operation
 from providers.mock.faults import Struck
 from providers.mock.machine import Machine
 
-_EXITS_AFTER_S = 4.0
+_EXITS_AFTER_S = {Quirk.EXITS_AT_ONCE: 4.0, Quirk.EXITS_LATER: 600.0}
 
 
 class Account:
@@ -136,7 +136,7 @@ class Account:
                 self._bid(now, pod, bid)
             self.market.resume(now, pod_id, struck)
         except NoCapacity:
-            raise Refusal(500 if Quirk.HOST_FULL_500 in self.quirks else 400, HOST_FULL) from None
+            raise Refusal(400, HOST_FULL) from None
         except InsufficientFunds as error:
             raise Refusal(402, str(error)) from None
         except Transient as error:
@@ -260,8 +260,8 @@ class Account:
         )
         pod.ends += [End(at, terminates=False) for at in (order.stop_at,) if at is not None]
         pod.ends += [End(at, terminates=True) for at in (order.terminate_at,) if at is not None]
-        if Quirk.EXITS_AT_ONCE in self.quirks:
-            pod.ends.append(End(self.market.clock + _EXITS_AFTER_S, terminates=False))
+        exits = [after for quirk, after in _EXITS_AFTER_S.items() if quirk in self.quirks]
+        pod.ends += [End(self.market.clock + after, terminates=False) for after in exits]
         machine.env = {**order.env, "RUNPOD_POD_ID": pod.id, "RUNPOD_DC_ID": machine.region, "RUNPOD_API_KEY": pod.key}
         self.pods[pod.id] = pod
         return pod

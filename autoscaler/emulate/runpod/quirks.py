@@ -35,6 +35,9 @@ class Quirk(StrEnum):
     # Pods.
     EXITS_AT_ONCE = auto()
     """Pods exit by themselves four seconds after they were made: too large an image. Reports on live accounts."""
+    EXITS_LATER = auto()
+    """Pods exit by themselves ten minutes after they were made: RunPod or the host stopped them, and REST gives no
+    reason. runpodctl, `podstate.go`."""
     BROKE_STOPS = auto()
     """On an empty account pods are stopped, not terminated. RunPod's billing page until May 2026."""
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 
+from autoscaler.core.errors import SettingsError
 from autoscaler.core.market import Status
 from providers.mock import Fault, Operation, Step
 from tests.emulate.runpod.desk import GPU, HOUR, ORDER, START, Desk
@@ -197,6 +199,14 @@ async def test_a_rent_that_cannot_be_is_refused_in_words_under_200(change: dict[
 @pytest.mark.parametrize("body", [None, [], {"query": 1}, {"query": "{ x }", "variables": []}])
 async def test_a_body_that_is_no_query_is_a_400(body: object) -> None:
     assert (await Desk().ask("POST", "/graphql", body)).status == 400
+
+
+def test_without_graphql_core_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("emulator", "graph"):
+        monkeypatch.delitem(sys.modules, f"autoscaler.emulate.runpod.{module}", raising=False)
+    monkeypatch.setitem(sys.modules, "graphql", None)
+    with pytest.raises(SettingsError, match=r"pip install 'gpu-autoscaler\[emulate\]'"):
+        Desk()
 
 
 async def test_both_apis_speak_of_the_same_pods() -> None:

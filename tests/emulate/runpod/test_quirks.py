@@ -100,6 +100,20 @@ async def test_exits_at_once() -> None:
     assert desk.bill("m1") == pytest.approx(4 * desk.machine("m1").usd_per_hour / HOUR)
 
 
+async def test_exits_later() -> None:
+    desk = Desk(Quirk.EXITS_LATER)
+    await desk.create_running()
+    assert (await desk.pod("m1"))["status"] == "RUNNING"
+    desk.now += HOUR
+    assert (await desk.pod("m1"))["status"] == "EXITED"
+    assert desk.bill("m1") == pytest.approx(600 * desk.machine("m1").usd_per_hour / HOUR)
+    change = (await desk.graph('{ pod(input: {podId: "m1"}) { lastStatusChange } }'))["data"]["pod"]
+    assert change["lastStatusChange"].startswith("Exited by Runpod: ")
+    await desk.act("m1", "start")
+    desk.now += HOUR
+    assert (await desk.pod("m1"))["status"] == "RUNNING"
+
+
 async def test_broke_stops() -> None:
     desk = Desk(Quirk.BROKE_STOPS, scenario=(Step(fault=Fault.BALANCE_SPENT, at=100.0),))
     await desk.create_running()
