@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import math
 import random
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from importlib import import_module
 from types import MappingProxyType
 from typing import Any
 
-from autoscaler.core.instance import Instance
+from autoscaler.core.instance import parse_label
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.spec import Buy, Placement
 from autoscaler.core.units import DurationRange, Secret
@@ -17,16 +20,20 @@ from autoscaler.emulate import Emulator
 from autoscaler.emulate.loopback import Loopback
 from autoscaler.runtime.clock import LoopClock
 from autoscaler.runtime.entropy import seeded
+from autoscaler.runtime.ports import Heartbeat
+from autoscaler.store.rules import DRAIN_MARK
 from policies.thresholds import Thresholds
 from providers.http import Http, Service
 from providers.installed import provider_kinds
 from providers.mock import Fault, Step
 from providers.pace import Paced
-from tests.support.build import pool
+from tests.support.build import FLEET, pool
 from tests.support.market import CALM
-from tests.support.rehearsal import Daemon, Rehearsal
+from tests.support.rehearsal import HOUR, Daemon, Rehearsal
 
 KEY = Secret("s3cret-key-of-a-test")
+STEP_S = 10.0
+_PARTS = ("running_usd", "stopped_usd")
 NONE: Mapping[Any, Any] = MappingProxyType({})
 QUICK: Mapping[str, Any] = {
     "setup": DurationRange(300.0, 300.0),
@@ -84,15 +91,69 @@ class Cloud(Rehearsal):
         own = adapter.settings(api_key=KEY, **settings)
         self.cloud = adapter.make(kind, own, Means(self.clock, self.emulator))
 
+        self.unknown_usd = 0.0
+        """Billed for machines of our label of which the daemon had no live record."""
+        self.most_per_token = 0
+        """The most machines that there were at a time for one token."""
+        self._ours: set[str] = set()
+        self._beats = 0
+
     def begin(self) -> Daemon:
         """A daemon over this account."""
         return self.daemon(provider=self.cloud)
 
-    def told(self, daemon: Daemon) -> dict[str, Instance]:
-        """The daemon's machines that are not gone, by provider id; those without one under their own."""
-        machines = daemon.report.instances.values()
-        return {each.provider_id or each.id: each for each in machines if each.phase is not Phase.GONE}
+    async def live(self, daemon: Daemon, seconds: float, *, waiting: int) -> None:
+        """Let time go by with so many jobs in the queue; workers beat, and are idle where none waits."""
+        self.queue.waiting = waiting
+        for _ in range(round(seconds / STEP_S)):
+            self._beat(busy=min(1, waiting))
+            await daemon.live(STEP_S)
+            self._watch()
 
-    def unknown(self, daemon: Daemon) -> set[str]:
-        """Machines of our label that exist and that no record of the daemon speaks of, by their token."""
-        return set(self.rented().values()) - {each.id for each in daemon.report.instances.values()}
+    async def day(self, daemon: Daemon) -> None:
+        """A rush, a pause in which machines stop, a second rush out of WARM, and the end, when all are given back."""
+        await self.live(daemon, 25 * 60, waiting=40)
+        await self.live(daemon, 15 * 60, waiting=0)
+        await self.live(daemon, 25 * 60, waiting=40)
+        await self.live(daemon, 30 * 60, waiting=0)
+
+    async def close_down(self, daemon: Daemon) -> Daemon:
+        """The pool leaves the configuration: all its machines are given back. Gives the daemon that did it."""
+        await daemon.stop()
+        self.pools = ()
+        last = self.begin()
+        await self.live(last, 35 * 60, waiting=0)
+        return last
+
+    def billed(self) -> float:
+        """What the vendor has billed for machines of our label, in USD."""
+        self.market.settle(self.clock.now())
+        billed = self.market.billed_usd(self.clock.now())
+        return sum(billed[name] for name in self._ours)
+
+    def booked(self) -> float:
+        """What the books say that machines have cost, in USD."""
+        days: list[dict[str, Any]] = [json.loads(ledger) for ledger in self.state.ledger.values()]
+        return math.fsum(spent[part] for day in days for spent in day["pools"].values() for part in _PARTS)
+
+    def _beat(self, *, busy: int) -> None:
+        """What the workers of the machines that run say of themselves."""
+        self._beats += 1
+        for machine in self.market.running(self.clock.now()):
+            ours = parse_label(machine.label, FLEET)
+            if ours is not None:
+                record = self.state.instances.get(ours[1])
+                drained = record is not None and record.phase in DRAIN_MARK
+                beat = Heartbeat(busy=0 if drained else busy, drained=drained, stamp=f"{machine.starts}/{self._beats}")
+                self.state.heartbeats[ours[1]] = beat
+
+    def _watch(self) -> None:
+        self._ours |= self.rented().keys()
+        tokens = Counter(self.rented().values())
+        self.most_per_token = max([self.most_per_token, *tokens.values()])
+        known = {each.id for each in self.state.instances.values() if each.phase is not Phase.GONE}
+        self.unknown_usd += sum(
+            self.market.machines[name].burn_usd_per_hour * STEP_S / HOUR
+            for name, token in self.rented().items()
+            if token not in known
+        )
