@@ -81,7 +81,7 @@ class _Lane:
         It doubles where the request was sent after the last refusal; what was under way then says nothing new.
         """
         if sent_at >= self.refused_at:
-            self._backoff_s = min(max(BACKOFF_S, self.spacing_s, 2 * self._backoff_s), LONGEST_BACKOFF_S)
+            self._backoff_s = min(max(BACKOFF_S, 2 * self._backoff_s), LONGEST_BACKOFF_S)
             self.refused_at = now
         return self._backoff_s
 

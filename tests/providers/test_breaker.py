@@ -197,6 +197,15 @@ async def test_a_listing_that_fails_after_its_time_keeps_it_open(account: Accoun
     assert account.inner.calls == []
 
 
+async def test_what_fails_while_it_is_open_does_not_put_the_trial_off(account: Account) -> None:
+    await account.breaks()
+    for _ in range(6):
+        account.now += OPEN_S / 6
+        if account.now < 1_800_000_000.0 + OPEN_S:
+            await account.ask("list_machines", Transient("503"))
+    assert await account.ask("rent") is None
+
+
 async def test_a_listing_that_comes_closes_it_at_once(account: Account) -> None:
     await account.breaks()
     await account.ask("list_machines")

@@ -213,6 +213,12 @@ async def test_a_vendor_that_asks_for_a_day_is_tried_again_within_the_hour(bench
     assert (await refusal(bench)).retry_after_s == pytest.approx(LONGEST_TOLD_S)
 
 
+async def test_an_exhausted_day_is_tried_again_within_the_hour(bench: Bench) -> None:
+    bench.vendor.answers = [Answer(status=200, headers={"ratelimit": '"day";r=0;t=80000'})]
+    await bench.send()
+    assert (await refusal(bench)).retry_after_s == pytest.approx(LONGEST_TOLD_S)
+
+
 async def test_an_exhausted_window_holds_back_every_endpoint(bench: Bench) -> None:
     bench.vendor.answers = [Answer(status=200, headers={"ratelimit": '"minute";r=0;t=40'})]
     await bench.send()
