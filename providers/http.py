@@ -15,8 +15,8 @@ from typing import Any, Protocol
 from autoscaler.core.units import Secret
 
 PATIENCE_S = 15.0
-"""How long a request waits for its turn unless it says otherwise. The daemon gives a call 30 s or more: at least half of
-that is left for the answer."""
+"""How long a request waits for its turn unless it says otherwise. The daemon gives a call 30 s or more: half of that is
+left for the answer."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
