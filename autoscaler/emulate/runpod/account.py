@@ -223,7 +223,7 @@ class Account:
             raise Refusal(400, "pod is not interruptable") from None
 
     def _require_an_hour(self, now: float, usd_per_hour: float) -> None:
-        """Refuse what the account could not pay for an hour. [billing page].
+        """Refuse what the account could not pay for an hour (RunPod's billing page).
 
         Raises:
             Refusal: it could not.
@@ -248,7 +248,7 @@ class Account:
             if self.market.lingering.get(pod.id, (-math.inf,))[0] <= self.market.clock:
                 del self.pods[pod.id]
 
-    def _add(self, machine: Machine, order: Order) -> Pod:
+    def _add(self, machine: Machine, order: Order) -> None:
         self._serial += 1
         pod = Pod(
             serial=self._serial,
@@ -264,7 +264,6 @@ class Account:
         pod.ends += [End(self.market.clock + after, terminates=False) for after in exits]
         machine.env = {**order.env, "RUNPOD_POD_ID": pod.id, "RUNPOD_DC_ID": machine.region, "RUNPOD_API_KEY": pod.key}
         self.pods[pod.id] = pod
-        return pod
 
     def _ghost(self, now: float, offer: Offer, order: Order) -> Pod:
         """A pod that was promised and never comes to be."""
@@ -287,6 +286,7 @@ class Account:
         for pod in self.pods.values():
             for end in [end for end in pod.ends if end.at <= at]:
                 pod.ends.remove(end)
+                pod.machine.runs_after_outage = False
                 if end.terminates:
                     self.market.release(at, pod.id)
                 elif pod.machine.on_gpu:

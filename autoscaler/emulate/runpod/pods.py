@@ -68,12 +68,12 @@ class Order:
 
     @property
     def running_disk_usd_per_hour(self) -> float:
-        """What its disks cost while it runs: 0.10 USD per GB and month of 720 h. [pricing page]."""
+        """What its disks cost while it runs: 0.10 USD per GB and month of 720 h (RunPod's pricing page)."""
         return _RUNNING_USD_PER_GB_MONTH * (self.container_gb + self.volume_gb) / _HOURS_PER_MONTH
 
     @property
     def stopped_disk_usd_per_hour(self) -> float:
-        """What its disks cost while it is stopped: 0.20 USD per GB and month for the volume. [pricing page]."""
+        """What its disks cost while it is stopped: 0.20 USD per GB and month for the volume (RunPod's pricing page)."""
         return _STOPPED_USD_PER_GB_MONTH * self.volume_gb / _HOURS_PER_MONTH
 
 

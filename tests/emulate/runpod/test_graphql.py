@@ -95,6 +95,15 @@ async def test_a_stop_that_was_ordered_strikes_also_after_a_start() -> None:
     assert desk.machine("m1").status is Status.STOPPED
 
 
+async def test_a_stop_that_was_ordered_strikes_also_while_the_host_is_away() -> None:
+    desk = Desk(scenario=(Step(fault=Fault.HOST_OFFLINE, at=3500.0),))  # for ten minutes
+    await desk.graph(ON_DEMAND, input={**RENT, "stopAfter": "2027-01-15T09:00:00Z"})
+    desk.now = START + 3550
+    assert (await pod(desk))["desiredStatus"] == "RUNNING"
+    desk.now = START + 2 * HOUR
+    assert desk.machine("m1").status is Status.STOPPED
+
+
 async def test_what_is_wanted_of_a_pod_is_told_from_the_rent_on_and_not_what_it_does() -> None:
     desk = Desk(scenario=(Step(fault=Fault.CRASH_LOOP),))
     await desk.graph(ON_DEMAND, input=RENT)
