@@ -61,7 +61,12 @@ def ends_soon(ends_at: float | None, history: PlacementHistory, deadlines: Deadl
 
     An end that has passed says nothing: the provider has stopped the machine, or the contract goes on.
     """
-    return ends_within(ends_at, max(_LEAST_NOTICE_S, history.up_in_s(resumed=False) + deadlines.draining), now)
+    return ends_within(ends_at, notice_s(history, deadlines), now)
+
+
+def notice_s(history: PlacementHistory, deadlines: Deadlines) -> float:
+    """Seconds before the end of its contract when a machine's successor must be ordered."""
+    return max(_LEAST_NOTICE_S, history.up_in_s(resumed=False) + deadlines.draining)
 
 
 def ends_within(ends_at: float | None, seconds: float, now: float) -> bool:

@@ -43,7 +43,8 @@ def fewer(
     snapshot: PoolSnapshot, decision: Decision, taken: set[str | None], now: float
 ) -> tuple[list[Command], Decision]:
     """Commands that drain, stop and release what is more than decided; `taken` has the machines spoken for."""
-    commands = [*last_calls(snapshot, now), *_drains(snapshot, decision, now)]
+    last = last_calls(snapshot, now)
+    commands = [*last, *_drains(snapshot, decision, {command.instance for command in last}, now)]
     warm = [machine for machine in snapshot.in_phase(Phase.WARM, Phase.STOPPING) if machine.id not in taken]
     stopped = [machine for machine in warm if machine.phase is Phase.WARM]
     over = [machine for machine in stopped if snapshot.ends_soon(machine, now)]
@@ -57,18 +58,15 @@ def fewer(
 
 def last_calls(snapshot: PoolSnapshot, now: float) -> list[Command]:
     """Drains of HOT machines whose contract ends before long; the last moment that lets their jobs end."""
+    last_job_s = snapshot.pool.deadlines.draining
+    going = [machine for machine in snapshot.in_phase(Phase.HOT) if ends_within(machine.ends_at, last_job_s, now)]
     text = "in time for its last job: drain it"
-    going = [machine for machine in snapshot.in_phase(Phase.HOT) if _must_go(snapshot, machine, now)]
     return [about(Action.DRAIN, machine, f"{ending(machine.ends_at)}; {text}") for machine in going]
 
 
-def _must_go(snapshot: PoolSnapshot, machine: Instance, now: float) -> bool:
-    return ends_within(machine.ends_at, snapshot.pool.deadlines.draining, now)
-
-
-def _drains(snapshot: PoolSnapshot, decision: Decision, now: float) -> list[Command]:
+def _drains(snapshot: PoolSnapshot, decision: Decision, going: set[str | None], now: float) -> list[Command]:
     """Drains of HOT machines. What is on its way does not serve yet, so it replaces nobody."""
-    victims = [machine for machine in _victims(snapshot) if not _must_go(snapshot, machine, now)]
+    victims = [machine for machine in _victims(snapshot) if machine.id not in going]
     surplus = max(0, len(victims) - decision.hot)
     wanted = f"{decision.hot} machines wanted, {len(victims)} HOT: drain it"
     return [about(Action.DRAIN, m, f"{wanted}, {_why_this(snapshot, m, now)}") for m in victims[:surplus]]

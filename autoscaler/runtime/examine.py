@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from autoscaler.core.contract import ending, ends_soon
+from autoscaler.core.contract import ending, ends_within, notice_s
 from autoscaler.core.demand import Unknown
 from autoscaler.core.diagnosis import SETTLED_S, Diagnosis
 from autoscaler.core.findings import health_entries
@@ -22,7 +22,7 @@ def examine(fleet: Fleet, observer: Observer, pools: Mapping[str, Pool], now: fl
     """Bring what records say of their machines' health up to now."""
     hot = [record for record in fleet.instances.values() if record.phase is Phase.HOT]
     rules = {name: pool.health for name, pool in pools.items()}
-    soon = {record.id: ending(record.ends_at) for record in hot if _ends_soon(record, fleet, pools, now)}
+    soon = _ending(hot, fleet, pools, now)
     for record in fleet.watch.look(hot, observer.signals(hot), _remotes(observer), rules, now, ending=soon):
         before = fleet.instances[record.id]
         for entry in health_entries(before, record, rules[record.pool], now, at_once=record.id in soon):
@@ -44,11 +44,19 @@ def _remotes(observer: Observer) -> dict[tuple[str, str | None], Remote]:
     }
 
 
-def _ends_soon(record: Instance, fleet: Fleet, pools: Mapping[str, Pool], now: float) -> bool:
-    if record.ends_at is None or record.pool not in pools:
-        return False
-    history = fleet.history_of(record.pool, record.placement)
-    return ends_soon(record.ends_at, history, pools[record.pool].deadlines, now)
+def _ending(hot: list[Instance], fleet: Fleet, pools: Mapping[str, Pool], now: float) -> dict[str, str]:
+    """When contracts end that end soon, by instance."""
+    notices: dict[tuple[str, str], float] = {}
+    soon = {}
+    for record in hot:
+        if record.ends_at is None or record.pool not in pools:
+            continue
+        place = record.pool, record.placement
+        if place not in notices:
+            notices[place] = notice_s(fleet.history_of(*place), pools[record.pool].deadlines)
+        if ends_within(record.ends_at, notices[place], now):
+            soon[record.id] = ending(record.ends_at)
+    return soon
 
 
 def _newly_late(record: Instance, fleet: Fleet, now: float) -> bool:

@@ -70,7 +70,7 @@ class _Account:
         self._name = provider.name
         self._balance = Polled(f"balance of {provider.name}", provider.balance_usd, clock, every_s=_BALANCE_EVERY_S)
         self._bills = Polled(f"bills of {provider.name}", _ask_bills(provider, clock), clock, every_s=_BILLS_EVERY_S)
-        self._bills_read_at = float("-inf")
+        self._balance_read_at = self._bills_read_at = float("-inf")
         self._leaks = Leaks()
         self._notices: frozenset[str] = frozenset()
         self._low = False
@@ -83,14 +83,15 @@ class _Account:
         self._bills.start(now)
 
     def tell(self, fleet: Fleet, listing: Listing | Unknown, now: float) -> None:
-        left = self._balance.value
-        self.known = replace(self.known, balance_usd=None if isinstance(left, Unknown) else left)
         if not isinstance(listing, Unknown):
             self._tell_notices(fleet, listing, now)
-            if self.known.balance_usd is not None:
+        left, bills = self._balance.value, self._bills.value
+        if self._balance.answered_at != self._balance_read_at:
+            self._balance_read_at = self._balance.answered_at
+            self.known = replace(self.known, balance_usd=None if isinstance(left, Unknown) else left)
+            if self.known.balance_usd is not None and not isinstance(listing, Unknown):
                 self._tell_balance(fleet, listing, self.known.balance_usd, now)
-        bills = self._bills.value
-        if not isinstance(bills, Unknown) and self._bills.answered_at > self._bills_read_at:
+        if self._bills.answered_at != self._bills_read_at and not isinstance(bills, Unknown):
             self._bills_read_at = self._bills.answered_at
             self._read_bills(fleet, bills, now)
 

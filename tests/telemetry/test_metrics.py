@@ -29,7 +29,7 @@ from tests.support.reports import DEMAND, NOW, POOL, listing, machine, outcome, 
 DAY = 86400.0
 LABELS = (
     *("pool", "tier", "provider", "placement", "action", "result", "phase", "health", "use", "diagnosis", "outcome"),
-    *("call", "version", "le"),
+    *("call", "version", "le", "day"),
 )
 UNITS = ("seconds", "jobs", "instances", "usd", "usd_today", *CAPS, "total", "info")
 UNITLESS = {"queue_unknown", "listing_unknown", "leader", "paused", "image_given_up", "admission_open"}  # 0 or 1
