@@ -16,7 +16,7 @@ from autoscaler.emulate.vastai.billing import Meters
 from autoscaler.emulate.vastai.errors import no_such_instance
 from autoscaler.emulate.vastai.hardware import Place, elsewhere, place_of
 from autoscaler.emulate.vastai.settings import Emulation, Quirk
-from providers.mock import Market, Operation, Terms
+from providers.mock import Fault, Market, Operation, Terms
 from providers.mock.faults import NOTHING, Struck
 from providers.mock.hosts import Host, disk_usd_per_hour
 from providers.mock.machine import Machine
@@ -34,7 +34,7 @@ class Order:
     image: str = TEMPLATE_IMAGE
     disk_gb: float = 8.0
     env: Mapping[str, str] = field(default_factory=dict)
-    onstart: str | None = None
+    onstart: str = ""
     args: tuple[str, ...] = ()
     runtype: str = "ssh"
     ends_at: float = math.inf
@@ -53,8 +53,8 @@ class Call:
     """One request, understood."""
 
     now: float
-    instance_id: int = 0
-    """The number in the path, of an instance or an ask."""
+    number: int = 0
+    """The one in the path, of an instance or an ask."""
     body: Mapping[str, Any]
     query: Mapping[str, str]
     struck: Struck = NOTHING
@@ -84,8 +84,8 @@ class Account:
         return quirk in self.settings.quirks
 
     def strike(self, operation: Operation, now: float) -> Struck:
-        """The market's faults of this request."""
-        return self.market.strike(operation, now)
+        """The market's faults of this request; a start without a GPU is not among Vast.ai's."""
+        return self.market.strike(operation, now) - {Fault.ZERO_GPU}
 
     def place(self, machine: Machine, now: float) -> Place:
         """The physical machine of an instance."""

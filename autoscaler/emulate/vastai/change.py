@@ -9,6 +9,7 @@ from autoscaler.core.errors import InsufficientFunds, NoCapacity, Rejected, Tran
 from autoscaler.core.market import Status
 from autoscaler.emulate.vastai.account import Account, Call
 from autoscaler.emulate.vastai.errors import bad_request, not_done, refusal
+from autoscaler.emulate.vastai.fields import ids, number
 from autoscaler.emulate.vastai.instances import row_of
 from autoscaler.emulate.vastai.settings import Quirk
 from providers.http import Answer, json_answer
@@ -24,28 +25,27 @@ _DEARER = 1.1
 
 def manage(account: Account, call: Call) -> Answer:
     """`PUT /api/v0/instances/{id}/`: `state` or `label`."""
-    return _managed(account, call, account.machine(call.instance_id))
+    return _managed(account, call, account.machine(call.number))
 
 
 def manage_many(account: Account, call: Call) -> Answer:
-    """`PUT /api/v0/instances/` with `ids`, `POST /api/v0/instances/start` with `IDs`."""
-    ids = call.body.get("ids") or call.body.get("IDs")
-    if not isinstance(ids, list) or not ids:
-        raise refusal(400, "missing_input", "ids must be a list of instances")
-    return _each(account, ids, lambda machine: _managed(account, call, machine))
+    """`PUT /api/v0/instances/`: `state` for all of `ids`."""
+    return _each(account, ids(call.body, "ids"), lambda machine: _managed(account, call, machine))
+
+
+def start_many(account: Account, call: Call) -> Answer:
+    """`POST /api/v0/instances/start`: all of `IDs`."""
+    return _each(account, ids(call.body, "IDs"), lambda machine: _started(account, call, machine))
 
 
 def destroy(account: Account, call: Call) -> Answer:
     """`DELETE /api/v0/instances/{id}/`."""
-    return _destroyed(account, call, account.machine(call.instance_id))
+    return _destroyed(account, call, account.machine(call.number))
 
 
 def destroy_many(account: Account, call: Call) -> Answer:
     """`DELETE /api/v0/instances/` with `instance_ids`."""
-    ids = call.body.get("instance_ids")
-    if not isinstance(ids, list) or not ids:
-        raise bad_request("instance_ids must be a list of instances")
-    return _each(account, ids, lambda machine: _destroyed(account, call, machine))
+    return _each(account, ids(call.body, "instance_ids"), lambda machine: _destroyed(account, call, machine))
 
 
 def reboot(account: Account, call: Call) -> Answer:
@@ -60,13 +60,10 @@ def recycle(account: Account, call: Call) -> Answer:
 
 def bid(account: Account, call: Call) -> Answer:
     """`PUT /api/v0/instances/bid_price/{id}/`: another bid; null lets the server choose one that wins."""
-    machine = account.machine(call.instance_id)
-    price = call.body.get("price")
+    machine = account.machine(call.number)
     host = account.market.hosts.get(machine.host)
-    if price is None:
-        price = host.usd_per_hour("spot", account.market.clock) if host else _LEAST_BID
-    if not isinstance(price, int | float) or not _LEAST_BID <= price <= _MOST_BID_PER_GPU:
-        raise bad_request(f"Please set a bid price >= {_LEAST_BID}.")
+    winning = host.usd_per_hour("spot", account.market.clock) if host else _LEAST_BID
+    price = number(call.body, "price", winning, least=_LEAST_BID, most=_MOST_BID_PER_GPU)
     try:
         account.market.set_bid(call.now, machine.id, price + machine.disk_usd_per_hour)
     except Rejected:
@@ -121,7 +118,7 @@ def _started(account: Account, call: Call, machine: Machine) -> Answer:
     if machine.status is Status.FAILED:
         account.market.halt(machine, "failed")  # what failed to start may be told to start again
     try:
-        account.market.resume(call.now, machine.id, call.struck - {Fault.ZERO_GPU})
+        account.market.resume(call.now, machine.id, call.struck)
     except NoCapacity:
         return not_done(_QUEUED)
     except Transient:
@@ -141,7 +138,7 @@ def _destroyed(account: Account, call: Call, machine: Machine) -> Answer:
 
 
 def _restarted(account: Account, call: Call, *, fresh: bool) -> Answer:
-    machine = account.machine(call.instance_id)
+    machine = account.machine(call.number)
     if not machine.on_gpu:
         raise bad_request("Instance is not running.")
     settings = account.market.settings
@@ -151,10 +148,10 @@ def _restarted(account: Account, call: Call, *, fresh: bool) -> Answer:
     return json_answer(200, _DONE)
 
 
-def _each(account: Account, ids: list[Any], change: Callable[[Machine], Answer]) -> Answer:
+def _each(account: Account, numbers: tuple[int, ...], change: Callable[[Machine], Answer]) -> Answer:
     """Do something to several instances; what is said of each is said by its id, and nothing is undone."""
     results: dict[str, Any] = {}
-    for instance_id in ids:
+    for instance_id in numbers:
         machine = account.market.machines.get(str(instance_id))
         results[str(instance_id)] = (
             {"success": False, "error": "no_such_instance"} if machine is None else change(machine).json()

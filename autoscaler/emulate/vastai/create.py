@@ -10,6 +10,8 @@ from autoscaler.core.errors import InsufficientFunds, NoCapacity, PartialLaunch,
 from autoscaler.core.spec import MachineSpec
 from autoscaler.emulate.vastai.account import TEMPLATE_IMAGE, Account, Call, Order, instance_key
 from autoscaler.emulate.vastai.errors import Refused, bad_request, refusal
+from autoscaler.emulate.vastai.fields import ids, number, text, texts
+from autoscaler.emulate.vastai.hardware import DISK_GB
 from autoscaler.emulate.vastai.offers import found
 from autoscaler.emulate.vastai.settings import Quirk
 from providers.http import Answer, json_answer
@@ -18,23 +20,18 @@ from providers.mock.hosts import Host
 
 _LEAST_BID, _MOST_BID = 0.001, 128.0
 _LEAST_DISK_GB = 8.0
-_LONGEST_LABEL, _LONGEST_COMMAND = 256, 4096
+_LONGEST_IMAGE, _LONGEST_LABEL, _LONGEST_COMMAND = 1024, 256, 4096
 
 
 def create(account: Account, call: Call) -> Answer:
     """`PUT /api/v0/asks/{id}/`: make an instance from an open offer."""
-    return _created(account, call, call.instance_id)
+    return _created(account, call, call.number)
 
 
 def create_many(account: Account, call: Call) -> Answer:
     """`POST /api/v0/asks/bulk/`: one instance for each of `ids`, ending at the first that cannot be made."""
-    ids = call.body.get("ids")
-    if not isinstance(ids, list) or not ids:
-        raise bad_request("ids must be a list of offers")
-    made = [_created(account, call, int(ask_id)).json() for ask_id in ids]
-    return json_answer(
-        200, {"success": True, "results": made, "new_contracts": [each["new_contract"] for each in made]}
-    )
+    made = [_created(account, call, ask_id).json() for ask_id in ids(call.body, "ids")]
+    return json_answer(200, {"success": True, "results": made})
 
 
 def launch(account: Account, call: Call) -> Answer:
@@ -70,7 +67,7 @@ def _created(account: Account, call: Call, ask_id: int) -> Answer:
     wanted = _Wanted(
         host=_instead_of(account, host) if account.has(Quirk.WRONG_MACHINE) else host,
         order=_order(body, account.place_of(host, call.now).ends_at),
-        label=_label(body),
+        label=text(body, "label", longest=_LONGEST_LABEL),
         bid=bid,
         stopped=unavailable or body.get("target_state") == "stopped",
     )
@@ -93,7 +90,7 @@ def _created(account: Account, call: Call, ask_id: int) -> Answer:
 def _rent(account: Account, call: Call, wanted: _Wanted) -> Fault | None:
     """Have the market make the machine; gives the fault by which it says no though it was made."""
     market, host, bid = account.market, wanted.host, wanted.bid
-    struck = call.struck - {Fault.ZERO_GPU, Fault.OFFER_GONE}
+    struck = call.struck - {Fault.OFFER_GONE}
     if bid is not None and Fault.DEARER in struck:
         bid, struck = None, struck - {Fault.DEARER}  # on demand in place of a bid, and no word of it. [client]
     if wanted.stopped or (bid is not None and bid < host.usd_per_hour("spot", market.clock)):
@@ -143,44 +140,30 @@ def _gone(account: Account, ask_id: int, *, cancels: bool) -> Refused:
 
 
 def _order(body: Mapping[str, Any], ends_at: float) -> Order:
-    image = body.get("image") or (body.get("template_hash_id") and TEMPLATE_IMAGE)
-    if not isinstance(image, str) or not image:
+    image = text(body, "image", longest=_LONGEST_IMAGE)
+    if not image and text(body, "template_hash_id"):
+        image = TEMPLATE_IMAGE
+    if not image:
         raise bad_request("error 400/3467: Invalid args: 'image' is required")
-    try:
-        disk_gb = float(body.get("disk") or _LEAST_DISK_GB)
-    except (TypeError, ValueError):
-        raise bad_request("error 400/3470: Invalid args: 'disk' must be a number") from None
-    if disk_gb < _LEAST_DISK_GB:
-        raise bad_request(f"error 400/3471: Invalid args: 'disk' must be at least {_LEAST_DISK_GB:g}")
-    env = body.get("env") or {}
+    env = body.get("env")
     if not isinstance(env, Mapping):
         env = {}  # a text of flags is ignored, whatever the specification says. [reports]
-    args, onstart = tuple(body.get("args") or ()), body.get("onstart")
-    if len(" ".join(map(str, args))) + len(onstart or "") > _LONGEST_COMMAND:
+    args, onstart = texts(body, "args"), text(body, "onstart")
+    if len(" ".join(args)) + len(onstart) > _LONGEST_COMMAND:
         raise bad_request(f"error 400/3480: args and onstart exceed {_LONGEST_COMMAND} characters")
     return Order(
         image=image,
-        disk_gb=disk_gb,
-        env={str(name): str(value) for name, value in env.items()},
+        disk_gb=number(body, "disk", _LEAST_DISK_GB, least=_LEAST_DISK_GB, most=DISK_GB),
+        env={name: str(value) for name, value in env.items()},
         onstart=onstart,
-        args=tuple(map(str, args)),
-        runtype=str(body.get("runtype") or "ssh"),
+        args=args,
+        runtype=text(body, "runtype") or "ssh",
         ends_at=ends_at,
     )
 
 
-def _label(body: Mapping[str, Any]) -> str:
-    label = body.get("label") or ""
-    if not isinstance(label, str) or len(label) > _LONGEST_LABEL:
-        raise bad_request(f"error 400/3475: label must be text of at most {_LONGEST_LABEL} characters")
-    return label
-
-
 def _bid(body: Mapping[str, Any]) -> float | None:
     """The bid; its presence makes the instance interruptible."""
-    price = body.get("price")
-    if price is None:
+    if body.get("price") is None:
         return None
-    if not isinstance(price, int | float) or not _LEAST_BID <= price <= _MOST_BID:
-        raise refusal(400, "invalid_price", f"error 400/3505: Invalid price: {price!r}")
-    return float(price)
+    return number(body, "price", 0.0, least=_LEAST_BID, most=_MOST_BID, error="invalid_price")

@@ -52,7 +52,7 @@ class VastEmulator:
             await strike_before(operation, struck, account.settings.quirks)
         if account.has(Quirk.NOT_JSON) and request.method == "GET":
             return page(200, "We will be back soon")
-        call = Call(now=now, instance_id=number, body=body, query=request.query, struck=struck)
+        call = Call(now=now, number=number, body=body, query=request.query, struck=struck)
         try:
             return route.answer(account, call)
         finally:  # a refusal may have had an effect, too

@@ -10,6 +10,8 @@ from providers.mock.hosts import Host
 
 _DAY_S = 86400.0
 _CITIES = {"US": "Iowa", "CA": "Quebec", "DE": "Bavaria", "GB": "England", "FR": "Paris", "SE": "Stockholm"}
+DISK_GB = 812.4
+"""What can be had of a machine's disk."""
 _FIRST_MACHINE, _FIRST_HOST = 51_000, 203_000
 
 

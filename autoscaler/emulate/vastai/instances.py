@@ -6,7 +6,7 @@ from collections import Counter
 
 from autoscaler.emulate.vastai.account import Account, Call
 from autoscaler.emulate.vastai.errors import Refused, bad_request, no_such_instance, page
-from autoscaler.emulate.vastai.query import Row, checked, invalid, matches, ordered
+from autoscaler.emulate.vastai.query import Row, checked, chosen, invalid, matches, ordered
 from autoscaler.emulate.vastai.settings import Quirk
 from autoscaler.emulate.vastai.states import state_of
 from autoscaler.emulate.vastai.tokens import cut, parsed_json, read
@@ -23,10 +23,10 @@ _TEN_MEGABYTES = 10_000_000
 
 def show(account: Account, call: Call) -> Answer:
     """`GET /api/v0/instances/{id}/`: one instance, or null under 200 where it is gone."""
-    machine = account.market.machines.get(str(call.instance_id))
+    machine = account.market.machines.get(str(call.number))
     if machine is None or not machine.listed:
         if account.has(Quirk.GONE_IS_404):
-            raise no_such_instance(call.instance_id)
+            raise no_such_instance(call.number)
         return json_answer(200, {"instances": None})
     return json_answer(200, {"instances": row_of(account, machine, call.now)})
 
@@ -133,7 +133,7 @@ def row_of(account: Account, machine: Machine, now: float) -> Row:
         "image_args": list(order.args),
         "image_runtype": order.runtype,
         "extra_env": [[name, value] for name, value in order.env.items()],
-        "onstart": order.onstart or "",
+        "onstart": order.onstart,
         "jupyter_token": "0" * 64,
         "dlperf_per_dphtotal": shared["dlperf"] / machine.usd_per_hour,
         "flops_per_dphtotal": shared["total_flops"] / machine.usd_per_hour,
@@ -181,9 +181,7 @@ def _listed(account: Account, now: float) -> list[Row]:
 
 
 def _selected(account: Account, row: Row, columns: str | None) -> Row:
-    wanted = parsed_json(columns) if columns else ["*"]
-    if "*" not in wanted:
-        row = {name: row.get(name) for name in wanted}
+    row = chosen(row, parsed_json(columns) if columns else None)
     if account.has(Quirk.ROWS_WITHOUT_ID):
         row = {name: value for name, value in row.items() if name != "id"}
     return row
@@ -191,10 +189,9 @@ def _selected(account: Account, row: Row, columns: str | None) -> Row:
 
 def _in_order(rows: list[Row], order_by: str | None) -> list[Row]:
     wanted = parsed_json(order_by) if order_by else []
-    try:
-        order = [(str(each["col"]), each.get("dir") == "desc") for each in wanted]
-    except (TypeError, KeyError, AttributeError):
-        raise invalid("order_by must be a list of {col, dir}") from None
+    if not isinstance(wanted, list) or not all(isinstance(each, dict) and "col" in each for each in wanted):
+        raise invalid("order_by must be a list of {col, dir}")
+    order = [(str(each["col"]), each.get("dir") == "desc") for each in wanted]
     for column, _ in order:
         if rows and column not in rows[0]:
             raise invalid(f"{column} is not a valid column")

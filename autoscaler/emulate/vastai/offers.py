@@ -11,15 +11,17 @@ from autoscaler.core.market import Offer
 from autoscaler.core.spec import Buy, MachineSpec, Placement
 from autoscaler.emulate.vastai.account import Account, Call
 from autoscaler.emulate.vastai.errors import Refused
-from autoscaler.emulate.vastai.hardware import CARDS, Place, card
-from autoscaler.emulate.vastai.query import Row, checked, invalid, matches, ordered
+from autoscaler.emulate.vastai.fields import number
+from autoscaler.emulate.vastai.hardware import CARDS, DISK_GB, Place, card
+from autoscaler.emulate.vastai.query import Row, checked, chosen, invalid, matches, ordered
 from autoscaler.emulate.vastai.settings import Quirk
 from providers.http import Answer, json_answer
 
 _MOST_OFFERS = 64
 """More are never given, whatever `limit` asks for. [reports]"""
 _DAY_S = 86400.0
-_DEFAULT_STORAGE_GB = 8.0
+_STORAGE_GB, _LEAST_STORAGE_GB, _MOST_STORAGE_GB = 8.0, 1.0, 100_000.0
+_MOST_LIMIT = 100_000
 _BUY: Mapping[str, Buy] = {"on-demand": "on_demand", "ondemand": "on_demand", "bid": "spot", "interruptible": "spot"}
 _NOT_FILTERS = frozenset(
     {"type", "order", "limit", "allocated_storage", "select_cols", "client_id", "target_reliability", "extra_ids"}
@@ -35,11 +37,8 @@ def search(account: Account, call: Call) -> Answer:
 
 def search_asks(account: Account, call: Call) -> Answer:
     """`PUT /api/v0/search/asks/`, the same in another wrapping."""
-    columns, query = call.body.get("select_cols", ["*"]), call.body.get("q", {})
-    rows = found(account, call, query)
-    if columns != ["*"]:
-        rows = [{name: row.get(name) for name in columns} for row in rows]
-    return json_answer(200, {"offers": rows})
+    columns = call.body.get("select_cols")
+    return json_answer(200, {"offers": [chosen(row, columns) for row in found(account, call, call.body.get("q", {}))]})
 
 
 def gpu_types(account: Account, call: Call) -> Answer:  # noqa: ARG001 - all routes have this signature
@@ -77,10 +76,13 @@ def found(account: Account, call: Call, query: Mapping[str, Any]) -> list[Row]:
     filters = checked({name: bounds for name, bounds in query.items() if name not in _NOT_FILTERS})
     if account.has(Quirk.IGNORES_BOUNDS):
         filters = {name: bounds for name, bounds in filters.items() if name == "gpu_name"}
-    rows = list(_rows(account, call, _BUY[kind], _number(query, "allocated_storage", _DEFAULT_STORAGE_GB)))
+    limit = number(query, "limit", _MOST_OFFERS, least=0, most=_MOST_LIMIT, error="invalid_request")
+    storage_gb = number(
+        query, "allocated_storage", _STORAGE_GB, least=_LEAST_STORAGE_GB, most=_MOST_STORAGE_GB, error="invalid_request"
+    )
+    rows = list(_rows(account, call, _BUY[kind], storage_gb))
     kept = [row for row in rows if matches(_searched(row, filters), filters)]
-    most = min(_MOST_OFFERS, int(_number(query, "limit", _MOST_OFFERS)))
-    return ordered(kept, _order(query.get("order")))[: max(0, most)]
+    return ordered(kept, _order(query.get("order")))[: min(_MOST_OFFERS, int(limit))]
 
 
 def _rows(account: Account, call: Call, buy: Buy, storage_gb: float) -> Iterator[Row]:
@@ -139,11 +141,11 @@ def offer_row(place: Place, offer: Offer, ask_id: int, *, min_bid: float, storag
         "discount_rate": 0,
         "discounted_hourly": 0,
         "min_bid": min_bid,
-        "storage_cost": round(storage * 720.0 / storage_gb, 6) if storage_gb else 0.0,
+        "storage_cost": round(storage * 720.0 / storage_gb, 6),
         "storage_total_cost": storage,
         "reliability": place.reliability,
         "expected_reliability": place.reliability,
-        "disk_space": 812.4,
+        "disk_space": DISK_GB,
         "start_date": now - 1000.0,
         "end_date": place.ends_at,
         "duration": place.ends_at - now,
@@ -184,15 +186,7 @@ def _searched(row: Row, filters: Mapping[str, Any]) -> Row:
 
 def _order(written: Any) -> Sequence[tuple[str, bool]]:
     """Columns, and whether each falls; by score where nothing is said."""
-    try:
-        return [(str(column), way == "desc") for column, way in written or [["score", "desc"]]]
-    except (TypeError, ValueError):
-        raise invalid("order must be a list of [field, direction]") from None
-
-
-def _number(query: Mapping[str, Any], name: str, otherwise: float) -> float:
-    value = query.get(name)
-    try:
-        return otherwise if value is None else float(value)
-    except (TypeError, ValueError):
-        raise invalid(f"{name}: {value!r} is not a number") from None
+    wanted = written or [["score", "desc"]]
+    if not isinstance(wanted, list) or not all(isinstance(each, list) and len(each) == 2 for each in wanted):
+        raise invalid("order must be a list of [field, direction]")
+    return [(str(column), way == "desc") for column, way in wanted]

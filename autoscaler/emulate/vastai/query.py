@@ -50,11 +50,33 @@ def matches(row: Row, filters: Mapping[str, Mapping[str, Any]]) -> bool:
 
 
 def ordered(rows: Iterable[Row], order: Sequence[tuple[str, bool]]) -> list[Row]:
-    """Rows in the order of columns, each falling where its flag says so; what has no value comes last."""
+    """Rows in the order of columns, each falling where its flag says so; what has no value comes last.
+
+    Raises:
+        Refused: a column's values have no order.
+    """
     result = list(rows)
     for column, falling in reversed(order):
-        result.sort(key=lambda row: row.get(column) or 0, reverse=falling)
+        absent = [row for row in result if row.get(column) is None]
+        present = [row for row in result if row.get(column) is not None]
+        try:
+            result = [*sorted(present, key=operator.itemgetter(column), reverse=falling), *absent]
+        except TypeError:
+            raise invalid(f"{column} cannot be ordered by") from None
     return result
+
+
+def chosen(row: Row, columns: Any) -> Row:
+    """A row's columns of these names, null where it has none; all for `["*"]`, or where nothing is said.
+
+    Raises:
+        Refused: they are no list of names.
+    """
+    if columns is None:
+        return row
+    if not isinstance(columns, list) or not all(isinstance(name, str) for name in columns):
+        raise invalid(f"{columns!r} is not a valid list of columns")
+    return row if "*" in columns else {name: row.get(name) for name in columns}
 
 
 def _holds(value: Any, op: str, wanted: Any) -> bool:

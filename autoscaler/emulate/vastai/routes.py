@@ -50,7 +50,7 @@ def _serverless(_account: Account, _call: Call) -> Answer:
 
 
 def _logs(account: Account, call: Call) -> Answer:
-    account.machine(call.instance_id)
+    account.machine(call.number)
     raise refusal(501, "not_emulated", "Instances here have no containers, hence no logs.")
 
 
@@ -65,7 +65,7 @@ ROUTES = (
     Route("GET", "api/v0/instances/{id}", instances.show, 2.0),
     Route("PUT", "api/v0/instances/{id}", change.manage, 1.0),
     Route("PUT", "api/v0/instances", change.manage_many, 1.0),
-    Route("POST", "api/v0/instances/start", change.manage_many, 2.0),
+    Route("POST", "api/v0/instances/start", change.start_many, 2.0, Operation.RESUME),
     Route("DELETE", "api/v0/instances/{id}", change.destroy, 3.0, Operation.RELEASE),
     Route("DELETE", "api/v0/instances", change.destroy_many, 3.0, Operation.RELEASE),
     Route("PUT", "api/v0/instances/reboot/{id}", change.reboot, 1.0),

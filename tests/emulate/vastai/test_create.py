@@ -135,7 +135,7 @@ async def test_bulk_creates_make_one_instance_for_each_offer() -> None:
     desk = Desk()
     ids = [offer["id"] for offer in (await desk.offers())[:2]]
     answer = await desk.ask("POST", "/api/v0/asks/bulk/", {**ORDER, "ids": ids})
-    assert sorted(map(str, answer.json()["new_contracts"])) == sorted(desk.market.machines)
+    assert sorted(str(made["new_contract"]) for made in answer.json()["results"]) == sorted(desk.market.machines)
 
 
 async def test_a_launch_rents_the_first_offer_of_its_search() -> None:

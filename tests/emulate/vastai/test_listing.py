@@ -72,10 +72,11 @@ async def test_computed_columns_cannot_be_filtered(column: str) -> None:
         ({"order_by": "id"}, "invalid_request"),
         ({"order_by": "[1]"}, "invalid_request"),
         ({"order_by": '[{"col": "shoe_size"}]'}, "invalid_request"),
+        ({"order_by": '[{"col": "instance"}]'}, "invalid_request"),
     ],
 )
 async def test_a_listing_that_cannot_be_understood_is_a_400(query: dict[str, str], error: str) -> None:
-    desk, _ = await fleet(1)
+    desk, _ = await fleet(2)
     answer = await desk.page(**query)
     assert (answer.status, answer.json()["error"]) == (400, error)
 
@@ -85,6 +86,14 @@ async def test_rows_come_in_the_order_of_columns_with_the_id_as_the_last() -> No
     order = json.dumps([{"col": "label", "dir": "desc"}])
     rows = (await desk.page(order_by=order)).json()["instances"]
     assert [row["id"] for row in rows] == [made[place] for place in (2, 5, 1, 4, 0, 3)]
+
+
+async def test_rows_without_a_value_come_last_either_way() -> None:
+    desk, (unlabelled, *others) = await fleet(3)
+    await desk.put(unlabelled, label="")
+    for way in ("asc", "desc"):
+        rows = (await desk.page(order_by=json.dumps([{"col": "label", "dir": way}]))).json()["instances"]
+        assert [row["id"] for row in rows] == [*(others if way == "asc" else others[::-1]), unlabelled]
 
 
 async def test_columns_can_be_chosen_and_unknown_ones_are_null() -> None:

@@ -172,6 +172,9 @@ async def test_bulk_changes_say_of_each_instance_what_came_of_it() -> None:
     answer = (await desk.ask("PUT", "/api/v0/instances/", {"state": "stopped", "ids": [*running, 5]})).json()
     assert answer["success"] is False
     assert answer["results"]["5"]["error"] == "no_such_instance"
+    desk.now += 61.0
+    answer = (await desk.ask("POST", "/api/v0/instances/start", {"IDs": running})).json()
+    assert answer["success"] is True
     answer = (await desk.ask("DELETE", "/api/v0/instances/", {"instance_ids": running})).json()
     assert answer["success"] is True
     assert not desk.market.machines
