@@ -10,7 +10,7 @@ from autoscaler.core.market import Status
 from autoscaler.emulate.vastai.account import Account, Call
 from autoscaler.emulate.vastai.errors import bad_request, not_done, refusal
 from autoscaler.emulate.vastai.fields import ids, number
-from autoscaler.emulate.vastai.instances import row_of
+from autoscaler.emulate.vastai.rows import row_of
 from autoscaler.emulate.vastai.settings import Quirk
 from providers.http import Answer, json_answer
 from providers.mock import Fault

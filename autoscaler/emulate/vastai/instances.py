@@ -1,4 +1,4 @@
-"""Instances as Vast.ai shows them: one row for each, the words for its state, and the pages of the listing."""
+"""Reading instances: one of them, and the pages of the listing."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ from collections import Counter
 from autoscaler.emulate.vastai.account import Account, Call
 from autoscaler.emulate.vastai.errors import Refused, bad_request, no_such_instance, page
 from autoscaler.emulate.vastai.query import Row, checked, chosen, invalid, matches, ordered
+from autoscaler.emulate.vastai.rows import row_of
 from autoscaler.emulate.vastai.settings import Quirk
-from autoscaler.emulate.vastai.states import state_of
 from autoscaler.emulate.vastai.tokens import cut, parsed_json, read
 from providers.http import Answer, json_answer
 from providers.mock import Fault
-from providers.mock.machine import Machine
 
 _MOST_ROWS = 25
 _ROWS_FOR_NONE = 5
@@ -72,102 +71,6 @@ def filters(account: Account, call: Call) -> Answer:
     shown = ("actual_status", "gpu_name", "label", "verification")
     rows = {tuple(row[name] for name in shown): None for row in _listed(account, call.now)}
     return json_answer(200, {"success": True, "filters": [dict(zip(shown, row, strict=True)) for row in rows]})
-
-
-def row_of(account: Account, machine: Machine, now: float) -> Row:
-    """An instance with all its fields."""
-    order, place, state = account.order(machine), account.place(machine, now), state_of(account, machine, now)
-    base, disk = machine.usd_per_hour - machine.disk_usd_per_hour, machine.disk_usd_per_hour
-    shared = place.row()
-    running = state.actual == "running"
-    is_bid = machine.buy == "spot"
-    host = account.market.hosts.get(machine.host)
-    floor = host.usd_per_hour("spot", now) if host else base / 2
-    address, ends_at = shared["public_ipaddr"], account.ends_at(machine, now)
-    return {
-        **shared,
-        "id": int(machine.id),
-        "label": machine.label or None,
-        "actual_status": state.actual,
-        "intended_status": state.intended,
-        "cur_state": state.current,
-        "next_state": state.following,
-        "status_msg": state.message,
-        "is_bid": is_bid,
-        # Of a machine that one occupies, the least bid is one's own. [reports]
-        "min_bid": round(base, 3) if is_bid and machine.holds_gpu else round(floor, 4),
-        "dph_base": base,
-        "dph_total": machine.usd_per_hour,
-        "storage_cost": round(disk * 720.0 / order.disk_gb, 6),
-        "storage_total_cost": disk,
-        "search": _prices(base, disk),
-        "instance": _prices(base if machine.bills_gpu else 0.0, disk),
-        "gpu_totalram": shared["gpu_ram"],
-        "gpu_util": 80.0 if running else None,
-        "gpu_temp": 61.0 if running else None,
-        "cpu_util": 0.2 if running else 0.0,
-        "mem_limit": 64.0 if running else None,
-        "mem_usage": 8.0 if running else None,
-        "vmem_usage": None,
-        "disk_space": order.disk_gb,
-        "disk_usage": order.disk_gb / 2 if running else -1,
-        "disk_util": 0.5 if running else -1,
-        "public_ipaddr": f" {address}\n" if account.has(Quirk.PADDED_ADDRESS) else address,
-        "local_ipaddrs": "10.2.0.31 172.17.0.1 \n",
-        "ssh_host": f"ssh{machine.number % 9 + 1}.vast.ai",
-        "ssh_idx": str(machine.number % 9 + 1),
-        "ssh_port": 10_000 + machine.number % 10_000,
-        "machine_dir_ssh_port": 20_000 + machine.number % 10_000,
-        "direct_port_start": -1,
-        "direct_port_end": -1,
-        **({"ports": _ports(account, machine)} if running else {}),
-        "start_date": machine.created_at,
-        "end_date": ends_at,
-        "duration": ends_at - now,
-        "uptime_mins": None,
-        "country_code": machine.region,
-        "template_id": None,
-        "template_hash_id": None,
-        "template_name": None,
-        "image_uuid": order.image,
-        "image_args": list(order.args),
-        "image_runtype": order.runtype,
-        "extra_env": [[name, value] for name, value in order.env.items()],
-        "onstart": order.onstart,
-        "jupyter_token": "0" * 64,
-        "dlperf_per_dphtotal": shared["dlperf"] / machine.usd_per_hour,
-        "flops_per_dphtotal": shared["total_flops"] / machine.usd_per_hour,
-        "score": None,
-        "external": False,
-        "logo": "/static/logos/vastai_small2.png",
-        "credit_balance": None,
-        "credit_discount": None,
-        "client_run_time": 1.1,
-        "host_run_time": 2_592_000.0,
-        "time_remaining": "",
-        "time_remaining_isbid": "",
-        **(dict.fromkeys(("cpu_cores", "geolocation", "status_msg", "label")) if account.has(Quirk.NULLS) else {}),
-    }
-
-
-def _prices(gpu: float, disk: float) -> dict[str, float]:
-    total = gpu + disk
-    return {
-        "gpuCostPerHour": gpu,
-        "diskHour": disk,
-        "totalHour": total,
-        "discountTotalHour": 0,
-        "discountedTotalPerHour": total,
-    }
-
-
-def _ports(account: Account, machine: Machine) -> dict[str, list[dict[str, str]]]:
-    """The ports that are open; from outside they have other numbers, and new ones after each start."""
-    first = 40_000 + machine.number * 97 % 20_000 + machine.starts * 7
-    return {
-        port: [{"HostIp": "0.0.0.0", "HostPort": str(first + place)}]  # noqa: S104 - as docker writes it
-        for place, port in enumerate(account.order(machine).ports)
-    }
 
 
 def _listed(account: Account, now: float) -> list[Row]:

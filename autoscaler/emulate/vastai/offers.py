@@ -14,6 +14,7 @@ from autoscaler.emulate.vastai.errors import Refused
 from autoscaler.emulate.vastai.fields import number
 from autoscaler.emulate.vastai.hardware import CARDS, DISK_GB, Place, card
 from autoscaler.emulate.vastai.query import Row, checked, chosen, invalid, matches, ordered
+from autoscaler.emulate.vastai.rows import breakdown
 from autoscaler.emulate.vastai.settings import Quirk
 from providers.http import Answer, json_answer
 
@@ -120,13 +121,6 @@ def offer_row(place: Place, offer: Offer, ask_id: int, *, min_bid: float, storag
     base = min_bid if offer.buy == "spot" else round(offer.usd_per_hour - storage, 6)
     total = base + storage
     shared = place.row()
-    price = {
-        "gpuCostPerHour": base,
-        "diskHour": storage,
-        "totalHour": total,
-        "discountTotalHour": 0,
-        "discountedTotalPerHour": total,
-    }
     return {
         **shared,
         "id": ask_id,
@@ -152,8 +146,8 @@ def offer_row(place: Place, offer: Offer, ask_id: int, *, min_bid: float, storag
         "dlperf_per_dphtotal": shared["dlperf"] / total,
         "flops_per_dphtotal": shared["total_flops"] / total,
         "score": round(shared["dlperf"] / total * place.reliability, 4),
-        "search": price,
-        "instance": {**price, "gpuCostPerHour": 0, "totalHour": storage, "discountedTotalPerHour": storage},
+        "search": breakdown(base, storage),
+        "instance": breakdown(0.0, storage),
         "datacenter": False,
         "resource_type": "gpu",
         "cluster_id": None,
