@@ -62,7 +62,7 @@ TRANSITIONS: Mapping[Phase, frozenset[Phase]] = MappingProxyType(
         P.RENTING: frozenset(
             {
                 P.BOOTING,  # the listing shows it
-                P.RELEASING,  # never listed, made stopped, dearer than agreed, or failed
+                P.RELEASING,  # never listed, made stopped, not what was rented, or failed
                 P.GONE,  # the outcome was unclear, and the token is proven absent
             }
         ),
