@@ -215,7 +215,8 @@ def pleas(env: Mapping[str, str]) -> Sequence[Plea]:
     pod, key = env.get("RUNPOD_POD_ID", ""), env.get("RUNPOD_API_KEY", "")
     if env.get("CONTAINER_ID") and env.get("CONTAINER_API_KEY"):
         base = env.get("VAST_URL") or "https://console.vast.ai"
-        return [Plea("DELETE", f"{base}/api/v0/instances/{env['CONTAINER_ID']}/", env["CONTAINER_API_KEY"])]
+        url = f"{base}/api/v0/instances/{env['CONTAINER_ID']}/"
+        return [Plea("DELETE", url, env["CONTAINER_API_KEY"], b"{}")]
     if pod and key:
         base = env.get("RUNPOD_API_BASE_URL") or "https://api.runpod.io"
         query = f"mutation {{ podTerminate(input: {{ podId: {json.dumps(pod)} }}) }}"

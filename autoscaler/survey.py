@@ -65,7 +65,7 @@ async def survey(config: Config, providers: Mapping[str, Reads], clock: Clock, d
     """
     answered = count(1)
     visits = [_Visit(config, each, clock, lambda: done(next(answered))) for each in providers.values()]
-    found = await asyncio.gather(*(visit.all() for visit in visits))
+    found = await asyncio.gather(*(visit.everything() for visit in visits))
     return Survey(
         on_offer=[each for one in found for each in one.on_offer],
         findings=[finding for one in found for finding in one.findings],
@@ -84,7 +84,7 @@ class _Visit:
         self._pools = [pool.pool(name) for name, pool in config.pools.items()]
         self._found = Survey()
 
-    async def all(self) -> Survey:
+    async def everything(self) -> Survey:
         """Ask for the account, then for each placement; end with the first question that gets no answer."""
         try:
             await self._account()

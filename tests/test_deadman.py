@@ -15,10 +15,12 @@ from pathlib import Path
 
 import pytest
 import redis
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler import deadman
+from autoscaler.cli import main
 from autoscaler.config import load_config
 from autoscaler.core.errors import SettingsError
 from autoscaler.deadman import Ear, Plea, Switch, Word, end, pleas, watch
@@ -187,7 +189,7 @@ VAST = {"CONTAINER_ID": "123", "CONTAINER_API_KEY": "s3cret"}
 
 
 def test_the_vendors_are_asked_where_their_own_clients_would() -> None:
-    assert pleas(VAST) == [Plea("DELETE", "https://console.vast.ai/api/v0/instances/123/", "s3cret")]
+    assert pleas(VAST) == [Plea("DELETE", "https://console.vast.ai/api/v0/instances/123/", "s3cret", b"{}")]
     rest, graphql = pleas(RUNPOD)
     assert rest == Plea("DELETE", "https://api.runpod.io/v2/pods/k3x9", "s3cret")
     assert (graphql.method, graphql.url) == ("POST", "https://api.runpod.io/graphql")
@@ -325,6 +327,13 @@ ARMED = {"AUTOSCALER_DEAD_MAN_S": "600", "AUTOSCALER_FLEET": "attic", "AUTOSCALE
 def test_it_is_off_unless_it_is_told_how_long(capsys: pytest.CaptureFixture[str]) -> None:
     assert deadman.main(VAST | {"REDIS_URL": "redis://queue"}) == 0
     assert capsys.readouterr().err.startswith("deadman: off: AUTOSCALER_DEAD_MAN_S is not set")
+
+
+def test_the_command_is_the_same_switch() -> None:
+    result = CliRunner().invoke(main, ["deadman"], env={"AUTOSCALER_DEAD_MAN_S": "600", "REDIS_URL": None})
+
+    assert result.exit_code == 2
+    assert "deadman: error: AUTOSCALER_FLEET: not set" in result.stderr
 
 
 def test_everything_that_is_missing_is_told_at_once_and_no_value_is_repeated(

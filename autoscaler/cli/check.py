@@ -38,14 +38,13 @@ def check(file: Path, full: bool, providers: bool) -> None:
         click.echo(f"warning: {warning}", err=True)
     if full:
         click.echo(full_yaml(config), nl=False)
-        return
+    elif not providers:
+        for line in _summary(config):
+            click.echo(line)
     if providers:
         _show(asyncio.run(_ask(config)))
+    if not full:
         click.echo(f"\nNext: autoscaler plan {file}")
-        return
-    for line in _summary(config):
-        click.echo(line)
-    click.echo(f"\nNext: autoscaler plan {file}")
 
 
 async def _ask(config: Config) -> Survey:
