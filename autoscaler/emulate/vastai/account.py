@@ -162,12 +162,14 @@ class Account:
 
     def settle(self, now: float) -> None:
         """Let happen what lies up to now, ends of contracts included."""
-        self.market.settle(now)
-        for machine in list(self.market.machines.values()):
-            if self.order(machine).ends_at <= now and not machine.barred:
+        due = [machine for machine in self.market.machines.values() if self.order(machine).ends_at <= now]
+        for machine in sorted(due, key=lambda each: self.order(each).ends_at):
+            self.market.settle(self.order(machine).ends_at)
+            if machine.id in self.market.machines and not machine.barred:
                 self.market.halt(machine, "contract ended")
                 machine.barred = True
                 self.market.changed()
+        self.market.settle(now)
 
 
 def instance_key(instance_id: int) -> str:

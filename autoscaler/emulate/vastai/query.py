@@ -95,8 +95,6 @@ def _holds(value: Any, op: str, wanted: Any) -> bool:
 
 def _like(value: Any, wanted: Any) -> Any:
     """A value of a query as the type of what it is compared with; clients send most numbers as text."""
-    if value is None and wanted is False:
-        return None
     if not isinstance(wanted, str) or isinstance(value, str):
         return wanted
     if isinstance(value, bool):

@@ -9,7 +9,7 @@ import pytest
 from autoscaler.core.market import Status
 from autoscaler.emulate.vastai import Quirk
 from providers.mock import Fault, Operation
-from tests.emulate.vastai.desk import GPU, HOUR, START, Desk, step
+from tests.emulate.vastai.desk import GPU, HOUR, ORDER, START, Desk, step
 
 
 def test_every_quirk_has_a_test_of_its_name() -> None:
@@ -142,6 +142,16 @@ async def test_short_contracts_end_for_good_when_their_offer_said() -> None:
     assert (answer.status, answer.json()["success"]) == (200, False)
     desk.now += HOUR
     assert desk.machine(instance_id).status is Status.STOPPED
+
+
+async def test_short_contracts_bill_the_gpu_up_to_their_end_whenever_one_looks() -> None:
+    desk = Desk(Quirk.SHORT_CONTRACTS)
+    (offer, *_) = await desk.offers(duration={"lte": 2 * HOUR})
+    answer = await desk.ask("PUT", f"/api/v0/asks/{offer['id']}/", ORDER)
+    desk.now += 10 * HOUR
+    await desk.page()
+    billed = offer["dph_base"] * (HOUR - 60.0) / HOUR + 10 * offer["storage_total_cost"]
+    assert desk.bill(answer.json()["new_contract"]) == pytest.approx(billed)
 
 
 async def test_price_increase_pending_is_raised_by_accepting_alone() -> None:
