@@ -75,4 +75,5 @@ def main() -> None:
       autoscaler plan fleet.yaml         what would be done now, and why; --what-if supposes another state
       autoscaler run fleet.yaml          the daemon; status and why ask it
       autoscaler simulate, compare, tune, hindsight    the same on recorded jobs: --help of each says more
+      autoscaler emulate vastai          a cloud on this machine, to rehearse with the real client code
     """  # noqa: D301 - a real backspace is click's mark of lines that are not to be joined
