@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     "--providers", is_flag=True, help="Ask each provider, too: key, credit, and what is on offer. Rents nothing."
 )
 def check(file: Path, full: bool, providers: bool) -> None:
-    """Check a configuration and say what it means; nothing is touched.
+    """Check a configuration and say what it means; touch nothing.
 
     With --providers it asks each provider, with a daemon's own requests, for its machines, its credit and what it has
     on offer for each placement; where it has nothing, more widely, to say why. It cannot rent. Exit code 2 says that
