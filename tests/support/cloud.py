@@ -14,8 +14,8 @@ from typing import Any
 
 from autoscaler.core.instance import parse_label
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.spec import Buy, Placement
-from autoscaler.core.units import DurationRange, Secret
+from autoscaler.core.spec import Buy, Limits, Placement
+from autoscaler.core.units import DurationRange, Secret, Span
 from autoscaler.emulate import Emulator
 from autoscaler.emulate.loopback import Loopback
 from autoscaler.runtime.clock import LoopClock
@@ -118,11 +118,12 @@ class Cloud(Rehearsal):
         await self.live(daemon, 30 * 60, waiting=0)
 
     async def close_down(self, daemon: Daemon) -> Daemon:
-        """The pool leaves the configuration: all its machines are given back. Gives the daemon that did it."""
+        """The pool may have no machine any more: all are given back. Gives the daemon that did it."""
         await daemon.stop()
-        self.pools = ()
+        none = Limits(hot=Span(0, 0), warm=Span(0, 0))
+        self.pools = tuple(replace(each, limits=none) for each in self.pools)
         last = self.begin()
-        await self.live(last, 35 * 60, waiting=0)
+        await self.live(last, 40 * 60, waiting=0)
         return last
 
     def billed(self) -> float:
