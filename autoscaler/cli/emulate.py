@@ -53,7 +53,9 @@ class _Vendors(click.Group):
 
 @click.group(cls=_Vendors)
 def emulate() -> None:
-    """Serve a vendor's API on this machine, over a small market that misbehaves as the real one does.
+    """Serve a cloud's API on this machine, to rehearse with.
+
+    Behind it is a small market of GPUs that misbehaves as the real one does, when told to.
 
     \b
       autoscaler emulate vastai                       then follow what it prints
