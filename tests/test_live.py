@@ -308,7 +308,7 @@ async def test_an_offer_that_was_gone_costs_nothing_and_any_other_failure_may() 
 
 
 async def test_whoever_waits_beside_a_machine_is_stopped_in_time_to_release_it() -> None:
-    bench = Bench()
+    bench = Bench(replace(CALM, faults={**CALM.faults, Fault.LINGERS: 1.0}))
     offer = await bench.offer()
     cap_usd = offer.usd_per_hour
     purse = capped(bench, cap_usd)
@@ -324,6 +324,8 @@ async def test_whoever_waits_beside_a_machine_is_stopped_in_time_to_release_it()
 
     assert purse.spent_usd + offer.usd_per_hour * (RESERVE_S - 30.0) / HOUR <= cap_usd
     await purse.release(name)
+    assert len((await purse.list_machines()).machines) == 1, "its end may be waited for"
+    await bench.advance(120.0)
     await purse.list_machines()
     assert purse.rented == frozenset()
 

@@ -253,6 +253,31 @@ async def test_a_search_that_fails_leaves_the_other_placements_their_answers() -
     )
 
 
+@pytest.mark.parametrize(
+    ("gpus", "problems"),
+    [
+        ("[RTX 4900, RTX 3090]", ()),
+        (
+            "[RTX 4900]",
+            (
+                "pools.images.placements[0]: nothing is on offer; why, cannot be told: 503: temporarily unavailable; "
+                "check again, and if it lasts look at the vendor's status page",
+            ),
+        ),
+    ],
+)
+async def test_a_wider_search_that_fails_matters_only_where_nothing_is_on_offer(
+    gpus: str, problems: tuple[str, ...]
+) -> None:
+    found = await surveyed(
+        f"{{provider: mock, max_usd_per_hour: 0.9, gpus: {gpus}}}",
+        "scenario: [{fault: unavailable, call: offers, nth: 2}]",
+    )
+
+    assert found.problems() == problems
+    assert found.notes() == ()
+
+
 async def test_machines_that_are_there_are_told_with_what_they_burn() -> None:
     labels = "foreign: [autoscaler.attic.images.t0000001, autoscaler.attic.images.t0000002, notebook]"
 
