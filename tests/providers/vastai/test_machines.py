@@ -113,6 +113,7 @@ PRESENT = {"gpuCostPerHour": 0.0, "diskHour": 0.008, "totalHour": 0.008}
         (states("running", "running", "running"), 0.328),
         (states("running", "stopped", "stopped"), 0.328),
         (states("frozen", "frozen", "running"), 0.328),
+        (states("frozen", "frozen", "stopped"), 0.328),
         (states("rebooting", "running", "running"), 0.328),
         (states("unknown", "running", "running"), 0.328),
         (states("exited", "running", "running"), 0.328),

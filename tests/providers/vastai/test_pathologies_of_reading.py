@@ -55,10 +55,15 @@ async def test_at_our_pace_vast_ai_never_finds_requests_too_frequent() -> None:
     await bench.advance(bench.market.settings.setup.high)
     for machine in machines:
         assert machine in await bench.listed()
+    for machine in machines:
         await bench.provider.stop(machine)
-    await bench.rent(SPOT)
     for machine in machines:
         await bench.provider.release(machine)
+    spot = await bench.rent(SPOT)
+    for cents in range(30, 34):
+        await bench.provider.set_bid(spot, cents / 100)
+    for cents in range(50, 80):
+        await bench.provider.list_offers(replace(ON_DEMAND, max_usd_per_hour=cents / 100), MACHINE)
     assert bench.refused == 0
 
 
