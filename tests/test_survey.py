@@ -261,8 +261,8 @@ async def test_a_search_that_fails_leaves_the_other_placements_their_answers() -
             "[RTX 4900]",
             (
                 (
-                    "pools.images.placements[0]: nothing is on offer; why, cannot be told: 503: temporarily unavailable; "
-                    "check again, and if it lasts look at the vendor's status page"
+                    "pools.images.placements[0]: nothing is on offer; why, cannot be told: 503: "
+                    "temporarily unavailable; check again, and if it lasts look at the vendor's status page"
                 ),
             ),
         ),
