@@ -26,8 +26,11 @@ _SEARCH_KEPT_S = 60.0
 refused at no cost."""
 _SPENT_S = 600.0
 """An offer that we tried to take is not offered again for so long, whatever a search shows."""
-_MOST_SEARCHES = 4
-"""Searches in a row for more offers; what lies beyond is dearer than all that was found."""
+_FIRST_PATIENCE_S, _MORE_PATIENCE_S = 45.0, 15.0
+"""How long a search waits for its turn. Placements look in the background and at once, and each is to find something;
+more than the 64 cheapest is asked for only where the line is free."""
+_MOST_SEARCHES, _LONGEST_SEARCH_S = 4, 20.0
+"""Searches in a row, and the time after which none is begun; what lies beyond is dearer than all that was found."""
 _NOTICES_EVERY_S = 600.0
 _DAY_S = 86400
 _SECRET_LENGTH = 8  # a shorter word of a login is a flag or a name
@@ -117,18 +120,19 @@ class VastProvider:
 
     async def _search(self, wanted: Wanted) -> list[Row]:
         """The rows of a search and of those that go on from it, each offer once."""
-        rows: dict[str, Row] = {}
+        began, rows = self._now(), dict[str, Row]()
         body = wanted.search()
         for _ in range(_MOST_SEARCHES):
             try:
-                more = await self._client.search(body)
+                patience_s = _MORE_PATIENCE_S if rows else _FIRST_PATIENCE_S
+                more = await self._client.search(body, patience_s=patience_s)
             except RateLimited:
                 if not rows:
                     raise
                 break  # what was found so far is the cheapest
             fresh = {row_id(row): row for row in more if row_id(row) not in rows}
             rows |= fresh
-            if len(more) < MOST_FOUND or not fresh:
+            if len(more) < MOST_FOUND or not fresh or self._now() - began >= _LONGEST_SEARCH_S:
                 break
             body = wanted.search_on(more)
         return list(rows.values())

@@ -25,8 +25,6 @@ SPACING_S: Mapping[str, float] = {
     "charges": 1.0,
 }
 """The least seconds between two requests, by endpoint: `x-rate-limit` of Vast.ai's API documents."""
-_SEARCH_PATIENCE_S = 45.0
-"""Several placements are searched for at once, in the background: each is to get its turn."""
 
 T = TypeVar("T")
 
@@ -62,8 +60,11 @@ class Client:
             raise NotFound(f"there is no machine {provider_id}")
         return row
 
-    async def search(self, body: Mapping[str, Any]) -> list[Row]:
+    async def search(self, body: Mapping[str, Any], *, patience_s: float) -> list[Row]:
         """The cheapest offers, as many as one answer holds.
+
+        Ten searches a minute are allowed, and several placements may look at once: `patience_s` is the longest wait for
+        this one's turn.
 
         Raises:
             RateLimited: too many searches; it was not even sent where it is known to be one too many.
@@ -73,7 +74,7 @@ class Client:
             text = f"the quota of searches is used up; it is full again in {format_duration(wait_s)}"
             raise RateLimited(text, retry_after_s=wait_s)
         request = json_request("POST", "/api/v0/bundles/", body, endpoint="search")
-        reply = await self._reply(replace(request, patience_s=_SEARCH_PATIENCE_S))
+        reply = await self._reply(replace(request, patience_s=patience_s))
         self._search_at = self._now() + refusals.search_quota_s(reply, self._now())
         return self._parsed(reply, offers.found)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from hypothesis import given
@@ -216,6 +216,22 @@ async def test_a_search_that_may_not_go_on_gives_the_cheapest() -> None:
     busy = json_answer(429, None, retry_after="9")
     account = Account(search=lambda request: busy if "gte" in request.json()["dph_total"] else first(request))
     assert len(await account.provider.list_offers(ON_DEMAND, MACHINE)) == 64
+
+
+async def test_only_the_first_of_several_searches_waits_long_for_its_turn_and_a_slow_one_is_the_last() -> None:
+    account = Account(search=market(*(0.2 + n / 1000 for n in range(150))))
+    await account.provider.list_offers(ON_DEMAND, MACHINE)
+    assert [request.patience_s for request in account.asked] == [45.0, 15.0, 15.0]
+
+    answer = market(*(0.2 + n / 1000 for n in range(150)))
+    slow = Account(search=answer)
+
+    def slowly(request: Request) -> Answer:
+        slow.time += 21.0
+        return cast(Answer, answer(request))
+
+    slow.answers["search"] = slowly
+    assert len(await slow.provider.list_offers(ON_DEMAND, MACHINE)) == 64
 
 
 async def test_found_offers_are_kept_for_a_minute_for_the_sake_of_the_daily_quota() -> None:
