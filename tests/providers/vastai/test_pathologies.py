@@ -19,6 +19,7 @@ from autoscaler.core.errors import (
     UnclearOutcome,
 )
 from autoscaler.core.market import Status
+from autoscaler.core.spec import Placement
 from autoscaler.emulate.vastai import Quirk
 from providers.mock import Fault, MockSettings, Operation
 from tests.support.market import HOUR
@@ -131,10 +132,9 @@ async def test_a_machine_on_another_host_is_seen_on_the_first_read() -> None:
 
 
 @pytest.mark.parametrize("placement", [ON_DEMAND, SPOT])
-async def test_what_was_ordered_is_what_is_listed(placement: object) -> None:
+async def test_what_was_ordered_is_what_is_listed(placement: Placement) -> None:
     bench = Bench()
-    bounds = SPOT if placement is SPOT else ON_DEMAND
-    offer = await bench.offer(bounds)
+    offer = await bench.offer(placement)
     remote = await bench.seen(await bench.provider.rent(offer, MACHINE, label="ours"))
     assert (remote.buy, remote.host, remote.gpu, remote.region) == (offer.buy, offer.host, offer.gpu, offer.region)
     assert remote.usd_per_hour == pytest.approx(offer.usd_per_hour, rel=0.001)

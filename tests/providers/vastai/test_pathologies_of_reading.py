@@ -9,10 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from autoscaler.core.errors import (
-    RateLimited,
-    Transient,
-)
+from autoscaler.core.errors import RateLimited, Transient
 from autoscaler.core.market import Status
 from autoscaler.emulate.vastai import Quirk
 from providers.http import Http, Service
