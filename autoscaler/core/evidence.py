@@ -30,16 +30,19 @@ class Evidence:
 
 
 def index(evidence: Evidence) -> tuple[dict[tuple[str, str], Remote], dict[tuple[str, str], Remote]]:
-    """The machines of our label, by provider and id, and by provider and token."""
+    """The listed machines by provider and id, and those of our label by provider and token.
+
+    A machine that a record names by its id is ours whatever its label says by now: the label is for those without one.
+    """
     by_id: dict[tuple[str, str], Remote] = {}
     by_token: dict[tuple[str, str], Remote] = {}
     for provider, listing in evidence.listings.items():
         if isinstance(listing, Unknown):
             continue
         for remote in listing.machines:
+            by_id[provider, remote.provider_id] = remote
             ours = parse_label(remote.label, evidence.fleet)
             if ours is not None:
-                by_id[provider, remote.provider_id] = remote
                 by_token.setdefault((provider, ours[1]), remote)
     return by_id, by_token
 

@@ -141,11 +141,12 @@ def _turns(snapshot: PoolSnapshot, count: int) -> list[tuple[Sequence[Placement]
 
 def _rent(snapshot: PoolSnapshot, wish: _Wish, choice: Choice) -> Command:
     offer = choice.offer
+    within = f" in {offer.region}" if offer.region else ""
     price = f"{offer.usd_per_hour:.3f} USD/h, {choice.useful_usd:.3f} a useful hour"
     return Command(
         action=Action.RENT,
         pool=snapshot.pool.name,
-        reason=f"{wish.why}: {offer.gpu} in {offer.region} at {price}",
+        reason=f"{wish.why}: {offer.gpu}{within} at {price}",
         placement=choice.placement,
         offer=offer,
         races=wish.races,

@@ -46,6 +46,8 @@ class PoolSnapshot:
     """By instance id of the HOT machines known to hold no job: epoch seconds since when that is known."""
     stoppable: frozenset[str] = frozenset()
     """Providers whose machines can be stopped and kept."""
+    rebids: frozenset[str] = frozenset()
+    """Providers where the bid of a running machine can be changed."""
     spent_today_usd: float = 0.0
     day_left_s: float = 86400.0
     """Seconds until the budget's day (UTC) ends."""

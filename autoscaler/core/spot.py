@@ -40,9 +40,15 @@ def raises(snapshot: PoolSnapshot, now: float) -> list[Command]:
     commands: list[Command] = []
     for machine in snapshot.in_phase(Phase.HOT, Phase.BOOTING) if floors else ():
         floor = floors.get((machine.placement, machine.gpu))
-        if floor is None or machine.buy != "spot" or now - machine.called_at < _AGAIN_S:
+        if (
+            floor is None
+            or machine.buy != "spot"
+            or machine.provider not in snapshot.rebids
+            or now - machine.called_at < _AGAIN_S
+        ):
             continue
-        stands = machine.burn_usd_per_hour or machine.usd_per_hour
+        # While it boots it may be billed for its disk alone.
+        stands = (machine.burn_usd_per_hour if machine.phase is Phase.HOT else 0.0) or machine.usd_per_hour
         bid = bid_usd_per_hour(floor, placements[machine.placement])
         if stands < floor.usd_per_hour and bid > stands * _WORTH_RAISING:
             commands.append(_raise(machine, stands, floor.usd_per_hour, bid))

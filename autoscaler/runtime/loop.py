@@ -91,6 +91,7 @@ class Loop:
         self._limits = limits or FleetLimits()
         self._tick_s = tick_s
         self._stoppable = frozenset(name for name, p in providers.items() if p.capabilities.can_stop)
+        self._rebids = frozenset(name for name, p in providers.items() if p.capabilities.can_bid)
         self._observer = Observer(
             pools=self._pools, providers=providers, probe=probe, clock=clock, patience_s=min(2.0, tick_s / 4)
         )
@@ -282,6 +283,7 @@ class Loop:
             image=fleet.images.get(pool.machine.image, ImageHistory()),
             idle_since=fleet.idle_since,
             stoppable=self._stoppable,
+            rebids=self._rebids,
             spent_today_usd=spending.today,
             day_left_s=(today + 1) * DAY_S - moment.now,
             spent_month_usd=spending.month,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -177,3 +178,15 @@ def test_a_standby_is_certainly_outbid_only_where_its_own_host_says_so() -> None
     assert lost(asked(0.40, "ours")) == {}
     assert lost(asked(0.45, "elsewhere")) == {}
     assert lost(asked(0.45, "ours", takes_bids=False)) == {}
+
+
+def test_no_bid_is_raised_where_the_bid_of_a_running_machine_cannot_be_changed() -> None:
+    seen = market(asked(0.45), machines=(spot_machine(0.40),))
+    assert raises(seen, NOW)
+    assert not raises(replace(seen, rebids=frozenset()), NOW)
+
+
+def test_a_machine_that_boots_and_is_billed_for_its_disk_alone_is_not_overtaken() -> None:
+    booting = spot_machine(0.40, Phase.BOOTING, burn_usd_per_hour=0.02)
+    assert bids(asked(0.30), machine=booting) == []
+    assert bids(asked(0.45), machine=booting) == [pytest.approx(0.495)]

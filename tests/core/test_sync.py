@@ -307,6 +307,12 @@ def test_a_machine_without_our_label_is_never_touched(label: str) -> None:
     assert not sync({}, evidence(remote(label=label))).changed
 
 
+def test_a_machine_that_a_record_names_by_its_id_is_there_whatever_its_label_says_by_now() -> None:
+    released = instance(P.RELEASING, called_at=NOW - 100.0, phase_since=NOW - 200.0, absent_since=NOW - 90.0)
+    assert after(released, evidence(remote(label=""))).phase is P.RELEASING
+    assert after(instance(P.HOT), evidence(remote(Status.STOPPED, label=""))).phase is P.WARM
+
+
 @pytest.mark.parametrize(
     ("status", "phase"),
     [(Status.RUNNING, P.BOOTING), (Status.STARTING, P.BOOTING), (Status.STOPPED, P.WARM), (Status.FAILED, P.RELEASING)],

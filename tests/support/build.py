@@ -84,6 +84,7 @@ def snapshot(*instances: Instance, **changes: Any) -> PoolSnapshot:
         "instances": instances,
         "offers": {"mock-on-demand": (offer(),)},
         "stoppable": frozenset({"mock"}),
+        "rebids": frozenset({"mock"}),
         "busy": {i.id: 0 for i in instances},
     }
     return PoolSnapshot(**(values | changes))
