@@ -27,7 +27,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from autoscaler.core.errors import NoCapacity, NotFound, Rejected
+from autoscaler.core.errors import NoCapacity, NotFound, PartialLaunch, Rejected
 from autoscaler.core.instance import make_label, parse_label
 from autoscaler.core.market import Listing, Offer, Remote, Status
 from autoscaler.core.spec import MachineSpec, Placement
@@ -79,6 +79,13 @@ class ReadingConformance:
     ) -> None:
         cheap = replace(placement, max_usd_per_hour=0.0001)
         assert not await provider.list_offers(cheap, machine)
+
+    async def test_where_no_gpu_type_is_named_any_will_do(
+        self, provider: Provider, placement: Placement, machine: MachineSpec
+    ) -> None:
+        named = await provider.list_offers(placement, machine)
+        found = await provider.list_offers(placement, replace(machine, gpus=()))
+        assert {offer.offer_id for offer in named} <= {offer.offer_id for offer in found}
 
     async def test_each_machine_is_listed_once_with_what_it_costs(self, provider: Provider) -> None:
         machines = (await provider.list_machines()).machines
@@ -257,7 +264,12 @@ class ProviderConformance(ReadingConformance):
     ) -> AsyncIterator[tuple[str, Offer]]:
         offers = await provider.list_offers(placement, machine)
         assert offers, "nothing is on offer: choose another placement"
-        provider_id = await provider.rent(offers[0], machine, label=_LABEL)
+        try:
+            provider_id = await provider.rent(offers[0], machine, label=_LABEL)
+        except PartialLaunch as error:
+            for stray_id in error.provider_ids:
+                await provider.release(stray_id)
+            raise
         try:
             yield provider_id, offers[0]
         finally:

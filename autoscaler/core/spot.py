@@ -40,12 +40,8 @@ def raises(snapshot: PoolSnapshot, now: float) -> list[Command]:
     commands: list[Command] = []
     for machine in snapshot.in_phase(Phase.HOT, Phase.BOOTING) if floors else ():
         floor = floors.get((machine.placement, machine.gpu))
-        if (
-            floor is None
-            or machine.buy != "spot"
-            or machine.provider not in snapshot.rebids
-            or now - machine.called_at < _AGAIN_S
-        ):
+        bids = machine.buy == "spot" and machine.provider in snapshot.rebids
+        if floor is None or not bids or now - machine.called_at < _AGAIN_S:
             continue
         # While it boots it may be billed for its disk alone.
         stands = (machine.burn_usd_per_hour if machine.phase is Phase.HOT else 0.0) or machine.usd_per_hour
