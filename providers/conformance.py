@@ -125,8 +125,6 @@ class ProviderConformance(ReadingConformance):
     """Time between two listings while a test waits."""
     patience_s = 2 * 3600.0
     """The longest wait for a boot, a stop, a release or a bill."""
-    offers_are_spent = True
-    """An offer is one machine, and gone once it is rented; else it stands for as many as there are."""
 
     @pytest.fixture
     def advance(self) -> Advance:
@@ -145,7 +143,7 @@ class ProviderConformance(ReadingConformance):
     async def test_a_spent_offer_raises_no_capacity(
         self, provider: Provider, advance: Advance, placement: Placement, machine: MachineSpec
     ) -> None:
-        if not self.offers_are_spent:
+        if provider.capabilities.offers_stand:
             pytest.skip("this provider's offers stand for any number of machines")
         async with self._rented(provider, advance, placement, machine) as (_, offer):
             with pytest.raises(NoCapacity):

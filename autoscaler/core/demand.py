@@ -15,6 +15,11 @@ class Unknown:
     """Epoch seconds of the first failed or missing read."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pending(Unknown):
+    """Asked for `since` then, and the answer may come any moment."""
+
+
 class AgeSource(StrEnum):
     """Where the age of the next job comes from."""
 

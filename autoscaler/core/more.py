@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from autoscaler.core.contract import ending
 from autoscaler.core.decision import Action, Command, Decision, about
+from autoscaler.core.demand import Pending
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import ON_THE_WAY, Phase
 from autoscaler.core.offers import Choice, Round, choices, in_turn
@@ -21,6 +22,7 @@ from autoscaler.core.spot import outbid, raises
 from autoscaler.core.units import format_duration
 
 RENT = "plan.rent"
+_LOOK_UP_S = 30.0  # vendors want some seconds between two searches
 """The rule that says why nothing was rented."""
 _REFUSED_PAUSE_S = 300.0  # a refused standby is tried again after this, doubled with each refusal
 
@@ -126,9 +128,18 @@ def _rents(
                 found[placement.label], why_not = choices(snapshot, placement, now)
                 for text in why_not:
                     decision = decision.but_not(RENT, f"{placement.label}: {text}")
+        if any(_awaited(snapshot, placement, now) for placement in placements):
+            break  # what is liked less is not worth some seconds
         among = (choice for placement in placements for choice in found[placement.label])
         chosen += this_round.pick(among, count - len(chosen))
     return [_rent(snapshot, wish, choice) for wish, choice in zip(wishes, chosen, strict=False)], decision
+
+
+def _awaited(snapshot: PoolSnapshot, placement: Placement, now: float) -> bool:
+    """Whether a placement's offers will be here before the next ones are to be tried."""
+    offers = snapshot.offers.get(placement.label)
+    waits = isinstance(offers, Pending) and now - offers.since < _LOOK_UP_S
+    return waits and snapshot.history_of(placement.label).blocked_until <= now
 
 
 def _turns(snapshot: PoolSnapshot, count: int) -> list[tuple[Sequence[Placement], int]]:

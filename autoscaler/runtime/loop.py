@@ -361,8 +361,8 @@ class Loop:
                         fleet.put(record.moved(Phase.GONE, now, "not rented: its intent could not be stored"), now)
                 raise
         for command, record in calls:
-            if command.action is Action.RENT:
-                self._observer.forget_offers(record.provider)
+            if command.offer is not None:
+                self._observer.take(command.offer)
             self._executor.start(command, record)
 
     def _settled(self, command: Command, outcome: Outcome) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
 
-from autoscaler.core.demand import Unknown
+from autoscaler.core.demand import Pending, Unknown
 from autoscaler.core.health import Signals
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
@@ -23,7 +23,6 @@ from providers.base import Provider
 
 _OFFERS_FRESH_S = 60.0  # an older offer is probably gone; renting waits for a new search
 _OFFERS_OLD_S = 900.0  # searched again all the same, so that prices are known before they are needed
-_LOOKED_UP = "being looked up"
 _BEAT_FRESH_S = 60.0
 _PROBE_AGAIN_S = 60.0  # a service that has answered is asked again no sooner
 
@@ -54,6 +53,7 @@ class Observer:
             for number, placement in enumerate(pool.placements)
             if placement.provider in providers
         }
+        self._capabilities = {name: provider.capabilities for name, provider in providers.items()}
         self._wanted: set[str] = set()
         self._beats: dict[str, tuple[Heartbeat, float]] = {}
         self._listening = False
@@ -95,9 +95,7 @@ class Observer:
             if polled is None:
                 found[placement.label] = Unknown(f"no provider {placement.provider!r}", now)
             elif not isinstance(polled.value, Unknown) and now - polled.answered_at > _OFFERS_FRESH_S:
-                wait_s = polled.wait_s(now)
-                looked_up = f"looked up again in {format_duration(wait_s)}" if wait_s else _LOOKED_UP
-                found[placement.label] = Unknown(looked_up, now)
+                found[placement.label] = _looked_up(polled, now)
             else:
                 found[placement.label] = polled.value
         return found
@@ -105,13 +103,25 @@ class Observer:
     def want_offers(self, pool: str) -> bool:
         """Say that fresh offers of a pool are needed; gives whether some are still to come."""
         self._wanted.add(pool)
-        return any(isinstance(o, Unknown) and o.reason == _LOOKED_UP for o in self.offers(pool).values())
+        return any(isinstance(offers, Pending) for offers in self.offers(pool).values())
 
-    def forget_offers(self, provider: str) -> None:
-        """Look a provider's offers up again before the next rent: one of them is being taken."""
+    def take(self, offer: Offer) -> None:
+        """An offer is being taken: look its provider's offers up again before the next rent.
+
+        Where a search must be waited for, the others of the last one will do as long as there are any.
+        """
         for (pool, label), polled in self._offers.items():
-            if any(p.provider == provider and p.label == label for p in self._pools[pool].placements):
+            if isinstance(polled.value, Unknown) or self._provider(pool, label) != offer.provider:
+                continue
+            can = self._capabilities[offer.provider]
+            left = [other for other in polled.value if can.offers_stand or other.offer_id != offer.offer_id]
+            if left and can.search_every_s:
+                polled.value = left
+            else:
                 polled.answered_at = float("-inf")
+
+    def _provider(self, pool: str, label: str) -> str:
+        return next(place.provider for place in self._pools[pool].placements if place.label == label)
 
     # --- workers and services -----------------------------------------------------------------------------------------
 
@@ -255,3 +265,11 @@ def _polled_offers(pool: Pool, number: int, providers: Mapping[str, Provider], c
 
     every_s = provider.capabilities.search_every_s
     return Polled(f"offers of {pool.name} at {placement.label}", ask, clock, every_s=every_s)
+
+
+def _looked_up(polled: Polled[Sequence[Offer]], now: float) -> Unknown:
+    """What stands for offers that are too old to be rented from."""
+    wait_s = polled.wait_s(now)
+    if wait_s:
+        return Unknown(f"looked up again in {format_duration(wait_s)}", now)
+    return Pending("being looked up", now if polled.asking_since is None else polled.asking_since)

@@ -54,6 +54,11 @@ class Polled(Generic[T]):
         """Seconds before it may be asked again; 0 while it is being asked."""
         return 0.0 if self._task is not None else max(0.0, self._every_s - abs(now - self._begun_at))
 
+    @property
+    def asking_since(self) -> float | None:
+        """The tick that asked what is not answered yet; None while nothing is asked."""
+        return None if self._task is None else self._begun_at
+
     async def _update(self, now: float) -> None:
         try:
             value = await self._ask()

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.decision import Action, Command
-from autoscaler.core.demand import Unknown
+from autoscaler.core.demand import Pending, Unknown
 from autoscaler.core.fewer import MOST_REFUSALS
 from autoscaler.core.history import PlacementHistory
 from autoscaler.core.instance import Instance
@@ -120,6 +120,27 @@ def test_unknown_offers_rent_nothing_and_say_so() -> None:
 
     assert not commands
     assert any("offers unknown (429)" in reason.text for reason in told.why_not)
+
+
+@pytest.mark.parametrize(
+    ("found", "blocked_until", "rented_at"),
+    [
+        (Pending("being looked up", NOW - 20.0), 0.0, []),
+        (Pending("being looked up", NOW - 30.0), 0.0, ["mock-on-demand"]),
+        (Pending("being looked up", NOW - 20.0), NOW + 60.0, ["mock-on-demand"]),
+        (Unknown("looked up again in 20s", NOW), 0.0, ["mock-on-demand"]),
+    ],
+)
+def test_a_placement_that_is_liked_less_waits_for_the_offers_of_the_better_one_for_half_a_minute(
+    found: Unknown, blocked_until: float, rented_at: list[str]
+) -> None:
+    seen = snapshot(
+        pool=pool(placements=(SPOT, ON_DEMAND)),
+        offers={"mock-spot": found, "mock-on-demand": (offer(),)},
+        history={"mock-spot": PlacementHistory(blocked_until=blocked_until)},
+    )
+
+    assert [command.placement for command in plan(seen, decision(1), NOW)[0]] == rented_at
 
 
 def test_each_offer_is_rented_once() -> None:

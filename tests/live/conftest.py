@@ -35,14 +35,11 @@ class Vendor:
     url: str
     """The variable that the vendor's own client reads another address from."""
     address: str
-    offers_are_spent: bool
 
 
 VENDORS: Mapping[str, Vendor] = {
-    "vastai": Vendor(key="VAST_API_KEY", url="VAST_URL", address="https://console.vast.ai", offers_are_spent=True),
-    "runpod": Vendor(
-        key="RUNPOD_API_KEY", url="RUNPOD_API_BASE_URL", address="https://api.runpod.io", offers_are_spent=False
-    ),
+    "vastai": Vendor(key="VAST_API_KEY", url="VAST_URL", address="https://console.vast.ai"),
+    "runpod": Vendor(key="RUNPOD_API_KEY", url="RUNPOD_API_BASE_URL", address="https://api.runpod.io"),
 }
 
 _CONFIG = """

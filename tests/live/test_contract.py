@@ -17,10 +17,6 @@ from tests.live.conftest import Run
 class TestLive(ProviderConformance):
     patience_s = 1800.0
 
-    @pytest.fixture(autouse=True)
-    def _as_the_vendor_is(self, run: Run) -> None:
-        self.offers_are_spent = run.vendor.offers_are_spent
-
     @pytest.fixture
     def provider(self, capped: Capped) -> Provider:
         return capped

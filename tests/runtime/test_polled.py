@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from autoscaler.core.demand import Unknown
+from autoscaler.core.demand import Pending, Unknown
 from autoscaler.core.errors import AuthFailed, InsufficientFunds, ProviderError, Transient
 from autoscaler.core.market import Listing, Offer
 from autoscaler.core.spec import MachineSpec, Placement
@@ -18,23 +18,29 @@ from tests.support.rehearsal import TICK_S, NoProbe, Rehearsal
 from tests.support.teller import Teller, pause
 
 
+ANY_TIME = Capabilities()
+FIRST, SECOND = offer(offer_id="o-1", host="h-1"), offer(offer_id="o-2", host="h-2")
+
+
 class Searched(Teller):
     """A provider that counts its searches."""
 
     searches = 0
+    search_takes_s = 0.0
 
     async def list_offers(self, placement: Placement, machine: MachineSpec) -> Sequence[Offer]:
         self.searches += 1
-        return (offer(),)
+        await pause(self.search_takes_s)
+        return FIRST, SECOND
 
 
 class Bench:
     """An observer of one provider, that looks with every tick."""
 
-    def __init__(self, **capabilities: float) -> None:
+    def __init__(self, capabilities: Capabilities = ANY_TIME) -> None:
         world = Rehearsal()
         self.clock = world.clock
-        self.provider = Searched(world, capabilities=Capabilities(**capabilities))  # type: ignore[arg-type]
+        self.provider = Searched(world, capabilities=capabilities)
         self.observer = Observer(
             pools={"images": pool()},
             providers={"mock": self.provider},
@@ -60,13 +66,13 @@ class Bench:
 async def test_a_listing_is_asked_for_with_each_tick_and_no_more_often_than_the_provider_allows(
     every_s: float, asked: int
 ) -> None:
-    bench = Bench(list_every_s=every_s)
+    bench = Bench(Capabilities(list_every_s=every_s))
     await bench.live(600.0)
     assert len(bench.provider.listed_at) == asked
 
 
 async def test_a_search_is_made_no_more_often_than_the_provider_allows_however_much_it_is_wanted() -> None:
-    bench = Bench(search_every_s=300.0)
+    bench = Bench(Capabilities(search_every_s=300.0))
     rentable, woken = 0, 0
     for _ in range(180):
         woken += bench.observer.want_offers("images")
@@ -78,7 +84,7 @@ async def test_a_search_is_made_no_more_often_than_the_provider_allows_however_m
 
 
 async def test_offers_that_cannot_be_looked_up_yet_say_when_they_can() -> None:
-    bench = Bench(search_every_s=300.0)
+    bench = Bench(Capabilities(search_every_s=300.0))
     await bench.live(100.0)
     found = bench.observer.offers("images")["mock-on-demand"]
     assert isinstance(found, Unknown)
@@ -86,12 +92,44 @@ async def test_offers_that_cannot_be_looked_up_yet_say_when_they_can() -> None:
 
 
 async def test_a_rent_is_followed_by_a_search_only_when_one_is_allowed() -> None:
-    bench = Bench(search_every_s=120.0)
+    bench = Bench(Capabilities(search_every_s=120.0))
     for _ in range(60):
         bench.observer.want_offers("images")
-        bench.observer.forget_offers("mock")
+        for each in FIRST, SECOND:
+            bench.observer.take(each)
         await bench.live(TICK_S)
     assert bench.provider.searches == 5
+
+
+@pytest.mark.parametrize(
+    ("capabilities", "left"),
+    [
+        (Capabilities(), Unknown),  # a search costs nothing: what is true now is asked for
+        (Capabilities(search_every_s=30.0), [SECOND]),
+        (Capabilities(search_every_s=30.0, offers_stand=True), [FIRST, SECOND]),
+    ],
+)
+async def test_after_a_rent_the_other_offers_stand_where_a_search_must_be_waited_for(
+    capabilities: Capabilities, left: object
+) -> None:
+    bench = Bench(capabilities)
+    await bench.live(TICK_S)
+    bench.observer.take(FIRST)
+    found = bench.observer.offers("images")["mock-on-demand"]
+    assert isinstance(found, Unknown) if left is Unknown else found == left
+
+
+async def test_offers_that_are_being_looked_up_say_since_when() -> None:
+    bench = Bench()
+    bench.provider.search_takes_s = 25.0
+    assert isinstance(bench.observer.offers("images")["mock-on-demand"], Unknown)
+    await bench.live(30.0)
+    bench.observer.take(FIRST)
+    assert bench.observer.want_offers("images")
+    await bench.live(20.0)
+    assert bench.observer.offers("images")["mock-on-demand"] == Pending("being looked up", NOW + 30.0)
+    await bench.live(10.0)
+    assert bench.observer.offers("images")["mock-on-demand"] == (FIRST, SECOND)
 
 
 async def test_a_listing_of_two_thousand_machines_comes_in_full_with_the_second_try_and_stays_known() -> None:

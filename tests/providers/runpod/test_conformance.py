@@ -15,8 +15,6 @@ from tests.support.runpod import MARKET, SECURE, SPOT, Bench
 
 
 class TestRunpod(ProviderConformance):
-    offers_are_spent = False
-
     @pytest.fixture
     def bench(self) -> Bench:
         return Bench()
