@@ -17,7 +17,6 @@ from tests.support.build import NOW, offer, pool
 from tests.support.rehearsal import TICK_S, NoProbe, Rehearsal
 from tests.support.teller import Teller, pause
 
-
 ANY_TIME = Capabilities()
 FIRST, SECOND = offer(offer_id="o-1", host="h-1"), offer(offer_id="o-2", host="h-2")
 
