@@ -212,15 +212,15 @@ class Secret:
 
     @classmethod
     def parse(cls, value: object) -> Secret:
-        """A secret of non-empty text.
+        """A secret of non-empty text; space around it is none of it, such as the line break at the end of a file.
 
         Raises:
             ValueError: anything else. The message does not repeat it.
         """
         if isinstance(value, Secret):
             return value
-        if isinstance(value, str) and value.strip():
-            return cls(value)
+        if isinstance(value, str) and (stripped := value.strip()):
+            return cls(stripped)
         raise ValueError("expected a secret that is not empty, such as ${API_KEY}")
 
     @classmethod

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.core.units import Span, format_duration, parse_duration, parse_name, parse_span
+from autoscaler.core.units import Secret, Span, format_duration, parse_duration, parse_name, parse_span
 
 
 @pytest.mark.parametrize(
@@ -60,3 +60,14 @@ def test_clamping_gives_the_nearest_number_within(low: int, width: int, value: i
 def test_a_name_must_fit_a_label(value: object) -> None:
     with pytest.raises(ValueError, match="expected a name"):
         parse_name(value)
+
+
+@pytest.mark.parametrize("written", ["a-key\n", "a-key\r\n", " a-key "])
+def test_the_line_break_at_the_end_of_a_keys_file_is_no_part_of_the_key(written: str) -> None:
+    assert Secret.parse(written).reveal() == "a-key"
+
+
+@pytest.mark.parametrize("written", ["", " \n", None, 7])
+def test_what_is_no_text_is_no_secret_and_is_not_repeated(written: object) -> None:
+    with pytest.raises(ValueError, match="expected a secret that is not empty"):
+        Secret.parse(written)
