@@ -9,6 +9,7 @@ Status                 What RunPod means                                        
 any but 429            a sentence of no stock, a full host, too low a bid         NoCapacity; not for a 5xx on a create
 any but 429            a sentence of too little money                             InsufficientFunds; likewise
 any but 429            "pod not found"                                            NotFound
+400                    nothing, or that "something went wrong"                    as a 5xx
 400, 405, 413, 422     a rule, a schema, a limit on size                          Rejected
 401                    the key is bad                                             AuthFailed
 403                    on a create: no access to that pool of machines            Rejected: the next candidate may do
@@ -60,6 +61,9 @@ _NO_CAPACITY = re.compile(
 )
 _NO_FUNDS = re.compile(r"you need at least \$|insufficient (?:balance|funds|credit)", re.IGNORECASE)
 _NO_POD = re.compile(r"\bpod not found\b", re.IGNORECASE)
+_NO_REASON = re.compile(
+    r"an empty body|a page of html|no reason given|bad request|something went wrong\b.*", re.IGNORECASE | re.DOTALL
+)
 _NO_SUCH_SCHEMA = re.compile(r"cannot query field|unknown (?:type|argument)|is not defined by type", re.IGNORECASE)
 _NO_RIGHT = re.compile(r"unauthori[sz]ed|not authori[sz]ed|permission|forbidden", re.IGNORECASE)
 _USER_ERRORS = frozenset({"BAD_USER_INPUT", "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED"})
@@ -108,7 +112,7 @@ def refusal(answer: Answer, call: Call, quiet: Quiet, now: float) -> ProviderErr
     text = f"RunPod answers {status}: {quiet(said)}"
     if status == 429:
         return RateLimited(text, retry_after_s=told.wait_s(answer, now))
-    unclear = status == 408 or not 400 <= status < 500
+    unclear = status == 408 or not 400 <= status < 500 or (status == 400 and _NO_REASON.fullmatch(said) is not None)
     meant = None if unclear and call is Call.CREATE else _meant(said)
     if meant is not None:
         return meant(text)

@@ -58,6 +58,9 @@ async def kind_of(answer: Answer, call: str) -> type[ProviderError] | None:
             e.InsufficientFunds,
             e.InsufficientFunds,
         ),
+        (Answer(status=400), e.Transient, e.UnclearOutcome, e.UnclearOutcome, e.UnclearOutcome, e.UnclearOutcome),
+        (problem(400, WENT_WRONG), e.Transient, e.UnclearOutcome, e.UnclearOutcome, e.UnclearOutcome, e.UnclearOutcome),
+        (html(400), e.Transient, e.UnclearOutcome, e.UnclearOutcome, e.UnclearOutcome, e.UnclearOutcome),
         (problem(401, "missing bearer token"), e.AuthFailed, e.AuthFailed, e.AuthFailed, e.AuthFailed, e.AuthFailed),
         (
             problem(402, "insufficient balance"),
