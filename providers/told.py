@@ -10,17 +10,21 @@ from email.utils import parsedate_to_datetime
 
 from providers.http import Answer
 
+LONGEST_S = 86400.0
+"""No vendor's limits last longer than a day: who names a longer time counts in milliseconds, or his clock is wrong."""
 _WINDOW = re.compile(r'"?[\w-]+"?((?:\s*;\s*\w+=\d+)+)')
 
 
 def wait_s(answer: Answer, now: float) -> float | None:
-    """Seconds until a vendor that refused with 429 will listen again: the longest it names, None where it names none.
+    """Seconds until a vendor that refused with 429 will listen again: the longest it names, and a day at most.
+
+    None where it names none.
 
     Read are `Retry-After` in seconds or as a date (RFC 9110, 10.2.3), `X-RateLimit-Reset` in epoch seconds, the
     exhausted windows of `RateLimit` (:func:`windows`), and `retry_after` in a JSON body. `now` is in epoch seconds.
     """
     told = [*_headers(answer, now), *_body(answer), *(resets_s for left, resets_s in windows(answer) if left == 0)]
-    return max((seconds for seconds in told if math.isfinite(seconds) and seconds > 0), default=None)
+    return max((min(seconds, LONGEST_S) for seconds in told if math.isfinite(seconds) and seconds > 0), default=None)
 
 
 def windows(answer: Answer) -> list[tuple[int, float]]:

@@ -17,6 +17,7 @@ from autoscaler.core.spec import Pool
 
 _RETRY_FIRST_S = 5.0
 _RETRY_MOST_S = 300.0
+_TOLD_MOST_S = 3600.0  # whatever a provider asks for: what cannot be stopped or released bills meanwhile
 _HELPLESS_S = 600.0  # a resume that the account does not allow is not tried again before this
 _REPEAT_S = 60.0  # an accepted stop or release that shows no effect is ordered again after this
 
@@ -160,5 +161,5 @@ def _settle_end(called: Instance, outcome: Outcome) -> Instance:
 
 def _again(called: Instance, outcome: Outcome) -> Instance:
     pause = min(_RETRY_MOST_S, _RETRY_FIRST_S * 2.0 ** (called.attempts - 1))
-    wait = max(pause, outcome.retry_after_s or 0.0)
+    wait = max(pause, min(outcome.retry_after_s or 0.0, _TOLD_MOST_S))
     return replace(called, retry_at=outcome.ended_at + wait, called_at=called.called_at)

@@ -124,6 +124,15 @@ def test_a_rate_limit_is_waited_out() -> None:
     assert owed([record], frozenset(), {}, NOW + 900)
 
 
+@pytest.mark.parametrize(
+    ("phase", "action"), [(P.RELEASING, Action.RELEASE), (P.STOPPING, Action.STOP), (P.RESUMING, Action.RESUME)]
+)
+def test_no_rate_limit_holds_an_order_up_for_more_than_an_hour(phase: Phase, action: Action) -> None:
+    record = settled(phase, action, Result.RATE_LIMITED, retry_after_s=86400.0)
+
+    assert [due.action for due in owed([record], frozenset(), {}, NOW + 3600)] == [action]
+
+
 def test_a_machine_that_cannot_be_stopped_is_released() -> None:
     assert settled(P.STOPPING, Action.STOP, Result.REJECTED).phase is P.RELEASING
 

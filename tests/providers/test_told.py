@@ -25,6 +25,8 @@ RUNPOD = '"minute";r=0;t=17, "hour";r=2500;t=3100, "day";r=49000;t=80000'
         (Answer(status=429, headers={"retry-after": "-5"}), None),
         (Answer(status=429, headers={"x-ratelimit-reset": str(NOW + 46400)}), 46400.0),
         (Answer(status=429, headers={"x-ratelimit-reset": "nan"}), None),
+        (Answer(status=429, headers={"x-ratelimit-reset": str(1000 * NOW)}), told.LONGEST_S),
+        (Answer(status=429, headers={"retry-after": "1e9"}), told.LONGEST_S),
         (Answer(status=429, headers={"ratelimit": RUNPOD}), 17.0),
         (Answer(status=429, headers={"ratelimit": RUNPOD.replace("r=2500", "r=0")}), 3100.0),
         (Answer(status=429, headers={"ratelimit": RUNPOD, "retry-after": "20"}), 20.0),
