@@ -12,6 +12,7 @@ import redis
 
 from tests.support.redis_server import RedisServer
 
+pytest.register_assert_rewrite("providers.conformance")  # for readable failures
 asyncio.set_event_loop(None)  # looptime asks for the present loop; one made for it would never be closed
 
 

@@ -23,8 +23,6 @@ from autoscaler.runtime.ports import Clock
 from providers.base import Provider
 from tests.live.capped import FLEET, Capped, release_all
 
-pytest.register_assert_rewrite("providers.conformance")
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Vendor:
