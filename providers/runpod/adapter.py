@@ -62,7 +62,7 @@ class RunpodProvider:
         return Listing(
             asked_at=asked_at,
             machines=tuple(_remote(pod) for pod in pods if not pod.is_deleted),
-            notices=tuple(self._graphql.why_gone(feature) for feature in self._graphql.gone),
+            notices=self._graphql.notices,
         )
 
     async def list_offers(self, placement: Placement, machine: MachineSpec) -> Sequence[Offer]:

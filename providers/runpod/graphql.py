@@ -1,8 +1,8 @@
 """RunPod's GraphQL, for what REST v2 lacks: spot machines, a pod that ends by itself, and the balance.
 
 RunPod has announced its end for early 2027, and took spot machines out of its documents before. So each of the three
-may go at any time, for all or for a key, and the rest must not notice: a read of what has gone raises nothing, `gone`
-tells why, and what answers again is there again.
+may go at any time, for all or for a key, and the rest must not notice: a read of what has gone raises nothing,
+`notices` tell why, and what answers again is there again.
 
 Values travel as variables, never in the text of a question: RunPod's own client 1.12 pastes them in, and a quotation
 mark in an environment variable breaks its mutation.
@@ -41,6 +41,11 @@ class _Absence:
     reason: str
     at: float
 
+    @property
+    def text(self) -> str:
+        """Why the feature cannot be had, for people."""
+        return f"RunPod's GraphQL, which alone has {self.feature}, does not serve it: {self.reason}"
+
 
 class GraphQL:
     """What the account can do by GraphQL alone."""
@@ -53,10 +58,15 @@ class GraphQL:
         """By question."""
 
     @property
-    def gone(self) -> dict[Feature, str]:
-        """What is not to be had, and why. What is not asked for again is worth another try after an hour."""
+    def gone(self) -> frozenset[Feature]:
+        """What is not to be had. What was not asked for again within an hour is worth another try."""
         now = self._now()
-        return {each.feature: each.reason for each in self._absent.values() if now - each.at < _TRIED_AGAIN_S}
+        return frozenset(each.feature for each in self._absent.values() if now - each.at < _TRIED_AGAIN_S)
+
+    @property
+    def notices(self) -> tuple[str, ...]:
+        """Why features cannot be had, one line each, until they answer again."""
+        return tuple({each.feature: each.text for each in self._absent.values()}.values())
 
     async def balance_usd(self) -> float | None:
         """Money left in the account; None where GraphQL does not tell any more.
@@ -65,7 +75,12 @@ class GraphQL:
             ProviderError: it could not be had this time.
         """
         reply = await self._ask(Feature.BALANCE, wire.BALANCE, {}, Call.READ)
-        return None if reply is None else understood(wire.read_balance, reply, Call.READ)
+        if reply is None:
+            return None
+        left = understood(wire.read_balance, reply, Call.READ)
+        if left is None:
+            self._absent[wire.BALANCE] = _Absence(Feature.BALANCE, "it tells this key none", self._now())
+        return left
 
     async def spot_prices(self, cloud: Cloud) -> Mapping[str, float] | None:
         """The least bids that win now, in USD per hour, by GPU id; None where GraphQL has no spot machines any more.
@@ -89,7 +104,7 @@ class GraphQL:
         variables = {"input": wire.deploy_input(order)}
         reply = await self._ask(feature, mutation, variables, Call.CREATE, secrets=order.env.values())
         if reply is None:
-            raise Rejected(self.why_gone(feature))
+            raise Rejected(self._absent[mutation].text)
         made = understood(wire.read_deployed, reply, Call.CREATE)
         if made is None:
             raise UnclearOutcome("RunPod's GraphQL names neither a pod nor an error")
@@ -104,12 +119,8 @@ class GraphQL:
         variables = {"input": wire.resume_input(pod_id, terms)}
         reply = await self._ask(Feature.SPOT, wire.RESUME_SPOT, variables, Call.CHANGE)
         if reply is None:
-            raise Rejected(self.why_gone(Feature.SPOT))
+            raise Rejected(self._absent[wire.RESUME_SPOT].text)
         return understood(wire.read_resumed_gpus, reply, Call.CHANGE)
-
-    def why_gone(self, feature: Feature) -> str:
-        """Why a feature cannot be had, for people."""
-        return f"RunPod's GraphQL, which alone has {feature}, does not serve it: {self.gone[feature]}"
 
     async def _ask(
         self, feature: Feature, question: str, variables: Mapping[str, Any], call: Call, *, secrets: Iterable[str] = ()

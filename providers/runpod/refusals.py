@@ -66,6 +66,7 @@ _NO_REASON = re.compile(
 )
 _NO_SUCH_SCHEMA = re.compile(r"cannot query field|unknown (?:type|argument)|is not defined by type", re.IGNORECASE)
 _NO_RIGHT = re.compile(r"unauthori[sz]ed|not authori[sz]ed|permission|forbidden", re.IGNORECASE)
+_NO_RIGHT_CODES = frozenset({"UNAUTHENTICATED", "FORBIDDEN"})
 _USER_ERRORS = frozenset({"BAD_USER_INPUT", "GRAPHQL_PARSE_FAILED", "GRAPHQL_VALIDATION_FAILED"})
 
 _LEAST_SECRET = 8  # shorter values are no secrets, and may be part of a word
@@ -152,4 +153,5 @@ def graphql_refusal(found: Complaint, call: Call, quiet: Quiet) -> ProviderError
 
 def has_gone(found: Complaint) -> bool:
     """Whether a GraphQL error says that what we ask for exists no more, or not for this key."""
-    return bool(_NO_SUCH_SCHEMA.search(found.message) or _NO_RIGHT.search(found.message))
+    by_word = _NO_SUCH_SCHEMA.search(found.message) or _NO_RIGHT.search(found.message)
+    return by_word is not None or found.code in _NO_RIGHT_CODES

@@ -312,9 +312,10 @@ def read_reply(answer: Answer) -> Reply:
     return Reply(data=body.get("data") or {}, complaints=tuple(complaints))
 
 
-def read_balance(reply: Reply) -> float:
-    """Money left, in USD."""
-    return float(reply.data["myself"]["clientBalance"])
+def read_balance(reply: Reply) -> float | None:
+    """Money left, in USD; None where it is not told."""
+    usd = reply.data["myself"]["clientBalance"]
+    return None if usd is None else float(usd)
 
 
 def read_spot_prices(reply: Reply) -> dict[str, float]:

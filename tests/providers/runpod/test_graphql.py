@@ -10,7 +10,9 @@ from graphql import parse
 
 from autoscaler.core import errors as e
 from autoscaler.core.errors import ProviderError
+from autoscaler.core.units import Secret
 from providers.http import Answer, json_answer
+from providers.runpod import RunpodProvider, RunpodSettings
 from tests.providers.runpod.test_refusals import HOST_FULL, NO_MONEY, NO_SPOT, NO_STOCK, WENT_WRONG
 from tests.providers.runpod.test_wire import terms
 from tests.support.runpod import (
@@ -19,6 +21,8 @@ from tests.support.runpod import (
     MACHINE,
     SPOT,
     START,
+    Means,
+    Script,
     data,
     errors,
     gpu,
@@ -153,6 +157,22 @@ async def test_a_balance_that_fails_this_time_is_an_error_and_has_not_gone(answe
     assert (await provider.list_machines()).notices == ()
 
 
+async def test_a_balance_that_this_key_is_not_told_is_none_and_there_is_one_reason() -> None:
+    provider, _ = scripted(data(myself={"clientBalance": None}), pods())
+    assert await provider.balance_usd() is None
+    (notice,) = (await provider.list_machines()).notices
+    assert "the balance" in notice
+
+
+async def test_why_a_feature_has_gone_is_told_until_it_answers_again_and_so_only_once() -> None:
+    script, seconds = Script([html(404), pods()]), iter([START, *[START + 7200.0] * 9])
+    own = RunpodSettings(api_key=Secret(KEY))
+    provider = RunpodProvider("runpod", own, Means(lambda: next(seconds), lambda _: script))
+
+    assert await provider.balance_usd() is None
+    assert len((await provider.list_machines()).notices) == 1
+
+
 GONE: dict[str, Any] = {
     "page": html(404),
     "gone": Answer(status=410),
@@ -160,6 +180,8 @@ GONE: dict[str, Any] = {
     "page in its place": html(200),
     "no right": problem(403, "access denied"),
     "no right, in its own words": errors("Unauthorized"),
+    "no right, by its code": errors("Something went wrong.", code="FORBIDDEN"),
+    "no key that it knows, by its code": errors("Context creation failed.", code="UNAUTHENTICATED"),
     "no such field": errors(
         'Cannot query field "myself" on type "Query".', code="GRAPHQL_VALIDATION_FAILED", status=400
     ),
