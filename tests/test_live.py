@@ -220,9 +220,8 @@ async def test_without_being_asked_it_is_skipped_quietly() -> None:
     code, written = await plain("-q", VAST_API_KEY="k3y", RUNPOD_API_KEY="k3y")
 
     assert code == 0
-    assert [line for line in written.splitlines() if "SKIPPED" in line] == [
-        "SKIPPED [16] providers/conformance.py: rents real machines: pytest tests/live --live vastai --spend-usd 1.00"
-    ]
+    [told] = [line for line in written.splitlines() if "SKIPPED" in line]
+    assert told.endswith("rents real machines: pytest tests/live --live vastai --spend-usd 1.00")
 
 
 async def plain(*options: str, **env: str) -> tuple[int, str]:
