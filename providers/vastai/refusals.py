@@ -33,7 +33,8 @@ _NO_MONEY = ("insufficient_credit", "spend_rate_limit", "missing_billing")
 _OFFER_GONE = ("no_such_ask", "no longer available")
 _NO_INSTANCE = ("no_such_instance", "not_found")
 _GPU_TAKEN = ("queued", "resources", "unavailable", "not available", "no longer available")
-_MADE = re.compile(r'"new_contract"\s*:\s*"?(\d+)')
+_MADE = re.compile(r"new_contract\W{1,8}(\d+)")
+"""As JSON, or quoted in the text of an error: with its quotation marks escaped, or as Python writes them."""
 _DAY_S = 86400.0
 _LONGEST = 300
 

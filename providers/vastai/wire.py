@@ -32,7 +32,8 @@ LEAST_BID, MOST_BID = 0.001, 32.0
 _LEAST_DISK_GB = 8.0
 HOURS_PER_MONTH = 720.0
 _SECONDS_PER_HOUR = 3600.0
-_BID_DIGITS = 6  # as many as the vendor's own prices have; it takes the noise of a subtraction away
+_NOISE_DIGITS = 9  # beyond these a subtraction leaves noise
+_BIDS_PER_USD = 1e6
 _SAID = 200
 
 
@@ -44,7 +45,11 @@ def number(row: Row, key: str) -> float | None:
     value = row.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
-    return float(value) if math.isfinite(value) else None
+    try:
+        told = float(value)
+    except OverflowError:  # JSON's integers have no end
+        return None
+    return told if math.isfinite(told) else None
 
 
 def most(*numbers: float | None) -> float:
@@ -144,16 +149,18 @@ def create_body(machine: MachineSpec, *, label: str, bid: float | None, image_lo
 def bid_of(usd_per_hour: float, disk_usd_per_hour: float) -> float:
     """A price with its disk as the vendor's bid, which is without.
 
+    It is rounded up to a millionth, for a bid below the floor leaves a stopped machine that bills.
+
     Worked example: 0.218333 USD with a disk of 0.008333 is a bid of 0.21.
 
     Raises:
         ValueError: the vendor takes no such bid.
     """
-    price = round(usd_per_hour - disk_usd_per_hour, _BID_DIGITS)
+    price = round(usd_per_hour - disk_usd_per_hour, _NOISE_DIGITS)
     if not LEAST_BID <= price <= MOST_BID:
         text = f"{usd_per_hour:g} USD/h less {disk_usd_per_hour:g} for the disk is a bid of {price:g}"
         raise ValueError(f"{text}; expected {LEAST_BID:g} to {MOST_BID:g}")
-    return price
+    return math.ceil(round(price * _BIDS_PER_USD, 3)) / _BIDS_PER_USD
 
 
 def bid_body(price: float) -> dict[str, Any]:

@@ -193,11 +193,12 @@ async def test_a_bid_is_what_we_pay_at_most_less_the_disk() -> None:
 
 
 async def test_a_bid_at_the_very_floor_is_not_rounded_below_it() -> None:
-    for floor in (0.193, 0.1234, 0.2, 0.333333, 0.07):
+    for floor in (0.193, 0.1234, 0.2, 0.333333, 0.07, 1 / 3, 2 / 15, 0.26666666666666666, 0.1234567):
         account = Account(search=json_answer(200, {"offers": [offer_row(min_bid=floor)]}), create=MADE)
         (offer,) = await account.provider.list_offers(SPOT, MACHINE)
         await account.provider.rent(offer, MACHINE, label="ours")
-        assert account.bodies("create")[0]["price"] == floor
+        price = account.bodies("create")[0]["price"]
+        assert price == floor if floor == round(floor, 6) else floor < price < floor + 1e-6
 
 
 @pytest.mark.parametrize("usd_per_hour", [0.0, 0.008, 0.0085, 40.0, float("nan"), float("inf")])

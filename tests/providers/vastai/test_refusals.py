@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 
 import pytest
@@ -75,6 +76,9 @@ CREATES: list[tuple[Answer, type[ProviderError]]] = [
     (json_answer(200, {"success": False, "error": "account_suspended", "new_contract": 50911234}), PartialLaunch),
     (json_answer(500, {"success": False, "new_contract": "50911234"}), PartialLaunch),
     (json_answer(400, {"detail": {"new_contract": 50911234}}), PartialLaunch),
+    (said(400, "invalid_price", json.dumps({"ask_id": 7, "new_contract": 50911234})), PartialLaunch),
+    (text(500, b"Error: {'ask_id': 7, 'new_contract': 50911234}"), PartialLaunch),
+    (said(400, "invalid_price", new_contract=None, ask_id=7), Rejected),
     (json_answer(200, {"success": False, "error": "account_suspended"}), Rejected),
     (json_answer(200, {"success": True}), UnclearOutcome),
     (json_answer(200, {"success": True, "new_contract": None}), UnclearOutcome),
