@@ -1,15 +1,18 @@
 """RunPod's JSON as values, and values as RunPod's JSON: its field names and status words are here and nowhere else.
 
 Every reader raises `ValueError`, `KeyError`, `TypeError` or `AttributeError` for what is not of the form it expects.
+Of a pod that is its id and that it has a name; what else is strange about a row is left open, for the account may hold
+pods of any kind, and one must not hide the others.
 """
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from autoscaler.core.market import Status
 from autoscaler.core.spec import Buy
@@ -92,21 +95,21 @@ def read_pod(answer: Answer) -> Pod:
 
 
 def _pod(row: Any) -> Pod:
-    word, gpu = str(row["status"]), row.get("gpu") or {}
+    word, gpu, name = _text(row, "status"), _part(row, "gpu"), row["name"]
     status = _STATUSES.get(word, Status.UNKNOWN)
     return Pod(
         id=_filled(row["id"], "id"),
-        name=row["name"] or "",
+        name=name if isinstance(name, str) else "",
         status=status,
         word=word,
-        gpu_id=gpu.get("id") or "",
-        gpu_count=int(gpu.get("count", 1)),
-        data_center=row.get("dataCenterId") or "",
-        cost_usd_per_hour=float(row.get("cost") or 0.0),
-        volume_gb=int(((row.get("mounts") or {}).get("persistent") or {}).get("size", 0)),
-        container_gb=int(row.get("disk") or 0),
-        address=_address(row.get("runtime")) if status is Status.RUNNING else None,
-        terms=_terms((row.get("env") or {}).get(TERMS)),
+        gpu_id=_text(gpu, "id"),
+        gpu_count=int(_amount(gpu, "count", 1)),
+        data_center=_text(row, "dataCenterId"),
+        cost_usd_per_hour=_amount(row, "cost"),
+        volume_gb=int(_amount(_part(_part(row, "mounts"), "persistent"), "size")),
+        container_gb=int(_amount(row, "disk")),
+        address=_address(_part(row, "runtime")) if status is Status.RUNNING else None,
+        terms=_terms(_text(_part(row, "env"), TERMS)),
     )
 
 
@@ -116,21 +119,45 @@ def _filled(value: Any, what: str) -> str:
     return value
 
 
-def _address(runtime: Any) -> str | None:
+def _text(row: Mapping[str, Any], key: str) -> str:
+    """A text; empty where there is none."""
+    value = row.get(key)
+    return value if isinstance(value, str) else ""
+
+
+def _part(row: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    """An object; an empty one where there is none."""
+    value = row.get(key)
+    return value if isinstance(value, Mapping) else {}
+
+
+def _amount(row: Mapping[str, Any], key: str, default: float = 0.0) -> float:
+    """A number from 0 on; the default where there is none."""
+    value = row.get(key)
+    return value if _is_amount(value) else default
+
+
+def _is_amount(value: Any) -> TypeGuard[float]:
+    return isinstance(value, float | int) and 0 <= value < math.inf
+
+
+def _address(runtime: Mapping[str, Any]) -> str | None:
     """The public side of the TCP port; we ask for one at most. HTTP ports show an address inside RunPod's proxy."""
-    for port in (runtime or {}).get("ports") or ():
-        if port.get("type") == "tcp" and port.get("ip") and port.get("public"):
+    ports = runtime.get("ports")
+    for port in ports if isinstance(ports, list) else ():
+        if isinstance(port, Mapping) and port.get("type") == "tcp" and port.get("ip") and port.get("public"):
             return f"{port['ip']}:{port['public']}"
     return None
 
 
-def _terms(stamp: Any) -> Terms | None:
+def _terms(stamp: str) -> Terms | None:
     try:
-        terms = Terms(**json.loads(stamp))
+        told = json.loads(stamp)
+        terms = Terms(**told)
     except (TypeError, ValueError):  # none, or not written by us
         return None
-    numbers = (terms.gpu_usd_per_hour, 0.0 if terms.ends_at is None else terms.ends_at)
-    sound = terms.buy in ("on_demand", "spot") and all(isinstance(number, float | int) for number in numbers)
+    amounts = (terms.gpu_usd_per_hour, 0.0 if terms.ends_at is None else terms.ends_at)
+    sound = terms.buy in ("on_demand", "spot") and isinstance(told["gpu"], str) and all(map(_is_amount, amounts))
     return terms if sound else None
 
 
