@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 
 from autoscaler.core.errors import NotFound, ProviderError, RateLimited, Rejected, Transient
@@ -73,8 +73,9 @@ class VastProvider:
 
     async def rent(self, offer: Offer, machine: MachineSpec, *, label: str) -> str:
         """Rent one machine and give its id."""
-        bid = _bid(offer.usd_per_hour, offer.disk_usd_per_hour) if offer.buy == "spot" else None
-        body = wire.create_body(machine, label=label, bid=bid, image_login=self._settings.image_login)
+        with _rejecting():
+            bid = wire.bid_of(offer.usd_per_hour, offer.disk_usd_per_hour) if offer.buy == "spot" else None
+            body = wire.create_body(machine, label=label, bid=bid, image_login=self._settings.image_login)
         self._spent[offer.offer_id] = self._now()  # before the call, for a call that is cut off may have taken it
         try:
             return await self._client.create(offer.offer_id, body)
@@ -100,7 +101,9 @@ class VastProvider:
         remote = wire.remote(await self._client.instance(provider_id), self._now(), self._quiet)
         if remote.buy != "spot":
             raise Rejected(f"{provider_id} was rented on demand: there is no bid to change")
-        await self._client.bid(provider_id, _bid(usd_per_hour, remote.disk_usd_per_hour))
+        with _rejecting():
+            bid = wire.bid_of(usd_per_hour, remote.disk_usd_per_hour)
+        await self._client.bid(provider_id, bid)
 
     async def balance_usd(self) -> float | None:
         """The account's credit."""
@@ -126,7 +129,7 @@ class VastProvider:
             try:
                 patience_s = _MORE_PATIENCE_S if rows else _FIRST_PATIENCE_S
                 more = await self._client.search(body, patience_s=patience_s)
-            except RateLimited:
+            except ProviderError:
                 if not rows:
                     raise
                 break  # what was found so far is the cheapest
@@ -153,9 +156,11 @@ class VastProvider:
         return " ".join(text.split())
 
 
-def _bid(usd_per_hour: float, disk_usd_per_hour: float) -> float:
+@contextlib.contextmanager
+def _rejecting() -> Iterator[None]:
+    """What cannot be ordered is refused before it is sent."""
     try:
-        return wire.bid_of(usd_per_hour, disk_usd_per_hour)
+        yield
     except ValueError as error:
         raise Rejected(str(error)) from None
 

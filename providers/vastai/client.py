@@ -128,20 +128,22 @@ class Client:
                 number between the least and the largest count will do.
         """
         items: list[T] = []
+        rows = 0
         totals: list[float] = []
         tokens: list[str] = []
         while True:
             after = {"after_token": tokens[-1]} if tokens else {}
             page = await self._read(json_request("GET", path, endpoint=endpoint, **query, **after), parse)
             items += page.items
+            rows += page.rows
             totals.append(page.total)
             if page.next_token is None:
                 break
-            if page.next_token in tokens or not page.items:
+            if page.next_token in tokens or not page.rows or rows > max(totals):
                 raise Transient(f"{endpoint}: its pages do not end")
             tokens.append(page.next_token)
-        if not min(totals) <= len(items) <= max(totals):
-            raise Transient(f"{endpoint}: {len(items)} rows came, and there are {totals[-1]:g}")
+        if not min(totals) <= rows <= max(totals):
+            raise Transient(f"{endpoint}: {rows} rows came, and there are {totals[-1]:g}")
         return items
 
     async def _reply(self, request: Request) -> Reply:

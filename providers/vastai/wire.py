@@ -30,6 +30,8 @@ LEAST_BID, MOST_BID = 0.001, 32.0
 """Bids in USD per hour for one GPU, disk not included."""
 
 _LEAST_DISK_GB = 8.0
+_LONGEST_IMAGE, _LONGEST_ARGS, _LONGEST_ENV = 1024, 4096, 32768
+"""Characters of an order: `x-input-validation` of Vast.ai's API documents."""
 HOURS_PER_MONTH = 720.0
 _SECONDS_PER_HOUR = 3600.0
 _NOISE_DIGITS = 9  # beyond these a subtraction leaves noise
@@ -100,16 +102,18 @@ class Page(Generic[T]):
     """One page of a long answer."""
 
     items: list[T]
+    rows: int
+    """Rows on this page; not each need be an item."""
     total: float
-    """Items on all pages, as the vendor counts them."""
+    """Rows on all pages, as the vendor counts them."""
     next_token: str | None
 
 
-def _page(body: Row, items: list[T], total: str) -> Page[T]:
+def _page(body: Row, rows: list[Row], items: list[T], total: str) -> Page[T]:
     count, token = number(body, total), body.get("next_token")
     if count is None:
         raise ValueError(f"no {total}")
-    return Page(items=items, total=count, next_token=str(token) if token else None)
+    return Page(items=items, rows=len(rows), total=count, next_token=str(token) if token else None)
 
 
 def disk_gb(machine: MachineSpec) -> float:
@@ -125,7 +129,11 @@ def create_body(machine: MachineSpec, *, label: str, bid: float | None, image_lo
 
     A price makes it a spot machine, whatever was searched for; without one it is on demand. `args` keeps the image's
     entrypoint. An order that is not to be cancelled where no GPU is free leaves a stopped machine whose disk bills.
+
+    Raises:
+        ValueError: the vendor takes no order of that size.
     """
+    _check_sizes(machine)
     port = {f"-p {machine.port}:{machine.port}": "1"} if machine.port is not None else {}
     body: dict[str, Any] = {
         "client_id": "me",
@@ -144,6 +152,16 @@ def create_body(machine: MachineSpec, *, label: str, bid: float | None, image_lo
     if image_login is not None:
         body["image_login"] = image_login.reveal()
     return body
+
+
+def _check_sizes(machine: MachineSpec) -> None:
+    for what, size, most in (
+        ("image", len(machine.image), _LONGEST_IMAGE),
+        ("args", len(" ".join(machine.args)), _LONGEST_ARGS),
+        ("env", sum(len(name) + len(value) for name, value in machine.env.items()), _LONGEST_ENV),
+    ):
+        if size > most:
+            raise ValueError(f"machine.{what} has {size} characters; expected {most} at most")
 
 
 def bid_of(usd_per_hour: float, disk_usd_per_hour: float) -> float:
@@ -194,7 +212,7 @@ def instances(body: Row) -> Page[Row]:
     rows = rows_of(body, "instances")
     for row in rows:
         row_id(row)
-    return _page(body, rows, "total_instances")
+    return _page(body, rows, rows, "total_instances")
 
 
 def instance(body: Row) -> Row | None:
@@ -337,16 +355,17 @@ def credit(body: Row) -> float | None:
 
 
 def charges(body: Row) -> Page[tuple[str, float]]:
-    """A page of which machine was billed how much, in USD."""
-    return _page(body, [_charge(row) for row in rows_of(body, "results")], "total")
+    """A page of which machine was billed how much, in USD. Volumes are none, though they be listed unasked."""
+    rows = rows_of(body, "results")
+    return _page(body, rows, [charge for row in rows if (charge := _charge(row))], "total")
 
 
-def _charge(row: Row) -> tuple[str, float]:
-    kind, _, machine = str(row.get("source")).partition("-")
+def _charge(row: Row) -> tuple[str, float] | None:
+    kind, _, billed = str(row.get("source")).partition("-")
     amount = number(row, "amount")
-    if kind != "instance" or not machine or amount is None:
+    if not billed or amount is None:
         raise ValueError(f"a charge for {row.get('source')!r} of {row.get('amount')!r}")
-    return machine, amount
+    return (billed, amount) if kind == "instance" else None
 
 
 _INCREASED = (
@@ -354,6 +373,7 @@ _INCREASED = (
     ("disk_ram_costpersec", "disk", _SECONDS_PER_HOUR * HOURS_PER_MONTH, "USD per GB and month"),
     ("bwu_cost", "upload", 1.0, "USD/GB"),
     ("bwd_cost", "download", 1.0, "USD/GB"),
+    ("platform_fee", "platform fee", 100.0, "%"),
 )
 
 
@@ -366,8 +386,9 @@ def _increase(row: Row) -> str:
     told = []
     for key, name, factor, unit in _INCREASED:
         old, new = number(row, f"old_{key}"), number(row, f"new_{key}")
-        if old is not None and new is not None and old != new:
-            told.append(f"{name} from {old * factor:.4g} to {new * factor:.4g} {unit}")
+        if new is not None and new != old:
+            before = "" if old is None else f"from {old * factor:.4g} "
+            told.append(f"{name} {before}to {new * factor:.4g} {unit}")
     what = ", ".join(told) or "a higher price"
     return (
         f"the host of {row.get('contract_id') or 'a machine'} asks for {what}; accept or reject it in Vast.ai's "

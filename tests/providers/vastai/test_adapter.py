@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from autoscaler.config import load_config
 from autoscaler.core.errors import ProviderError, Rejected, SettingsError, Transient
 from autoscaler.core.market import Offer
+from autoscaler.core.spec import MachineSpec
 from autoscaler.core.spot import bid_usd_per_hour
 from autoscaler.core.units import Secret
 from providers.http import Answer, Request, json_answer
@@ -80,6 +82,7 @@ async def test_machines_may_come_and_go_while_pages_are_read(sizes: tuple[int, .
         [pages(25, 1)[0], Answer(status=200, body=b'{"instances": [')],
         [pages(25, 1)[0], pages(25, 1)[0]],
         [pages(25, 1)[0], listing(next_token="after 25", total_instances=26)],
+        [*pages(*[25] * 9, totals=(50,) * 9)[:3]],
         [pages(25, 1)[0], listing(next_token="after 26", total_instances=26)],
     ],
 )
@@ -124,6 +127,12 @@ async def test_a_price_increase_is_told_in_the_units_of_prices_and_never_accepte
     assert "disk from 0.15 to 0.3 USD per GB and month" in notice
     assert "download" not in notice
     assert {request.method for request in account.asked} == {"GET"}
+
+
+async def test_a_higher_fee_and_a_price_without_an_old_one_are_told_too() -> None:
+    more = {"contract_id": 7, "old_platform_fee": 0.05, "new_platform_fee": 0.08, "new_bwu_cost": 0.01}
+    (notice,) = (await Account(list=listing(), increases=pending(more)).provider.list_machines()).notices
+    assert "upload to 0.01 USD/GB, platform fee from 5 to 8 %" in notice
 
 
 async def test_price_increases_are_asked_for_every_ten_minutes_and_told_in_between() -> None:
@@ -199,6 +208,22 @@ async def test_a_bid_at_the_very_floor_is_not_rounded_below_it() -> None:
         await account.provider.rent(offer, MACHINE, label="ours")
         price = account.bodies("create")[0]["price"]
         assert price == floor if floor == round(floor, 6) else floor < price < floor + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("machine", "problem"),
+    [
+        (replace(MACHINE, image="x" * 1025), "machine.image has 1025 characters; expected 1024 at most"),
+        (replace(MACHINE, args=("x" * 4000, "y" * 96)), "machine.args has 4097 characters; expected 4096 at most"),
+        (replace(MACHINE, env={"A" * 700: "b" * 32069}), "machine.env has 32769 characters; expected 32768 at most"),
+    ],
+)
+async def test_an_order_that_is_too_long_is_refused_before_it_is_sent(machine: MachineSpec, problem: str) -> None:
+    account = Account(search=json_answer(200, {"offers": [offer_row()]}))
+    (offer,) = await account.provider.list_offers(ON_DEMAND, MACHINE)
+    with pytest.raises(Rejected, match=re.escape(problem)):
+        await account.provider.rent(offer, machine, label="ours")
+    assert await account.provider.list_offers(ON_DEMAND, MACHINE) == [offer]
 
 
 @pytest.mark.parametrize("usd_per_hour", [0.0, 0.008, 0.0085, 40.0, float("nan"), float("inf")])
@@ -280,12 +305,17 @@ async def test_a_days_bill_is_that_of_all_pages_by_machine() -> None:
     assert (query["format"], query["limit"]) == ("table", "500")
 
 
+async def test_a_volume_in_a_days_bill_hides_no_machine() -> None:
+    account = Account(charges=charged(("volume-9", 0.5), ("instance-1", 0.25), total=2))
+    assert await account.provider.billed_usd("2027-01-15") == {"1": 0.25}
+
+
 @pytest.mark.parametrize(
     "answer",
     [
         charged(("instance-1", 0.5), total=2),
         charged(("instance-1", None), total=1),
-        charged(("volume-1", 0.5), total=1),
+        charged(("volume-1", 0.5), total=2),
         charged(("instance-", 0.5), total=1),
     ],
 )

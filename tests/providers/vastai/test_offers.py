@@ -213,10 +213,10 @@ async def test_offers_that_cost_the_same_end_the_search() -> None:
     assert len(account.asked) == 2
 
 
-async def test_a_search_that_may_not_go_on_gives_the_cheapest() -> None:
+@pytest.mark.parametrize("refusal", [json_answer(429, None, retry_after="9"), json_answer(502), Answer(status=200)])
+async def test_a_search_that_cannot_go_on_gives_the_cheapest(refusal: Answer) -> None:
     first = market(*(0.2 + n / 1000 for n in range(64)))
-    busy = json_answer(429, None, retry_after="9")
-    account = Account(search=lambda request: busy if "gte" in request.json()["dph_total"] else first(request))
+    account = Account(search=lambda request: refusal if "gte" in request.json()["dph_total"] else first(request))
     assert len(await account.provider.list_offers(ON_DEMAND, MACHINE)) == 64
 
 
