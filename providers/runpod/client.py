@@ -42,19 +42,18 @@ class Client:
             ProviderError: the listing could not be had whole.
         """
         found: dict[str, Pod] = {}
-        cursor: str | None = None
-        for _ in range(_MOST_PAGES):
-            asked = {} if cursor is None else {"cursor": cursor}
-            answer = await self._read("/v2/pods", "pods", asked)
+        cursors: list[str] = []
+        while len(cursors) < _MOST_PAGES:
+            answer = await self._read("/v2/pods", "pods", {"cursor": cursors[-1]} if cursors else {})
             page, following = understood(wire.read_pods, answer, Call.READ)
             for pod in page:
                 found.setdefault(pod.id, pod)  # a pod made meanwhile moves the others on by one
             if following is None:
                 return list(found.values())
-            if following == cursor:
+            if following in cursors:
                 break
-            cursor = following
-        raise Transient("RunPod's listing does not end: its pages lead in a circle")
+            cursors.append(following)
+        raise Transient("RunPod's listing does not end, or its pages lead in a circle")
 
     async def pod(self, pod_id: str) -> Pod:
         """One pod.

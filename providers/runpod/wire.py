@@ -275,9 +275,9 @@ def _gpu_type(row: Any, cloud: Cloud) -> GpuType:
         stocked[""] = _may_have(row)
     return GpuType(
         id=_filled(row["id"], "id"),
-        name=row["name"] or row["id"],
+        name=_text(row, "name") or row["id"],
         sold=bool(row.get(cloud)),
-        usd_per_hour=float((row.get("price") or {}).get(cloud) or 0.0),
+        usd_per_hour=_amount(_part(row, "price"), cloud),
         stocked=stocked,
     )
 

@@ -76,6 +76,11 @@ async def test_what_is_not_sold_not_in_stock_or_too_dear_is_not_offered(row: dic
     assert await found(row) == []
 
 
+@pytest.mark.parametrize("strange", [{"name": None}, {"price": None}, {"price": {"secure": "dear"}}, {"price": []}])
+async def test_a_strange_row_of_the_catalogue_hides_no_other(strange: dict[str, Any]) -> None:
+    assert await found(gpu("NVIDIA X", "X") | strange, gpu()) == [EU, US]
+
+
 async def test_stock_is_a_hint_of_which_only_none_counts() -> None:
     centres = {"A-1": "NONE", "B-1": "LOW", "C-1": "MEDIUM", "D-1": "HIGH", "E-1": "PLENTY", "F-1": None}
     rows = [{"id": each, "availability": level} for each, level in centres.items()]

@@ -188,6 +188,14 @@ async def test_one_strange_row_hides_no_other_and_every_fact_has_its_form(strang
     assert (odd.gpu_count, odd.buy, odd.address, odd.ends_at) == (1, "on_demand", None, None)
 
 
+async def test_pages_that_lead_in_a_circle_are_left_where_it_closes() -> None:
+    circle = [pods(pod("a"), cursor="c1"), pods(pod("b"), cursor="c2"), pods(pod("a"), cursor="c1")]
+    provider, script = scripted(*circle, *circle)
+    with pytest.raises(Transient, match="circle"):
+        await provider.list_machines()
+    assert len(script.asked) == 3
+
+
 async def test_a_create_says_no_more_than_the_closed_body_allows() -> None:
     provider, script = scripted(json_answer(201, pod("new")))
     machine = replace(MACHINE, env={"MODE": "fast"}, args=("--model", "it's one"))
