@@ -36,7 +36,7 @@ def run(file: Path | None, demo: bool, once: bool, speed: float | None) -> None:
     if demo and (file or once):
         raise click.UsageError("--demo brings its own configuration and runs until you stop it; drop FILE and --once")
     config = packaged("demo") if demo else config_of(file)
-    clock = _clock(speed or (_DEMO_SPEED if demo else 1.0))
+    clock = _clock(config, speed or (_DEMO_SPEED if demo else 1.0))
     if once:
         _once(config, clock)
         return
@@ -62,11 +62,14 @@ def _once(config: Config, clock: Clock) -> None:
         sys.exit(1)
 
 
-def _clock(speed: float) -> Clock:
+def _clock(config: Config, speed: float) -> Clock:
     from autoscaler.runtime.clock import LoopClock, SystemClock
 
     if speed == 1.0:
         return SystemClock()
+    for name, settings in config.providers.items():
+        if settings.kind != "mock":
+            raise click.UsageError(f"--speed {speed:g}: {name} rents real machines, where time is real; drop --speed")
     return LoopClock(epoch=SystemClock().now(), speed=speed)
 
 

@@ -81,6 +81,19 @@ def test_demo_takes_no_file(tmp_path: Path) -> None:
     assert result.stderr.splitlines()[-1].startswith("Error: --demo brings its own configuration")
 
 
+def test_no_clock_runs_fast_where_machines_are_real(tmp_path: Path) -> None:
+    config = a_config(tmp_path, "embedded")
+    config["providers"]["vastai"] = {"api_key": "k3y", "url": "http://127.0.0.1:1"}
+    file = tmp_path / "fleet.yaml"
+    file.write_text(yaml.safe_dump(config))
+    result = autoscaler("run", "--speed", "60", file)
+    assert result.returncode == 2
+    assert (
+        result.stderr.splitlines()[-1]
+        == "Error: --speed 60: vastai rents real machines, where time is real; drop --speed"
+    )
+
+
 @pytest.fixture
 def locked(tmp_path: Path, redis_server: RedisServer) -> Iterator[RedisServer]:
     """A Redis that wants a password."""
