@@ -13,7 +13,7 @@ from autoscaler.core.market import Listing, Offer
 from autoscaler.core.spec import MachineSpec, Placement
 from providers.base import Capabilities
 from providers.http import Http
-from providers.vastai import wire
+from providers.vastai import orders, wire
 from providers.vastai.client import Client
 from providers.vastai.offers import MOST_FOUND, Wanted
 from providers.vastai.settings import VastSettings
@@ -74,8 +74,8 @@ class VastProvider:
     async def rent(self, offer: Offer, machine: MachineSpec, *, label: str) -> str:
         """Rent one machine and give its id."""
         with _rejecting():
-            bid = wire.bid_of(offer.usd_per_hour, offer.disk_usd_per_hour) if offer.buy == "spot" else None
-            body = wire.create_body(machine, label=label, bid=bid, image_login=self._settings.image_login)
+            bid = orders.bid_of(offer.usd_per_hour, offer.disk_usd_per_hour) if offer.buy == "spot" else None
+            body = orders.create_body(machine, label=label, bid=bid, image_login=self._settings.image_login)
         self._spent[offer.offer_id] = self._now()  # before the call, for a call that is cut off may have taken it
         try:
             return await self._client.create(offer.offer_id, body)
@@ -102,7 +102,7 @@ class VastProvider:
         if remote.buy != "spot":
             raise Rejected(f"{provider_id} was rented on demand: there is no bid to change")
         with _rejecting():
-            bid = wire.bid_of(usd_per_hour, remote.disk_usd_per_hour)
+            bid = orders.bid_of(usd_per_hour, remote.disk_usd_per_hour)
         await self._client.bid(provider_id, bid)
 
     async def balance_usd(self) -> float | None:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from autoscaler.core.errors import NotFound, RateLimited, Transient
 from autoscaler.core.units import format_duration
 from providers.http import Http, Request, json_request
-from providers.vastai import offers, refusals, wire
+from providers.vastai import offers, orders, refusals, wire
 from providers.vastai.refusals import Reply
 from providers.vastai.wire import Page, Row
 
@@ -85,11 +85,11 @@ class Client:
 
     async def start(self, provider_id: str) -> None:
         """Start a machine. Refused, the start may be queued all the same."""
-        await self._order("PUT", f"/api/v0/instances/{provider_id}/", wire.START, "state", starts=True)
+        await self._order("PUT", f"/api/v0/instances/{provider_id}/", orders.START, "state", starts=True)
 
     async def stop(self, provider_id: str) -> None:
         """Stop a machine, or cancel its queued start."""
-        await self._order("PUT", f"/api/v0/instances/{provider_id}/", wire.STOP, "state")
+        await self._order("PUT", f"/api/v0/instances/{provider_id}/", orders.STOP, "state")
 
     async def destroy(self, provider_id: str) -> None:
         """Give a machine back, and its disk with it."""
@@ -97,7 +97,7 @@ class Client:
 
     async def bid(self, provider_id: str, price: float) -> None:
         """Bid for a spot machine: USD per hour, its disk not included."""
-        await self._order("PUT", f"/api/v0/instances/bid_price/{provider_id}/", wire.bid_body(price), "bid")
+        await self._order("PUT", f"/api/v0/instances/bid_price/{provider_id}/", orders.bid_body(price), "bid")
 
     async def credit(self) -> float | None:
         """The money left in the account, in USD."""

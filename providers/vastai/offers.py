@@ -11,8 +11,9 @@ from typing import Any
 
 from autoscaler.core.market import Offer
 from autoscaler.core.spec import MachineSpec, Placement
+from providers.vastai.orders import disk_gb
 from providers.vastai.settings import VastSettings
-from providers.vastai.wire import HOURS_PER_MONTH, Row, country, disk_gb, most, number, row_id, rows_of
+from providers.vastai.wire import HOURS_PER_MONTH, Row, country, most, number, row_id, rows_of
 
 MOST_FOUND = 64
 """The most offers that one search gives, whatever its `limit`."""
