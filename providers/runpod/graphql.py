@@ -131,7 +131,7 @@ class GraphQL:
         answer = await self._http.send(json_request("POST", "/graphql", body, endpoint="graphql"))
         if answer.status in (408, 429) or answer.status >= 500:
             raise refusal(answer, call, quiet, self._now())
-        reply, reason = None, _gone_by_form(answer)
+        reply, reason = None, _gone_by_form(answer, call)
         if not reason:
             reply = understood(wire.read_reply, answer, call)
             reason = _gone_by_word(reply, call, quiet)
@@ -144,13 +144,14 @@ class GraphQL:
         return reply
 
 
-def _gone_by_form(answer: Answer) -> str:
-    """Why GraphQL is not there, for this key at least; empty where it is."""
+def _gone_by_form(answer: Answer, call: Call) -> str:
+    """Why GraphQL is not there, for this key at least; empty where it is, or where something may have been done."""
     if answer.status in (401, 403):
         return f"the key has no right to it (HTTP {answer.status})"
     if answer.status in (404, 405, 410) or 300 <= answer.status < 400:
         return f"HTTP {answer.status}"
-    return "a page of HTML in its place" if answer.text.lstrip().startswith("<") else ""
+    is_page = answer.text.lstrip().startswith("<")
+    return "a page of HTML in its place" if is_page and call is Call.READ else ""
 
 
 def _gone_by_word(reply: Reply, call: Call, quiet: Quiet) -> str:

@@ -8,8 +8,8 @@ Status                 What RunPod means                                        
 =====================  =========================================================  ======================================
 any but 429            a sentence of no stock, a full host, too low a bid         NoCapacity; not for a 5xx on a create
 any but 429            a sentence of too little money                             InsufficientFunds; likewise
-any but 429            "pod not found"                                            NotFound
-400                    nothing, or that "something went wrong"                    as a 5xx
+any but 429            "pod not found"; a create is not about a pod               NotFound
+400, 404               nothing, or that "something went wrong"                    as a 5xx
 400, 405, 413, 422     a rule, a schema, a limit on size                          Rejected
 401                    the key is bad                                             AuthFailed
 403                    on a create: no access to that pool of machines            Rejected: the next candidate may do
@@ -113,8 +113,9 @@ def refusal(answer: Answer, call: Call, quiet: Quiet, now: float) -> ProviderErr
     text = f"RunPod answers {status}: {quiet(said)}"
     if status == 429:
         return RateLimited(text, retry_after_s=told.wait_s(answer, now))
-    unclear = status == 408 or not 400 <= status < 500 or (status == 400 and _NO_REASON.fullmatch(said) is not None)
-    meant = None if unclear and call is Call.CREATE else _meant(said)
+    silent = status in (400, 404) and _NO_REASON.fullmatch(said) is not None
+    unclear = silent or status == 408 or not 400 <= status < 500
+    meant = None if unclear and call is Call.CREATE else _meant(said, call)
     if meant is not None:
         return meant(text)
     if unclear:
@@ -132,18 +133,19 @@ def _by_status(status: int, call: Call) -> type[ProviderError]:
     return Rejected
 
 
-def _meant(said: str) -> type[ProviderError] | None:
+def _meant(said: str, call: Call) -> type[ProviderError] | None:
     """What a sentence that we know stands for, whatever its status."""
-    for pattern, error in ((_NO_CAPACITY, NoCapacity), (_NO_FUNDS, InsufficientFunds), (_NO_POD, NotFound)):
-        if pattern.search(said):
-            return error
-    return None
+    if _NO_CAPACITY.search(said):
+        return NoCapacity
+    if _NO_FUNDS.search(said):
+        return InsufficientFunds
+    return NotFound if call is not Call.CREATE and _NO_POD.search(said) else None
 
 
 def graphql_refusal(found: Complaint, call: Call, quiet: Quiet) -> ProviderError:
     """The error that a GraphQL error stands for; its status is 200."""
     text = f"RunPod's GraphQL answers: {quiet(found.message)}"
-    meant = _meant(found.message)
+    meant = _meant(found.message, call)
     if meant is not None:
         return meant(text)
     if found.code in _USER_ERRORS:
