@@ -91,7 +91,9 @@ class Client:
             pod = await self.pod(pod_id)
             if pod.status in _REACHED[action]:
                 return pod
-            raise Rejected(f"RunPod allows no {action} while {pod_id} is {pod.word}: {self._quiet(complaint(answer))}")
+            text = f"RunPod allows no {action} while {pod_id} is {pod.word}: {self._quiet(complaint(answer))}"
+            # ERROR bars a stop for good; any other status it had only just reached, and the call is worth repeating.
+            raise (Rejected if action == "stop" and pod.status is Status.FAILED else Transient)(text)
         return understood(wire.read_pod, self._checked(answer, Call.CHANGE), Call.CHANGE)
 
     async def delete(self, pod_id: str) -> None:

@@ -17,7 +17,7 @@ any but 429            "pod not found"; a create is not about a pod             
 402                    too little money                                           InsufficientFunds
 404                    on a create: the request names what there is not           Rejected
 404                    else: there is no such pod                                 NotFound
-409                    not in this status; the client looks again first           Rejected
+409                    not in this status; the client looks again first           Transient, or Rejected for good
 429                    a window of the rate limit is used up                      RateLimited, with the longest wait
 408, 5xx, all else     anything may have happened                                 Transient on a read; UnclearOutcome
 =====================  =========================================================  ======================================
