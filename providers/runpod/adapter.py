@@ -22,7 +22,7 @@ from providers.runpod.graphql import Feature, GraphQL
 from providers.runpod.offers import clouds_of, offers, parse_offer_id
 from providers.runpod.prices import costs_of, disks_for
 from providers.runpod.settings import RunpodSettings
-from providers.runpod.wire import Cloud, GpuType, Order, Pod, Terms
+from providers.runpod.wire import Cloud, GpuType, Order, Pod, Terms, excess
 
 CAPABILITIES = Capabilities(
     can_stop=True,
@@ -72,6 +72,8 @@ class RunpodProvider:
 
     async def rent(self, offer: Offer, machine: MachineSpec, *, label: str) -> str:
         order = self._order(offer, machine, label)
+        if problem := excess(order):
+            raise Rejected(problem)
         if order.terms.buy == "spot" or order.terms.ends_at is not None:
             return await self._graphql.create(order)
         return await self._client.create(order)

@@ -32,6 +32,7 @@ _STATUSES: Mapping[str, Status] = {
     "ERROR": Status.FAILED,
 }
 _DELETED = "TERMINATED"
+_MOST_VARIABLES, _MOST_BYTES = 50, 102_400
 
 
 # --- pods -------------------------------------------------------------------------------------------------------------
@@ -182,6 +183,14 @@ class Order:
     args: tuple[str, ...] = ()
     port: int | None = None
     registry: str | None = None
+
+
+def excess(order: Order) -> str:
+    """What of an order is more than RunPod takes, for people; empty where nothing is."""
+    variables, size = len(_environment(order)), len(json.dumps(create_body(order)).encode())
+    if variables > _MOST_VARIABLES:
+        return f"RunPod takes {_MOST_VARIABLES} environment variables, and with ours there are {variables}: shorten env"
+    return f"RunPod takes a request of {_MOST_BYTES} bytes, this has {size}: shorten env" if size > _MOST_BYTES else ""
 
 
 def create_body(order: Order) -> dict[str, Any]:

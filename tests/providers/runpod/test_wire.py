@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from autoscaler.core.errors import Transient
+from autoscaler.core.errors import Rejected, Transient
 from autoscaler.core.market import Status
 from autoscaler.core.spec import MachineSpec
 from providers.http import Answer, json_answer
@@ -237,6 +237,29 @@ async def test_what_is_put_into_the_environment_arrives_as_it_was() -> None:
     provider, script = scripted(json_answer(201, pod()))
     await provider.rent(offer(), replace(MACHINE, env=env), label="x")
     assert script.asked[0].json()["env"]["ODD"] == env["ODD"]
+
+
+@pytest.mark.parametrize("placement", ["on_demand", "spot"])
+@pytest.mark.parametrize(
+    ("env", "problem"),
+    [
+        ({f"V{number}": "x" for number in range(50)}, "takes 50 environment variables, and with ours there are 51"),
+        ({"BIG": "x" * 102_400}, "takes a request of 102400 bytes"),
+    ],
+)
+async def test_what_runpod_would_refuse_for_its_size_is_refused_before_it_is_sent(
+    env: dict[str, str], problem: str, placement: str
+) -> None:
+    provider, script = scripted()
+    with pytest.raises(Rejected, match=problem):
+        await provider.rent(offer(buy=placement), replace(MACHINE, env=env), label="x")
+    assert script.asked == []
+
+
+async def test_as_many_variables_as_runpod_takes_are_sent() -> None:
+    provider, script = scripted(json_answer(201, pod()))
+    await provider.rent(offer(), replace(MACHINE, env={f"V{number}": "x" for number in range(49)}), label="x")
+    assert len(script.asked[0].json()["env"]) == 50
 
 
 async def test_a_days_bill_is_that_days_alone_summed_by_pod() -> None:
