@@ -8,7 +8,7 @@ from autoscaler.core.evidence import Evidence, with_facts
 from autoscaler.core.instance import Instance, parse_label
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Remote, Status
-from autoscaler.core.spec import Pool
+from autoscaler.core.spec import Placement, Pool
 
 _ADOPTED_AS: Mapping[Status, Phase] = {
     Status.STARTING: Phase.BOOTING,
@@ -38,10 +38,11 @@ def adopt(
         if first is not None:
             token = f"{token}-{provider_id}"
             phase, reason = Phase.RELEASING, f"a second machine for the token of {first.id}: releasing it"
+        place = _placement(evidence.pools.get(pool), provider, remote)
         record = Instance(
             id=token,
             pool=pool,
-            placement=_placement(evidence.pools.get(pool), provider, remote),
+            placement=place.label if place else "adopted",
             provider=provider,
             phase=phase,
             phase_since=evidence.now,
@@ -49,7 +50,7 @@ def adopt(
             booked_at=evidence.now,
             buy=remote.buy,
             slots=evidence.pools[pool].machine.slots if pool in evidence.pools else 1,
-            usd_per_hour=remote.usd_per_hour,
+            usd_per_hour=remote.usd_per_hour or (place.max_usd_per_hour if place else 0.0),
             resumed=True,
             adopted=True,
             reason=reason,
@@ -58,8 +59,8 @@ def adopt(
     return list(adopted.values())
 
 
-def _placement(pool: Pool | None, provider: str, remote: Remote) -> str:
-    """The placement of a pool that fits an adopted machine best, or a word for none."""
+def _placement(pool: Pool | None, provider: str, remote: Remote) -> Placement | None:
+    """The placement of a pool that fits an adopted machine best."""
     fitting = [p for p in pool.placements if p.provider == provider] if pool else []
     fitting.sort(key=lambda p: p.buy != remote.buy)
-    return fitting[0].label if fitting else "adopted"
+    return fitting[0] if fitting else None

@@ -63,7 +63,7 @@ class Remote:
     host: str = ""
     buy: Buy = "on_demand"
     usd_per_hour: float = 0.0
-    """Price while running, disk included."""
+    """Price while running, disk included; 0 where it is not told."""
     disk_usd_per_hour: float = 0.0
     """Price while stopped."""
     burn_usd_per_hour: float = 0.0

@@ -47,6 +47,7 @@ class Costs:
     """What a pod costs, in USD per hour, disk included."""
 
     running: float
+    """0 where nothing tells it: of a pod that is stopped and does not carry its terms."""
     stopped: float
     now: float
 
@@ -61,10 +62,11 @@ def costs_of(pod: Pod) -> Costs:
     disks = Disks(volume_gb=pod.volume_gb, container_gb=pod.container_gb)
     stopped, of_disks = disks.stopped_usd_per_hour, disks.running_usd_per_hour
     told = pod.cost_usd_per_hour
-    agreed = of_disks + (pod.terms.gpu_usd_per_hour if pod.terms else told)
+    of_gpu = pod.terms.gpu_usd_per_hour if pod.terms else told
+    agreed = of_disks + of_gpu if of_gpu else 0.0
     running = agreed if told <= agreed else told + of_disks
     if told:
         now = min(running, told + of_disks)
     else:
-        now = stopped if pod.status in (Status.STOPPED, Status.FAILED) else running
+        now = stopped if pod.status in (Status.STOPPED, Status.FAILED) else max(running, of_disks)
     return Costs(running=running, stopped=stopped, now=now)

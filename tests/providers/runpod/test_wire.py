@@ -66,9 +66,10 @@ async def test_a_deleted_pod_that_is_still_shown_is_no_machine() -> None:
         ({"env": terms(), "cost": 0.0, "status": "EXITED"}, 0.69 + DISKS, STOPPED_DISK),
         ({"env": terms(), "cost": 0.0, "status": "ERROR"}, 0.69 + DISKS, STOPPED_DISK),
         ({"env": terms(), "cost": 0.69, "status": "ERROR"}, 0.69 + DISKS, 0.69 + DISKS),
-        # Not ours: only what is told.
+        # Not ours, or its terms were lost: only what is told, and nothing tells the price of a stopped one.
         ({"env": {}, "cost": 0.69}, 0.69 + DISKS, 0.69 + DISKS),
-        ({"env": {TERMS: "nonsense"}, "cost": 0.0, "status": "EXITED"}, DISKS, STOPPED_DISK),
+        ({"env": {TERMS: "nonsense"}, "cost": 0.0, "status": "EXITED"}, 0.0, STOPPED_DISK),
+        ({"env": {}, "cost": 0.0, "status": "PROVISIONING"}, 0.0, DISKS),
         ({"env": terms(gpu_usd_per_hour="dear"), "cost": 0.69}, 0.69 + DISKS, 0.69 + DISKS),
     ],
 )
