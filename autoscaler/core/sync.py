@@ -2,7 +2,8 @@
 
 What counts as evidence:
 
-* A listing says nothing about a machine whose last call ended after the listing was asked for.
+* A listing says nothing about a machine whose last call ended after the listing was asked for, or that was HOT by its
+  own word by then.
 * Absence counts only when complete listings, some time apart, agree on it (`ABSENCE_S`).
 * A machine whose worker beats is there, whatever the listings say.
 * A listing that failed is no evidence at all; then only alarms may follow from a deadline.
@@ -21,7 +22,7 @@ from autoscaler.core.diagnosis import MOST_RESTARTS, SETTLED_S, Diagnosis
 from autoscaler.core.evidence import Evidence, index, with_facts
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import ESCALATIONS, Escalation, Phase, deadline_s
-from autoscaler.core.market import Remote, Status
+from autoscaler.core.market import Listing, Remote, Status
 from autoscaler.core.spec import Deadlines
 from autoscaler.core.units import format_duration
 from autoscaler.core.utilisation import Use
@@ -80,10 +81,15 @@ def _mirror(old: Instance, remote: Remote | None, evidence: Evidence) -> Instanc
     if new.phase is Phase.LOST and new.id in evidence.beating:
         new = _back(new, evidence.now, "its worker beats: it is there")
     listing = evidence.listings.get(old.provider)
-    if listing is None or isinstance(listing, Unknown) or listing.asked_at < new.called_at:
+    if listing is None or isinstance(listing, Unknown) or listing.asked_at < new.called_at or _is_older(listing, new):
         return _overdue(new, None, evidence, listed=False)
     new = _absent(new, listing.asked_at, evidence) if remote is None else _present(new, remote, evidence)
     return _overdue(new, remote, evidence, listed=True)
+
+
+def _is_older(listing: Listing, machine: Instance) -> bool:
+    """Whether a listing was asked for before a machine was HOT: that it starts is no news, and no restart."""
+    return machine.phase is Phase.HOT and listing.asked_at <= machine.phase_since
 
 
 def _hot(instance: Instance, now: float) -> Instance:

@@ -232,6 +232,16 @@ def test_ready_needs_what_the_pool_asks_for() -> None:
     assert after(instance(P.BOOTING), told).phase is P.HOT
 
 
+def test_a_machine_that_says_it_is_ready_has_not_restarted_because_an_older_listing_says_it_starts() -> None:
+    asking = {"images": pool(machine=MachineSpec(image="x", gpus=(), ready="heartbeat"))}
+    told = evidence(remote(Status.STARTING), pools=asking, ready=frozenset({"aaaa"}))
+    hot = after(instance(P.BOOTING, ordered_at=NOW - 50.0), told)
+    assert (hot.phase, hot.restarts, hot.ordered_at) == (P.HOT, 0, NOW - 50.0)
+    assert after(hot, replace(told, now=NOW + 5.0, ready=frozenset())) is hot, "the same listing, a tick later"
+    newer = evidence(remote(Status.STARTING), now=NOW + 10.0, pools=asking)
+    assert after(hot, newer).phase is P.BOOTING
+
+
 def test_only_what_we_ordered_teaches_how_long_it_takes() -> None:
     lost = after(instance(P.LOST, ordered_at=NOW - 1e5), evidence(remote(Status.STARTING)))
     resumed = after(instance(P.RESUMING, ordered_at=NOW - 100), evidence(remote(Status.STARTING)))
