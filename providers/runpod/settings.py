@@ -13,7 +13,7 @@ from autoscaler.core.units import Secret, Written, parse_duration
 
 _API = "https://api.runpod.io"
 _URL = re.compile(r"https://[\w.-]+(?::\d{1,5})?|http://(?:[\w-]+|127\.0\.0\.1|\[::1\])(?::\d{1,5})?", re.ASCII)
-_LEAST_LIFE_S = 3600.0
+_LEAST_LIFE_S = 4 * 3600.0  # up to 105 minutes before its end, a machine's successor is set up
 
 
 def _parse_url(value: object) -> str:
@@ -28,7 +28,7 @@ def _parse_url(value: object) -> str:
 def _parse_life(value: object) -> float:
     seconds = parse_duration(value)
     if seconds < _LEAST_LIFE_S:
-        raise ValueError("expected 1h or more, such as 24h: a machine must have time to serve before it ends")
+        raise ValueError("expected 4h or more, such as 24h: a machine must have time to serve before it ends")
     return seconds
 
 

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from autoscaler.config import load_config
+from autoscaler.core.contract import notice_s
 from autoscaler.core.errors import SettingsError
+from autoscaler.core.history import PlacementHistory
+from autoscaler.core.spec import Deadlines
 from providers.runpod import RunpodSettings
 
 CONFIG = """
@@ -35,7 +38,7 @@ def test_a_key_is_all_that_is_needed() -> None:
         ("url: api.runpod.io", "url: api.runpod.io - expected https://"),
         ("volume_path: data", "volume_path: data - expected an absolute path in the container"),
         ("container_disk_gb: 0", "container_disk_gb: 0 - expected 1 or more"),
-        ("terminate_after: 5m", "terminate_after: 5m - expected 1h or more, such as 24h"),
+        ("terminate_after: 3h", "terminate_after: 3h - expected 4h or more, such as 24h"),
         ("terminate_after: 24", "terminate_after: 24 - expected a duration with its unit"),
     ],
 )
@@ -45,6 +48,12 @@ def test_a_mistake_is_one_line_that_names_the_fix(written: str, problem: str) ->
         load_config(CONFIG.format(settings=key + written), {})
     (told,) = refused.value.problems
     assert told.startswith(f"providers.runpod.{problem}")
+
+
+def test_the_shortest_life_leaves_a_machine_time_to_serve_before_its_successor_is_set_up() -> None:
+    settings = load_config(CONFIG.format(settings="api_key: k, terminate_after: 4h"), {}).providers["runpod"]
+    slow = PlacementHistory().came_up(Deadlines().booting, resumed=False)
+    assert settings.terminate_after >= 2.0 * notice_s(slow, Deadlines())
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:8086", "http://emulator:8086/", "https://api.runpod.io/"])
