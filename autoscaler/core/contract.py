@@ -10,7 +10,7 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.market import Remote
 from autoscaler.core.spec import Deadlines
 
-_PRICE_SLACK = 1.001  # providers round
+_PRICE_SLACK, _PRICE_STEP_USD = 1.001, 0.001  # providers round, some to a tenth of a cent
 _LEAST_NOTICE_S = 3600.0
 _NEW = PlacementHistory()
 _MEMORY = re.compile(r"\d+\s*gi?b")
@@ -20,7 +20,7 @@ _MODEL = re.compile(r"[a-z]*\d+")
 
 def is_dearer(usd_per_hour: float, agreed: float) -> bool:
     """Whether a price is above an agreed one by more than rounding; nothing is where none was agreed."""
-    return agreed > 0 and usd_per_hour > agreed * _PRICE_SLACK
+    return agreed > 0 and usd_per_hour > agreed * _PRICE_SLACK + _PRICE_STEP_USD
 
 
 def breach(agreed: Instance, came: Remote, deadlines: Deadlines, now: float) -> str:

@@ -73,6 +73,8 @@ BREACHES: list[tuple[Instance, Remote, str]] = [
     # what was agreed, what came, what is said
     (rented(), came(), ""),
     (rented(), came(usd_per_hour=0.2001), ""),
+    (rented(), came(usd_per_hour=0.201), ""),
+    (rented(), came(usd_per_hour=0.202), "it costs 0.202 USD/h, 0.200 was agreed"),
     (rented(), came(usd_per_hour=0.1), ""),
     (rented(), came(usd_per_hour=0.5), "it costs 0.500 USD/h, 0.200 was agreed"),
     (rented(), came(buy="on_demand"), "it is let as on_demand, spot was agreed"),
