@@ -8,7 +8,7 @@ from operator import attrgetter
 
 from autoscaler.core.demand import Unknown
 from autoscaler.core.instance import Instance, parse_label
-from autoscaler.core.market import Listing, Remote
+from autoscaler.core.market import Listing, Remote, Status
 from autoscaler.core.spec import Pool
 
 
@@ -61,8 +61,17 @@ _FACTS = (
 _facts_of = attrgetter(*_FACTS)
 
 
+_RUNS = frozenset({Status.RUNNING, Status.UNKNOWN})
+_RESTS = frozenset({Status.STOPPED, Status.QUEUED})
+
+
 def with_facts(old: Instance, remote: Remote, now: float) -> Instance:
-    """The record with the provider's own facts, its cost booked when the price changed."""
+    """The record with the provider's own facts, its cost booked when the price changed.
+
+    A price that is missing is not zero: what was agreed holds then, of the disk, and of the whole while it runs.
+    """
+    disk = remote.disk_usd_per_hour or old.disk_usd_per_hour
+    agreed = old.usd_per_hour if remote.status in _RUNS else disk if remote.status in _RESTS else 0.0
     facts = (
         remote.provider_id,
         remote.gpu or old.gpu,
@@ -70,8 +79,8 @@ def with_facts(old: Instance, remote: Remote, now: float) -> Instance:
         remote.host or old.host,
         remote.address,
         remote.ends_at,
-        remote.burn_usd_per_hour,
-        remote.disk_usd_per_hour,
+        remote.burn_usd_per_hour or agreed,
+        disk,
         None,
     )
     if _facts_of(old) == facts:

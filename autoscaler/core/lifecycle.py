@@ -104,7 +104,7 @@ TRANSITIONS: Mapping[Phase, frozenset[Phase]] = MappingProxyType(
             {
                 P.RESUMING,  # wanted
                 P.BOOTING,  # the provider started it unasked
-                P.STOPPING,  # a start is queued that nobody ordered: cancel it
+                P.STOPPING,  # a start is queued that nobody ordered, or its GPU bills: stop it again
                 P.LOST,
                 P.RELEASING,  # not worth its disk any more, or it will not come back
             }

@@ -33,6 +33,7 @@ UNCLEAR_S = 120.0
 """After a rent without a clear answer, they must span this long: a new machine may be listed late."""
 TOMBSTONE_S = 3600.0
 """How long the record of a machine that is gone is kept, so that a late listing is not taken for a stranger."""
+_DISK_SLACK = 1.001  # what a stopped machine costs beyond its disk and rounding is its GPU
 _OUTBID_PAUSE_S = 300.0  # whoever took a spot machine's GPU has it now: another machine is tried before this one
 
 
@@ -194,6 +195,14 @@ def _queued(old: Instance, _remote: Remote, evidence: Evidence) -> Instance:
     return old.moved(Phase.STOPPING, evidence.now, text, refusals=old.refusals + (old.phase is Phase.RESUMING))
 
 
+def _bills_on(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
+    """A stopped machine in a state that nobody knows is stopped again, if its GPU bills: WARM has no deadline."""
+    if remote.burn_usd_per_hour <= _DISK_SLACK * old.disk_usd_per_hour:
+        return old
+    text = f"its provider says {remote.status}, and it bills {remote.burn_usd_per_hour:.3f} USD/h: stopping it again"
+    return old.moved(Phase.STOPPING, evidence.now, text)
+
+
 def _failed(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
     text = f"failed: {remote.detail or 'no reason given'}; releasing it"
     starting = old.phase in _STARTING and not _settled(old, evidence.now)
@@ -223,6 +232,7 @@ _STEPS: Mapping[tuple[Phase, Status], Step] = {
     **_steps([Phase.STOPPING], [Status.STOPPED], _stopped),
     **_steps([Phase.WARM, Phase.RESUMING, Phase.LOST], [Status.STARTING, Status.RUNNING], _started),
     **_steps([Phase.WARM, Phase.RESUMING], [Status.QUEUED], _queued),
+    **_steps([Phase.WARM], [Status.UNKNOWN], _bills_on),
     **_steps(set(Phase) - {Phase.PLANNED, Phase.RELEASING, Phase.GONE}, [Status.FAILED], _failed),
     **_steps(
         [Phase.BOOTING, Phase.HOT, Phase.DRAINING, Phase.STOPPING, Phase.WARM, Phase.RESUMING],

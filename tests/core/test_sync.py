@@ -60,6 +60,7 @@ MEANING = [
     (P.STOPPING, Status.STOPPED, P.WARM),
     (P.WARM, Status.STOPPED, P.WARM),
     (P.WARM, Status.QUEUED, P.STOPPING),
+    (P.WARM, Status.UNKNOWN, P.STOPPING),
     (P.WARM, Status.STARTING, P.BOOTING),
     (P.WARM, Status.RUNNING, P.HOT),
     (P.WARM, Status.OFFLINE, P.LOST),
@@ -206,6 +207,34 @@ def test_the_cost_follows_the_price_that_the_listing_shows() -> None:
 
     assert stopped.usd_spent == pytest.approx(0.8)
     assert stopped.cost_usd(NOW + 3600) == pytest.approx(0.82)
+
+
+@pytest.mark.parametrize(
+    ("status", "usd_per_hour"),
+    [
+        (Status.RUNNING, 0.8),
+        (Status.UNKNOWN, 0.8),
+        (Status.STOPPED, 0.02),
+        (Status.QUEUED, 0.02),
+        (Status.OFFLINE, 0.0),
+    ],
+)
+def test_a_price_that_is_missing_is_not_zero(status: Status, usd_per_hour: float) -> None:
+    untold = remote(status, usd_per_hour=0.0, disk_usd_per_hour=0.0, burn_usd_per_hour=0.0)
+    for phase in (P.BOOTING, P.HOT, P.WARM, P.RELEASING):
+        record = after(instance(phase, phase_since=NOW - 1), evidence(untold))
+        assert (record.burn_usd_per_hour, record.disk_usd_per_hour) == (usd_per_hour, 0.02)
+
+
+@pytest.mark.parametrize(
+    ("disk", "burn", "phase"),
+    [(0.02, 0.02, P.WARM), (0.02, 0.8, P.STOPPING), (0.0, 0.0, P.WARM), (0.0, 0.8, P.STOPPING)],
+)
+def test_a_standby_whose_gpu_bills_is_stopped_again_whatever_its_state_is_called(
+    disk: float, burn: float, phase: Phase
+) -> None:
+    seen = remote(Status.UNKNOWN, disk_usd_per_hour=disk, burn_usd_per_hour=burn)
+    assert after(instance(P.WARM, disk_usd_per_hour=disk), evidence(seen)).phase is phase
 
 
 def test_a_resumed_machine_without_a_gpu_is_stopped_and_counts_as_refused() -> None:
