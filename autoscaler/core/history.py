@@ -11,6 +11,7 @@ _NEWEST_WEIGHT = 0.2  # the newest of many observations; about the last nine mak
 _SETUP_S = 45 * 60.0  # until something was learned: the middle of what image pull and model load usually take,
 _RESUME_S = 210.0  # and of what a resume takes
 _BLOCK_FIRST_S = 300.0  # the cluster-autoscaler's back-off for an exhausted node group: 5 minutes,
+_MISSES = 3  # rents in a row without capacity: so soon the next placement has its turn
 _BLOCK_MOST_S = 1800.0  # doubled up to 30
 _BLOCK_FADES_S = 1800.0  # one refusal is forgotten for each half hour after a block
 _LEAST_SPREAD = 0.25  # of the mean: a few equal times do not make the next one certain
@@ -57,6 +58,8 @@ class PlacementHistory:
     """Decaying count of resumes that did not."""
     failures: int = 0
     """Refused rents in a row."""
+    misses: int = 0
+    """Rents in a row for which there was no capacity, since it was last blocked for that."""
     blocked_until: float = 0.0
     """Epoch seconds; nothing is rented here before."""
     blocked_why: str = ""
@@ -115,6 +118,12 @@ class PlacementHistory:
     def _resumes(self, *, came_back: bool) -> PlacementHistory:
         keep = 1.0 - _NEWEST_WEIGHT / 2.0  # the last twenty or so count
         return replace(self, resumed=self.resumed * keep + came_back, refused=self.refused * keep + (not came_back))
+
+    def missed(self, now: float, why: str) -> PlacementHistory:
+        """After a rent for which there was no capacity: other offers are tried, and the third in a row blocks it."""
+        if self.misses + 1 < _MISSES:
+            return replace(self, misses=self.misses + 1)
+        return replace(self.blocked(now, why), misses=0)
 
     def blocked(self, now: float, why: str, *, seconds: float | None = None) -> PlacementHistory:
         """After a refusal: nothing is rented here for a while, twice as long each time unless `seconds` says how long.

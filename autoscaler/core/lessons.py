@@ -10,12 +10,10 @@ from typing import Any
 from autoscaler.core.decision import Outcome, Result
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.trouble import GOOD, HOST, REGION, Place, Places, Trouble
+from autoscaler.core.trouble import GOOD, HOST, REGION, STOCK, Place, Places, Trouble, stock_of
 
-_OF_THE_REGION = frozenset(
-    {Result.NO_CAPACITY, Result.REJECTED, Result.PARTIAL, Result.TRANSIENT, Result.UNCLEAR},
-)
-"""What a rent may end in that speaks against its region. The others speak of the account."""
+_OF_THE_REGION = frozenset({Result.REJECTED, Result.PARTIAL, Result.TRANSIENT, Result.UNCLEAR})
+"""What a rent may end in that speaks against its region. The others speak of the account, or of the stock alone."""
 _OF_THE_HOST = frozenset({Result.REJECTED, Result.PARTIAL})
 
 
@@ -47,11 +45,12 @@ def lesson_of(old: Instance, new: Instance) -> Lesson | None:
 
 
 class PlaceMemory:
-    """The troubles of all hosts and regions of a fleet."""
+    """The troubles of all hosts, regions and stocks of a fleet."""
 
     def __init__(self) -> None:
         self._hosts: dict[Place, Trouble] = {}
         self._regions: dict[Place, Trouble] = {}
+        self._stocks: dict[Place, Trouble] = {}
 
     def learn(self, record: Instance, lesson: Lesson, now: float) -> None:
         """Take what happened to a machine."""
@@ -68,9 +67,14 @@ class PlaceMemory:
 
     def learn_rent(self, record: Instance, outcome: Outcome) -> None:
         """Take what came of a rent."""
+        now, why = outcome.ended_at, f"{outcome.result} {outcome.detail}".rstrip()
+        stock = record.provider, stock_of(record)
+        if outcome.result is Result.NO_CAPACITY:
+            self._set(self._stocks, stock, self._stocks.get(stock, GOOD).failed(now, why, STOCK), now)
+        elif outcome.result is Result.OK and stock in self._stocks:
+            self._set(self._stocks, stock, self._stocks[stock].eased(), now)
         if outcome.result not in _OF_THE_REGION:
             return
-        now, why = outcome.ended_at, f"{outcome.result} {outcome.detail}".rstrip()
         host, region = (record.provider, record.host), (record.provider, record.region)
         self._set(self._regions, region, self._regions.get(region, GOOD).failed(now, why, REGION), now)
         if outcome.result in _OF_THE_HOST:
@@ -84,13 +88,13 @@ class PlaceMemory:
 
     def not_after(self, now: float) -> None:
         """Forget that anything was later than now: the clock was set back."""
-        for known in (self._hosts, self._regions):
+        for known in self._kinds().values():
             for place, trouble in known.items():
                 known[place] = trouble.not_after(now)
 
     def places(self, held: Set[Place], booting: Set[Place]) -> Places:
         """What a decision may know of them."""
-        return Places(hosts=self._hosts, regions=self._regions, held=held, booting=booting)
+        return Places(**self._kinds(), held=held, booting=booting)
 
     # --- stored, a document for each provider -------------------------------------------------------------------------
 
@@ -108,4 +112,4 @@ class PlaceMemory:
                 known[provider, place] = Trouble(**{**value, "at": tuple(value["at"])})
 
     def _kinds(self) -> dict[str, dict[Place, Trouble]]:
-        return {"hosts": self._hosts, "regions": self._regions}
+        return {"hosts": self._hosts, "regions": self._regions, "stocks": self._stocks}

@@ -90,8 +90,10 @@ def _unavoided(snapshot: PoolSnapshot, offers: Iterable[Offer], now: float) -> t
     good: list[Offer] = []
     avoided: dict[str, None] = {}
     for offer in offers:
-        why_not = places.avoid_region(offer.provider, offer.region, now) or places.avoid_host(
-            offer.provider, offer.host, now
+        why_not = (
+            places.avoid_region(offer.provider, offer.region, now)
+            or places.avoid_host(offer.provider, offer.host, now)
+            or places.avoid_stock(offer, now)
         )
         if why_not:
             avoided[why_not] = None
@@ -106,7 +108,8 @@ def _choice(
 ) -> Choice:
     pool = snapshot.pool
     bid = replace(offer, usd_per_hour=bid_usd_per_hour(offer, placement))
-    troubles = snapshot.places.host(offer.provider, offer.host).per_hour(now)
+    places = snapshot.places
+    troubles = places.host(offer.provider, offer.host).per_hour(now) + places.stock(offer).per_hour(now)
     useful = usd_per_useful_hour(
         bid,
         setup_s=history.up_in_s(resumed=False),

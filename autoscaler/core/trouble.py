@@ -1,13 +1,16 @@
-"""The memory of bad hosts and regions, shared by all pools of a provider.
+"""The memory of bad hosts and regions, and of what is sold out, shared by all pools of a provider.
 
-One kind of memory serves both: after enough failures a place is avoided for a while, longer each time; after that it is
+One kind of memory serves all: after enough failures a place is avoided for a while, longer each time; after that it is
 on trial, and one success makes it good again.
 
 * A **host** is avoided after one machine that failed there: a boot that never came up, a machine that broke or was
   lost. Interruptions and refused resumes tell of the market rather than of the host; they only count in its rate of
   troubles, which makes its offers rank lower.
-* A **region** is avoided after five failures of any kind in a row within half an hour (a circuit breaker): refused
-  rents, too. On trial it gets one boot at a time.
+* A **region** is avoided after five failures in a row within half an hour (a circuit breaker), of boots, of machines
+  and of rents. On trial it gets one boot at a time.
+* **Stock** is what is let as one: a GPU type on a host, or in a region where the provider does not name its hosts. It
+  is avoided after one rent for which there was no capacity, and ranks lower for a day, so that what was not refused is
+  tried first: a data centre that lists what it does not have bars the way to no other.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from dataclasses import dataclass, field, replace
 
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.market import Offer
 from autoscaler.core.units import format_duration
 
 DAY_S = 86400.0
@@ -26,7 +30,7 @@ _KEPT = 8
 _FIRST_BOOT = frozenset({Phase.PLANNED, Phase.RENTING, Phase.BOOTING})
 
 Place = tuple[str, str]
-"""A provider, and the name of a host or region of it."""
+"""A provider, and the name of a host, a region or a stock of it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,6 +49,7 @@ class Patience:
 
 HOST = Patience(failures=1, within_s=DAY_S, first_s=3600.0, most_s=4 * 3600.0)
 REGION = Patience(failures=5, within_s=1800.0, first_s=600.0, most_s=3600.0)
+STOCK = Patience(failures=1, within_s=DAY_S, first_s=300.0, most_s=1800.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,10 +110,11 @@ GOOD = Trouble()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Places:
-    """What a fleet knows of hosts and regions, and what it has there."""
+    """What a fleet knows of hosts, regions and stocks, and what it has there."""
 
     hosts: Mapping[Place, Trouble] = field(default_factory=dict)
     regions: Mapping[Place, Trouble] = field(default_factory=dict)
+    stocks: Mapping[Place, Trouble] = field(default_factory=dict)
     held: Set[Place] = frozenset()
     """Hosts on which a machine of the fleet stands, whichever pool's."""
     booting: Set[Place] = frozenset()
@@ -117,6 +123,14 @@ class Places:
     def host(self, provider: str, host: str) -> Trouble:
         """A host's troubles. Where a provider does not name its hosts, nothing is known of them."""
         return self.hosts.get((provider, host), GOOD) if host else GOOD
+
+    def stock(self, offer: Offer) -> Trouble:
+        """The troubles of the stock that an offer is of."""
+        return self.stocks.get((offer.provider, stock_of(offer)), GOOD) if self.stocks else GOOD
+
+    def avoid_stock(self, offer: Offer, now: float) -> str:
+        """Why nothing is rented of an offer's stock now; empty where nothing is against it."""
+        return _avoid(stock_of(offer), self.stock(offer), now) if self.stocks else ""
 
     def avoid_host(self, provider: str, host: str, now: float) -> str:
         """Why nothing is rented on a host now; empty where nothing is against it."""
@@ -138,6 +152,12 @@ def _avoid(name: str, trouble: Trouble, now: float) -> str:
     if now >= trouble.until:
         return ""
     return f"{name} is avoided for {format_duration(trouble.until - now)} ({trouble.why})"
+
+
+def stock_of(at: Instance | Offer) -> str:
+    """What a machine is let from, in words for people: `on-demand RTX 4090 in EU-RO-1`."""
+    where = f"on host {at.host}" if at.host else f"in {at.region}" if at.region else "anywhere"
+    return f"{at.buy.replace('_', '-')} {at.gpu} {where}"
 
 
 def held_by(instances: Iterable[Instance]) -> frozenset[Place]:

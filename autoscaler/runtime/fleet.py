@@ -33,7 +33,6 @@ from autoscaler.runtime.report import Listener
 
 _BLOCKING = {
     # result of a rent: how long its placement is left alone, in seconds; None: longer with each refusal
-    Result.NO_CAPACITY: None,
     Result.REJECTED: None,
     Result.PARTIAL: None,
     Result.TRANSIENT: 30.0,
@@ -176,20 +175,28 @@ class Fleet:
             self._learned.add(("places", record.provider))
 
     def learn_outcome(self, record: Instance, outcome: Outcome, pools: Iterable[Pool]) -> None:
-        """A refused rent blocks its placement for a while, and may speak against its host and region.
+        """A refused rent blocks its placement for a while, and may speak against its host, region and stock.
 
+        One for which there was no capacity blocks it only when others before it found none, either.
         One that is refused for the account blocks all placements of the provider, whichever pool's.
         """
+        if outcome.result is Result.NO_CAPACITY:
+            self.note(diagnosis_entry(record, Diagnosis.NO_CAPACITY, outcome.ended_at))
         if outcome.action is Action.RENT:
             self.places.learn_rent(record, outcome)
             self._learned.add(("places", record.provider))
-        if outcome.result is Result.NO_CAPACITY:
-            self.note(diagnosis_entry(record, Diagnosis.NO_CAPACITY, outcome.ended_at))
-        if outcome.action is Action.RENT and outcome.result in _BLOCKING:
+            self._learn_rent(record, outcome, pools)
+
+    def _learn_rent(self, record: Instance, outcome: Outcome, pools: Iterable[Pool]) -> None:
+        history, why = self.history_of(record.pool, record.placement), f"{outcome.result} {outcome.detail}".rstrip()
+        if outcome.result is Result.OK and history.misses:
+            self._remember(record.pool, record.placement, replace(history, misses=0))
+        elif outcome.result is Result.NO_CAPACITY:
+            self._remember(record.pool, record.placement, history.missed(outcome.ended_at, why))
+        elif outcome.result in _BLOCKING:
             seconds = _BLOCKING[outcome.result]
             if outcome.retry_after_s is not None:
                 seconds = outcome.retry_after_s
-            why = f"{outcome.result} {outcome.detail}".rstrip()
             blocked = {(record.pool, record.placement)}
             if outcome.result in _OF_THE_ACCOUNT:
                 places = [(pool.name, place) for pool in pools for place in pool.placements]

@@ -72,6 +72,14 @@ def test_refusals_are_forgotten_one_for_each_half_hour_without_another() -> None
     assert history.blocked(over + 7200.0, "x").blocked_until == over + 7200.0 + 300.0
 
 
+def test_the_third_rent_in_a_row_without_capacity_blocks_the_placement_and_then_it_counts_anew() -> None:
+    history, pauses = PlacementHistory(), []
+    for _ in range(6):
+        history = history.missed(NOW, "no_capacity")
+        pauses.append(max(0.0, history.blocked_until - NOW))
+    assert pauses == [0.0, 0.0, 300.0, 300.0, 300.0, 600.0]
+
+
 def test_interruptions_start_at_what_is_usual_and_follow_what_happened() -> None:
     history = PlacementHistory()
     assert history.interruptions_per_hour("spot") == pytest.approx(1 / 20)

@@ -17,7 +17,7 @@ from autoscaler.core.offers import Round, choices, usd_per_useful_hour
 from autoscaler.core.plan import plan
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Limits, MachineSpec, Placement
-from autoscaler.core.trouble import HOST, REGION, Places, Trouble
+from autoscaler.core.trouble import HOST, REGION, STOCK, Places, Trouble
 from autoscaler.core.units import Span
 from tests.support.build import NOW, decision, instance, offer, pool, snapshot
 
@@ -228,6 +228,35 @@ def test_of_many_bad_hosts_three_are_named() -> None:
     assert not rents(seen)
     assert why_not(seen).count("is avoided") == 3
     assert "and 6 more are avoided" in why_not(seen)
+
+
+SOLD_OUT = Trouble().failed(NOW - 1.0, "no_capacity", STOCK)
+EUROPE = "on-demand RTX 4090 in EU-RO-1"
+
+
+def in_region(name: str, usd: float = 0.8) -> Offer:
+    """An offer of a provider that does not name its hosts."""
+    return offer(offer_id=name, host="", region=name, usd_per_hour=usd)
+
+
+def test_what_is_sold_out_in_one_region_is_rented_in_the_next() -> None:
+    offers = (in_region("EU-RO-1"), in_region("US-KS-2"))
+    seen = market(*offers, places=Places(stocks={("mock", EUROPE): SOLD_OUT}))
+
+    assert [c.offer.region for c in rents(seen) if c.offer] == ["US-KS-2"]
+    assert f"{EUROPE} is avoided for 4m 59s (no_capacity)" in why_not(seen)
+
+
+def test_what_was_never_refused_goes_before_what_was_at_the_same_price_and_not_before_what_is_cheaper() -> None:
+    once = replace(SOLD_OUT, at=(NOW - 400.0,), until=NOW - 100.0)
+    known = Places(stocks={("mock", EUROPE): once})
+
+    def region(usd: float) -> str:
+        [command] = rents(market(in_region("EU-RO-1"), in_region("US-KS-2", usd), places=known))
+        assert command.offer is not None
+        return command.offer.region
+
+    assert [region(usd) for usd in (0.8, 0.9)] == ["US-KS-2", "EU-RO-1"]
 
 
 def broken_region(at_s: float) -> Trouble:

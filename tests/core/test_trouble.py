@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.lessons import Lesson, PlaceMemory, lesson_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.trouble import DAY_S, HOST, REGION, Places, Trouble, booting, held_by
-from tests.support.build import NOW, instance
+from tests.support.build import NOW, instance, offer
 
 P = Phase
 MINUTE, HOUR = 60.0, 3600.0
@@ -156,7 +157,7 @@ def test_what_the_market_does_makes_a_host_count_as_dearer_and_not_avoided(lesso
 
 def test_failures_of_any_kind_in_a_row_open_the_breaker_of_a_region_and_a_success_closes_it() -> None:
     memory = PlaceMemory()
-    for result in (Result.NO_CAPACITY, Result.TRANSIENT, Result.UNCLEAR):
+    for result in (Result.REJECTED, Result.TRANSIENT, Result.UNCLEAR):
         memory.learn_rent(here(), outcome(result))
     memory.learn(here(host="h-2"), Lesson.BROKE, NOW)
     assert not places(memory).avoid_region("mock", "US", NOW)
@@ -185,6 +186,42 @@ def test_a_host_that_makes_half_a_machine_or_refuses_the_request_is_avoided(resu
     memory.learn_rent(here(), outcome(result))
 
     assert places(memory).avoid_host("mock", "h-1", NOW)
+
+
+IN_EUROPE = {"provider": "mock", "gpu": "RTX 4090", "region": "EU-RO-1", "host": ""}
+
+
+def sold_out() -> PlaceMemory:
+    memory = PlaceMemory()
+    memory.learn_rent(here(**IN_EUROPE), outcome(Result.NO_CAPACITY))
+    return memory
+
+
+def test_what_was_sold_out_is_avoided_by_all_pools_and_nothing_else_is() -> None:
+    known, refused = places(sold_out()), offer(**IN_EUROPE)
+
+    assert known.avoid_stock(refused, NOW) == "on-demand RTX 4090 in EU-RO-1 is avoided for 5m (no_capacity word)"
+    assert not known.avoid_stock(refused, NOW + 300.0)
+    for other in (
+        replace(refused, region="US-KS-2"),
+        replace(refused, gpu="L40S"),
+        replace(refused, buy="spot"),
+        replace(refused, host="h-1"),
+        replace(refused, provider="other"),
+    ):
+        assert not known.avoid_stock(other, NOW)
+    assert not known.regions
+    assert not known.hosts
+
+
+def test_a_rent_that_is_accepted_ends_it_and_the_memory_of_it_is_stored() -> None:
+    memory, again, refused = sold_out(), PlaceMemory(), offer(**IN_EUROPE)
+    again.read("mock", json.loads(json.dumps(memory.document("mock"))))
+
+    assert places(again).avoid_stock(refused, NOW)
+    again.learn_rent(here(**IN_EUROPE), outcome(Result.OK))
+    assert not places(again).avoid_stock(refused, NOW)
+    assert places(again).stock(refused).per_hour(NOW) > 0.0
 
 
 def test_hosts_without_a_name_are_not_taken_for_one() -> None:

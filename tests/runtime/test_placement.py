@@ -123,6 +123,22 @@ async def test_what_was_given_up_on_purpose_speaks_against_no_host() -> None:
     assert not daemon.report.pools["images"].snapshot.places.hosts
 
 
+# --- sold out ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_refused_rent_is_followed_by_another_of_its_placement_and_the_third_by_the_next_placement() -> None:
+    us, de = replace(SPOT_US, buy="on_demand", name="us"), ON_DEMAND_DE
+    stock = tuple(replace(kind, hosts=4, on_demand=0.5 if kind.region == "US" else 0.76) for kind in ONE_HOST_EACH)
+    gone = Step(fault=Fault.OFFER_GONE, call=Operation.RENT, times=3)
+    world = Rehearsal(replace(CALM, stock=stock, scenario=(gone,)), pools=(pool(placements=(us, de)),))
+    daemon = world.daemon()
+    await daemon.live(6 * TICK_S)
+
+    tried = [e.text.split(":")[0] for e in told(daemon, Kind.COMMAND) if e.action == Action.RENT]
+    assert tried == ["rent a machine at us"] * 3 + ["rent a machine at mock-on-demand"]
+    assert len({i.host for i in machines(daemon, P.GONE)}) == 3
+
+
 # --- the race ---------------------------------------------------------------------------------------------------------
 
 SHORT = replace(CALM, setup=DurationRange(300.0, 300.0))
