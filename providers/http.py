@@ -8,15 +8,18 @@ in the same process (``autoscaler.emulate``).
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from autoscaler.core.units import Secret
+from autoscaler.core.units import Secret, Written
 
 PATIENCE_S = 15.0
 """How long a request waits for its turn unless it says otherwise. The daemon gives a call 30 s or more: half of that is
 left for the answer."""
+
+_URL = re.compile(r"(?:https://[\w.-]+|http://(?:[\w-]+|127\.0\.0\.1|\[::1\]))(?::\d{1,5})?", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,3 +119,17 @@ class Service:
     """The longest wait for an answer."""
     most_bytes: int = 8_000_000
     """The largest answer that is read."""
+
+
+def api_url(vendors: str, emulators: str) -> Written:
+    """How the address of a vendor's API is written in a file: with TLS, or nearby, for the account's key goes there."""
+
+    def parse(value: object) -> str:
+        if isinstance(value, str) and _URL.fullmatch(value.rstrip("/")):
+            return value.rstrip("/")
+        raise ValueError(
+            f"expected {vendors}, or an emulator such as {emulators}; "
+            "the key is never sent to another network without TLS"
+        )
+
+    return Written(parse, vendors)

@@ -110,6 +110,28 @@ class Written:
         return {"type": ["string", "integer"], "examples": [self.example]}
 
 
+@dataclass(frozen=True, slots=True)
+class AtLeast:
+    """Says how short a duration may be, and why; stands behind `Seconds`."""
+
+    seconds: float
+    expected: str
+
+    def check(self, seconds: float) -> float:
+        """The same duration.
+
+        Raises:
+            ValueError: it is shorter.
+        """
+        if seconds < self.seconds:
+            raise ValueError(f"expected {self.expected}")
+        return seconds
+
+    def __get_pydantic_core_schema__(self, source: object, handler: Callable[[object], Any]) -> dict[str, Any]:
+        after = {"type": "no-info", "function": self.check}
+        return {"type": "function-after", "function": after, "schema": handler(source)}
+
+
 Seconds = Annotated[float, Written(parse_duration, "30s")]
 Count = Annotated[Span, Written(parse_span, "1..6")]
 Name = Annotated[str, Written(parse_name, "images")]

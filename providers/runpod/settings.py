@@ -9,27 +9,12 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from autoscaler.core.spec import SETTINGS
-from autoscaler.core.units import Secret, Written, parse_duration
+from autoscaler.core.units import AtLeast, Seconds, Secret, Written
+from providers.http import api_url
 
 _API = "https://api.runpod.io"
-_URL = re.compile(r"https://[\w.-]+(?::\d{1,5})?|http://(?:[\w-]+|127\.0\.0\.1|\[::1\])(?::\d{1,5})?", re.ASCII)
-_LEAST_LIFE_S = 4 * 3600.0  # up to 105 minutes before its end, a machine's successor is set up
-
-
-def _parse_url(value: object) -> str:
-    if isinstance(value, str) and _URL.fullmatch(value.rstrip("/")):
-        return value.rstrip("/")
-    raise ValueError(
-        f"expected {_API}, or an emulator such as http://127.0.0.1:8086; "
-        "the key is never sent to another network without TLS"
-    )
-
-
-def _parse_life(value: object) -> float:
-    seconds = parse_duration(value)
-    if seconds < _LEAST_LIFE_S:
-        raise ValueError("expected 4h or more, such as 24h: a machine must have time to serve before it ends")
-    return seconds
+_LIFE = AtLeast(4 * 3600.0, "4h or more, such as 24h: a machine must have time to serve before it ends")
+"""Up to 105 minutes before its end, a machine's successor is set up."""
 
 
 def _parse_path(value: object) -> str:
@@ -47,7 +32,7 @@ class RunpodSettings:
     kind: Literal["runpod"] = "runpod"
     api_key: Secret
     """It needs the right to pods; to GraphQL, too, for spot machines, `terminate_after` and the balance."""
-    url: Annotated[str, Written(_parse_url, _API)] = _API
+    url: Annotated[str, api_url(_API, "http://127.0.0.1:8086")] = _API
     """Where the API is; an emulator in a rehearsal."""
     registry: str | None = None
     """The id of a registry credential that is stored at RunPod, for private images."""
@@ -55,6 +40,6 @@ class RunpodSettings:
     """Where `machine.disk_gb` is mounted: the one disk that outlives a stop."""
     container_disk_gb: Annotated[int, Field(ge=1)] = 50
     """Disk for all else in the container, in GB: wiped by a stop, and billed while the machine runs."""
-    terminate_after: Annotated[float, Written(_parse_life, "24h")] | None = None
+    terminate_after: Annotated[Seconds, _LIFE] | None = None
     """RunPod itself deletes each machine this long after it was rented, whatever becomes of this daemon; never when
     absent."""

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from autoscaler.core.spec import SETTINGS
-from autoscaler.core.units import Seconds, Secret, Written
+from autoscaler.core.units import AtLeast, Seconds, Secret
+from providers.http import api_url
 
 _CONSOLE = "https://console.vast.ai"
-_URL = re.compile(r"(?:https://[\w.-]+|http://(?:[\w-]+|127\.0\.0\.1|\[::1\]))(?::\d{1,5})?", re.ASCII)
-
-
-def _parse_url(value: object) -> str:
-    if isinstance(value, str) and _URL.fullmatch(value.rstrip("/")):
-        return value.rstrip("/")
-    raise ValueError(
-        f"expected {_CONSOLE}, or an emulator such as http://127.0.0.1:8085; "
-        "the key is never sent to another network without TLS"
-    )
+_RENTAL = AtLeast(4 * 3600.0, "4h or more, such as 1d: a machine must have time to serve before its contract ends")
+"""Up to 105 minutes before its end, a machine's successor is set up."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -34,13 +26,13 @@ class VastSettings:
     api_key: Secret
     """Its rights should be `instance_read`, `instance_write`, `misc` (the search), `user_read` (the balance) and
     `billing_read` (the charges), and no others."""
-    url: Annotated[str, Written(_parse_url, _CONSOLE)] = _CONSOLE
+    url: Annotated[str, api_url(_CONSOLE, "http://127.0.0.1:8085")] = _CONSOLE
     """Where the API is; an emulator in a rehearsal."""
     verified: bool = True
     """Rent only machines that Vast.ai has verified."""
     min_reliability: Annotated[float, Field(ge=0, le=1)] = 0.95
     """The least reliability of a host, by Vast.ai's own figure, 0 to 1."""
-    min_rental: Seconds = 86400.0
+    min_rental: Annotated[Seconds, _RENTAL] = 86400.0
     """How long an offer must be for rent at least: at its end the machine stops, and cannot be started again."""
     min_download_mbps: Annotated[float, Field(ge=0)] = 200.0
     """The least download speed of a host in Mb/s: an image of 20 GB takes 13 minutes at 200."""

@@ -42,6 +42,8 @@ providers:
     setup: 1.5s..2m
     faults: {outbid: 0.25}
     scenario: [{fault: answer_lost, call: rent, nth: 2, at: 10m}]
+  runpod: {api_key: "***", terminate_after: 36h}
+  vastai: {api_key: "***", min_rental: 5h30m}
 """
 
 

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from autoscaler.config import load_config
+from autoscaler.core.contract import notice_s
 from autoscaler.core.errors import ProviderError, Rejected, SettingsError, Transient
+from autoscaler.core.history import PlacementHistory
 from autoscaler.core.market import Offer
-from autoscaler.core.spec import MachineSpec
+from autoscaler.core.spec import Deadlines, MachineSpec
 from autoscaler.core.spot import bid_usd_per_hour
 from autoscaler.core.units import Secret
 from providers.http import Answer, Request, json_answer
@@ -362,6 +364,7 @@ def test_the_api_is_reached_with_tls_or_nearby(written: str, url: str) -> None:
         ("min_reliability: 95", "min_reliability: 95"),
         ("min_download_mbps: -1", "min_download_mbps: -1"),
         ("min_rental: 1", "expected a duration with its unit"),
+        ("min_rental: 3h", "expected 4h or more, such as 1d"),
         ("min_bandwidth: 1", "min_bandwidth"),
     ],
 )
@@ -371,6 +374,12 @@ def test_a_bad_setting_is_told_with_its_key(setting: str, problem: str) -> None:
     (told,) = caught.value.problems
     assert told.startswith("providers.vastai")
     assert problem in told
+
+
+def test_the_shortest_rental_leaves_a_machine_time_to_serve_before_its_successor_is_set_up() -> None:
+    settings = load_config(CONFIG.replace("SETTING", "min_rental: 4h"), {"VAST_API_KEY": "k"}).providers["vastai"]
+    slow = PlacementHistory().came_up(Deadlines().booting, resumed=False)
+    assert settings.min_rental >= 2.0 * notice_s(slow, Deadlines())
 
 
 def test_the_kind_says_what_vast_ai_can_do() -> None:
