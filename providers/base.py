@@ -65,7 +65,9 @@ class Provider(Protocol):
         ...
 
     async def list_offers(self, placement: Placement, machine: MachineSpec) -> Sequence[Offer]:
-        """What can be rented now for this placement, cheapest first; every bound re-checked here.
+        """What can be rented now for this placement, cheapest first, at one price the likeliest to be had.
+
+        Every bound is checked again here.
 
         Where neither placement nor machine names a GPU type, any will do.
 

@@ -163,16 +163,17 @@ class Round:
     def _best(self, regions: dict[tuple[str, str], list[tuple[float, str, Choice]]]) -> tuple[str, str] | None:
         """The region whose next offer is the best, with offers in front of it that cannot be had dropped."""
         machines = max(1, sum(self._providers.values()))
-        found: tuple[float, str, str] | None = None
+        found: tuple[float, tuple[str, str]] | None = None
         for (provider, region), waiting in regions.items():
             while waiting and self._is_spoken_for(waiting[-1][2].offer):
                 waiting.pop()
             if waiting:
                 share = 1.0 + _REGION * self._regions[provider, region] / machines
                 share *= 1.0 + _PROVIDER * self._providers[provider] / machines
-                ranked = (waiting[-1][0] * share, provider, region)
-                found = ranked if found is None else min(found, ranked)
-        return found[1:] if found else None
+                cost = waiting[-1][0] * share
+                if found is None or cost < found[0]:  # where it is the same, the provider's own order decides
+                    found = cost, (provider, region)
+        return found[1] if found else None
 
     def _is_spoken_for(self, offer: Offer) -> bool:
         return _spot_of(offer) in self._taken or (offer.provider, offer.region) in self._tried

@@ -4,7 +4,7 @@
 * **Host** is left empty, for RunPod does not tell it before or after. A host is avoided after one failure; were a data
   centre given in its place, one broken machine would close the whole of it for an hour. The region's own rule, five
   failures in a row, fits a data centre.
-* **Stock** is a hint: only what is said to be sold out is left out.
+* **Stock** is a hint: only what is said to be sold out is left out. At one price, the fullest data centre comes first.
 """
 
 from __future__ import annotations
@@ -31,25 +31,28 @@ def offers(
     """What a placement may rent, cheapest first."""
     wanted = placement.gpus or machine.gpus
     found = [
+        (gpu.usd_per_hour + disks.running_usd_per_hour, -level, f"{cloud}/{centre}/{gpu.id}", name, centre)
+        for cloud, gpus in catalogue.items()
+        for gpu in gpus
+        if gpu.sold and gpu.usd_per_hour > 0 and (name := _name_of(gpu, wanted))
+        for centre, level in gpu.stock.items()
+        if level and _is_within(centre, placement.regions)
+    ]
+    return [
         Offer(
             provider=provider,
-            offer_id=f"{cloud}/{centre}/{gpu.id}",
+            offer_id=offer_id,
             gpu=name,
             region=centre,
             host="",
             buy=placement.buy,
-            usd_per_hour=gpu.usd_per_hour + disks.running_usd_per_hour,
+            usd_per_hour=usd_per_hour,
             disk_usd_per_hour=disks.stopped_usd_per_hour,
             takes_bids=placement.buy == "spot",
         )
-        for cloud, gpus in catalogue.items()
-        for gpu in gpus
-        if gpu.sold and gpu.usd_per_hour > 0 and (name := _name_of(gpu, wanted))
-        for centre, may_be_had in gpu.stocked.items()
-        if may_be_had and _is_within(centre, placement.regions)
+        for usd_per_hour, _, offer_id, name, centre in sorted(found)
+        if usd_per_hour <= placement.max_usd_per_hour
     ]
-    affordable = [offer for offer in found if offer.usd_per_hour <= placement.max_usd_per_hour]
-    return sorted(affordable, key=lambda offer: (offer.usd_per_hour, offer.offer_id))
 
 
 def parse_offer_id(text: str) -> tuple[Cloud, str, str]:

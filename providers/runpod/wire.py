@@ -32,6 +32,7 @@ _STATUSES: Mapping[str, Status] = {
     "ERROR": Status.FAILED,
 }
 _DELETED = "TERMINATED"
+_LEVELS = {"NONE": 0, "LOW": 1, "MEDIUM": 2, "HIGH": 3}
 _MOST_VARIABLES, _MOST_BYTES = 50, 102_400
 
 
@@ -269,8 +270,8 @@ class GpuType:
     sold: bool
     usd_per_hour: float
     """For one GPU; 0 where it has no price."""
-    stocked: Mapping[str, bool]
-    """By data centre: whether there may be some. A hint, and no promise. What stands in none of them has no name."""
+    stock: Mapping[str, int]
+    """By data centre: how much there is, from 0 for none. A hint, and no promise. What stands in none has no name."""
 
 
 def read_gpu_types(answer: Answer, cloud: Cloud) -> list[GpuType]:
@@ -279,20 +280,20 @@ def read_gpu_types(answer: Answer, cloud: Cloud) -> list[GpuType]:
 
 
 def _gpu_type(row: Any, cloud: Cloud) -> GpuType:
-    stocked = {centre["id"]: _may_have(centre) for centre in row.get("dataCenters") or ()}
-    if not any(stocked.values()):  # hosts of the Community Cloud stand in no data centre
-        stocked[""] = _may_have(row)
+    stock = {centre["id"]: _level(centre) for centre in row.get("dataCenters") or ()}
+    if not any(stock.values()):  # hosts of the Community Cloud stand in no data centre
+        stock[""] = _level(row)
     return GpuType(
         id=_filled(row["id"], "id"),
         name=_text(row, "name") or row["id"],
         sold=bool(row.get(cloud)),
         usd_per_hour=_amount(_part(row, "price"), cloud),
-        stocked=stocked,
+        stock=stock,
     )
 
 
-def _may_have(row: Any) -> bool:
-    return bool(row.get("availability") != "NONE")
+def _level(row: Any) -> int:
+    return _LEVELS.get(row.get("availability"), _LEVELS["LOW"])
 
 
 def read_bills(answer: Answer, day: str) -> dict[str, float]:

@@ -259,6 +259,13 @@ def test_what_was_never_refused_goes_before_what_was_at_the_same_price_and_not_b
     assert [region(usd) for usd in (0.8, 0.9)] == ["US-KS-2", "EU-RO-1"]
 
 
+def test_at_one_price_the_region_that_the_provider_lists_first_is_rented_in() -> None:
+    for names in (["EU-RO-1", "US-KS-2"], ["US-KS-2", "EU-RO-1"]):
+        [command] = rents(market(*map(in_region, names)))
+        assert command.offer is not None
+        assert command.offer.region == names[0]
+
+
 def broken_region(at_s: float) -> Trouble:
     trouble = Trouble()
     for n in range(5):

@@ -84,7 +84,8 @@ async def test_a_strange_row_of_the_catalogue_hides_no_other(strange: dict[str, 
 async def test_stock_is_a_hint_of_which_only_none_counts() -> None:
     centres = {"A-1": "NONE", "B-1": "LOW", "C-1": "MEDIUM", "D-1": "HIGH", "E-1": "PLENTY", "F-1": None}
     rows = [{"id": each, "availability": level} for each, level in centres.items()]
-    assert [region for _, region in await found(gpu(dataCenters=rows))] == ["B-1", "C-1", "D-1", "E-1", "F-1"]
+    regions = [region for _, region in await found(gpu(dataCenters=rows))]
+    assert regions == ["D-1", "C-1", "B-1", "E-1", "F-1"], "at one price, the fullest first"
 
 
 async def test_hosts_of_no_data_centre_are_offered_where_the_place_does_not_matter() -> None:
