@@ -113,6 +113,9 @@ class _Visit:
         self._machines(await self._ask(self._provider.list_machines()))
         try:
             balance = await self._ask(self._provider.balance_usd())
+        except AuthFailed as error:  # a key that may list, and perhaps rent, is a good key
+            fix = "give the key the right to read it, or nothing warns before it runs out"
+            self._note(f"its balance cannot be read: {error}; {fix}")
         except ProviderError as error:
             self._note(f"its balance cannot be read: {_in_words(error)}", grave=True)
         else:

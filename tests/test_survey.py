@@ -225,6 +225,16 @@ async def test_credit_is_held_against_an_hour_and_against_a_day(
     assert [line.removeprefix("providers.mock: ") for line in found.notes()] == notes
 
 
+async def test_a_key_without_the_right_to_the_balance_is_told_and_may_rent() -> None:
+    found = await surveyed(mock="scenario: [{fault: auth_failed, call: balance}]")
+
+    assert found.problems() == ()
+    assert found.on_offer
+    [note] = found.notes()
+    fix = "give the key the right to read it, or nothing warns before it runs out"
+    assert note == f"providers.mock: its balance cannot be read: 401: the key was refused; {fix}"
+
+
 async def test_a_provider_that_hangs_costs_its_time_and_is_one_line_while_the_others_answer() -> None:
     began = LoopClock(epoch=0.0)
     began.now()
