@@ -15,6 +15,8 @@ from autoscaler.core.trouble import GOOD, HOST, REGION, STOCK, Place, Places, Tr
 _OF_THE_REGION = frozenset({Result.REJECTED, Result.PARTIAL, Result.TRANSIENT, Result.UNCLEAR})
 """What a rent may end in that speaks against its region. The others speak of the account, or of the stock alone."""
 _OF_THE_HOST = frozenset({Result.REJECTED, Result.PARTIAL})
+_OF_THE_STOCK = frozenset({Result.NO_CAPACITY, Result.REJECTED})
+"""RunPod says both with the same status and a sentence; of one that is new to us nobody knows which it means."""
 
 
 class Lesson(StrEnum):
@@ -69,7 +71,7 @@ class PlaceMemory:
         """Take what came of a rent."""
         now, why = outcome.ended_at, f"{outcome.result} {outcome.detail}".rstrip()
         stock = record.provider, stock_of(record)
-        if outcome.result is Result.NO_CAPACITY:
+        if outcome.result in _OF_THE_STOCK:
             self._set(self._stocks, stock, self._stocks.get(stock, GOOD).failed(now, why, STOCK), now)
         elif outcome.result is Result.OK and stock in self._stocks:
             self._set(self._stocks, stock, self._stocks[stock].eased(), now)

@@ -191,14 +191,14 @@ def test_a_host_that_makes_half_a_machine_or_refuses_the_request_is_avoided(resu
 IN_EUROPE = {"provider": "mock", "gpu": "RTX 4090", "region": "EU-RO-1", "host": ""}
 
 
-def sold_out() -> PlaceMemory:
+def refusing(result: Result = Result.NO_CAPACITY) -> PlaceMemory:
     memory = PlaceMemory()
-    memory.learn_rent(here(**IN_EUROPE), outcome(Result.NO_CAPACITY))
+    memory.learn_rent(here(**IN_EUROPE), outcome(result))
     return memory
 
 
 def test_what_was_sold_out_is_avoided_by_all_pools_and_nothing_else_is() -> None:
-    known, refused = places(sold_out()), offer(**IN_EUROPE)
+    known, refused = places(refusing()), offer(**IN_EUROPE)
 
     assert known.avoid_stock(refused, NOW) == "on-demand RTX 4090 in EU-RO-1 is avoided for 5m (no_capacity word)"
     assert not known.avoid_stock(refused, NOW + 300.0)
@@ -214,8 +214,13 @@ def test_what_was_sold_out_is_avoided_by_all_pools_and_nothing_else_is() -> None
     assert not known.hosts
 
 
+def test_what_a_vendor_refuses_in_words_that_nobody_knows_is_tried_elsewhere_first_too() -> None:
+    assert places(refusing(Result.REJECTED)).avoid_stock(offer(**IN_EUROPE), NOW)
+    assert not places(refusing(Result.UNCLEAR)).stocks
+
+
 def test_a_rent_that_is_accepted_ends_it_and_the_memory_of_it_is_stored() -> None:
-    memory, again, refused = sold_out(), PlaceMemory(), offer(**IN_EUROPE)
+    memory, again, refused = refusing(), PlaceMemory(), offer(**IN_EUROPE)
     again.read("mock", json.loads(json.dumps(memory.document("mock"))))
 
     assert places(again).avoid_stock(refused, NOW)
