@@ -149,11 +149,11 @@ def made(reply: Reply, now: float) -> str:
 
 
 def _whatever_was_asked(reply: Reply, now: float) -> ProviderError | None:
-    """What a refusal means that has nothing to do with the request."""
-    if reply.answer.status == 429:
-        return RateLimited(reply.said, retry_after_s=_wait_s(reply, now))
+    """What a refusal means that has nothing to do with the request. A limit on spending is no pace, be it a 429."""
     if reply.holds(_NO_MONEY):
         return InsufficientFunds(reply.said)
+    if reply.answer.status == 429:
+        return RateLimited(reply.said, retry_after_s=_wait_s(reply, now))
     if reply.answer.status in (401, 403) or reply.holds(_NO_KEY):
         return AuthFailed(reply.said)
     return None

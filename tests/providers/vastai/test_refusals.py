@@ -70,6 +70,7 @@ CREATES: list[tuple[Answer, type[ProviderError]]] = [
     (said(402, "payment", "insufficient_credit"), InsufficientFunds),
     (json_answer(200, {"success": False, "error": "insufficient_credit"}), InsufficientFunds),
     (said(400, "spend_rate_limit", "new accounts may spend so much"), InsufficientFunds),
+    (said(429, "spend_rate_limit", "new accounts may spend so much"), InsufficientFunds),
     (text(429, b"API requests too frequent endpoint threshold=4.5"), RateLimited),
     (json_answer(429, {"detail": "API requests too frequent"}), RateLimited),
     (FLOOR, PartialLaunch),
