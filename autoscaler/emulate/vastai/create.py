@@ -20,7 +20,7 @@ from providers.mock.hosts import Host
 
 _LEAST_BID, _MOST_BID = 0.001, 128.0
 _LEAST_DISK_GB = 8.0
-_LONGEST_IMAGE, _LONGEST_LABEL, _LONGEST_COMMAND = 1024, 256, 4096
+_LONGEST_IMAGE, _LONGEST_LABEL, _LONGEST_COMMAND, _LONGEST_ENV = 1024, 256, 4096, 32768
 
 
 def create(account: Account, call: Call) -> Answer:
@@ -148,6 +148,8 @@ def _order(body: Mapping[str, Any], ends_at: float) -> Order:
     env = body.get("env")
     if not isinstance(env, Mapping):
         env = {}  # a text of flags is ignored, whatever the specification says. [reports]
+    if sum(len(name) + len(str(value)) for name, value in env.items()) > _LONGEST_ENV:
+        raise bad_request(f"error 400/3480: env exceeds {_LONGEST_ENV} characters")
     args, onstart = texts(body, "args"), text(body, "onstart")
     if len(" ".join(args)) + len(onstart) > _LONGEST_COMMAND:
         raise bad_request(f"error 400/3480: args and onstart exceed {_LONGEST_COMMAND} characters")

@@ -80,6 +80,7 @@ async def test_an_instance_may_be_made_without_being_started() -> None:
         ({"disk": "large"}, "invalid_args"),
         ({"label": "x" * 257}, "invalid_args"),
         ({"onstart": "x" * 5000}, "invalid_args"),
+        ({"env": {"A": "x" * 32768}}, "invalid_args"),
         ({"price": 0}, "invalid_price"),
         ({"price": 1000}, "invalid_price"),
         ({"price": "cheap"}, "invalid_price"),
