@@ -10,7 +10,7 @@ from typing import Any
 from autoscaler.core.decision import Outcome, Result
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.trouble import GOOD, HOST, REGION, STOCK, Place, Places, Trouble, stock_of
+from autoscaler.core.trouble import GOOD, HOST, REGION, STOCK, Patience, Place, Places, Trouble, stock_of
 
 _OF_THE_REGION = frozenset({Result.REJECTED, Result.PARTIAL, Result.TRANSIENT, Result.UNCLEAR})
 """What a rent may end in that speaks against its region. The others speak of the account, or of the stock alone."""
@@ -56,31 +56,38 @@ class PlaceMemory:
 
     def learn(self, record: Instance, lesson: Lesson, now: float) -> None:
         """Take what happened to a machine."""
-        host, region = (record.provider, record.host), (record.provider, record.region)
+        host, region, stock = _places_of(record)
         if lesson is Lesson.CAME_UP:
-            self._set(self._hosts, host, self._hosts.get(host, GOOD).eased(), now)
+            self._ease(self._hosts, host, now)
+            self._ease(self._stocks, stock, now)
             self._set(self._regions, region, GOOD, now)
         elif lesson is Lesson.BROKE:
             why = f"{record.id}: {record.reason}"
-            self._set(self._hosts, host, self._hosts.get(host, GOOD).failed(now, why, HOST), now)
-            self._set(self._regions, region, self._regions.get(region, GOOD).failed(now, why, REGION), now)
+            self._fail(self._hosts, host, now, why, HOST)
+            self._fail(self._regions, region, now, why, REGION)
+            if not record.host:
+                self._fail(self._stocks, stock, now, why, STOCK)
         else:
             self._set(self._hosts, host, self._hosts.get(host, GOOD).noted(now), now)
 
     def learn_rent(self, record: Instance, outcome: Outcome) -> None:
         """Take what came of a rent."""
         now, why = outcome.ended_at, f"{outcome.result} {outcome.detail}".rstrip()
-        stock = record.provider, stock_of(record)
+        host, region, stock = _places_of(record)
+        if outcome.result is Result.OK:
+            self._ease(self._stocks, stock, now)
         if outcome.result in _OF_THE_STOCK:
-            self._set(self._stocks, stock, self._stocks.get(stock, GOOD).failed(now, why, STOCK), now)
-        elif outcome.result is Result.OK and stock in self._stocks:
-            self._set(self._stocks, stock, self._stocks[stock].eased(), now)
-        if outcome.result not in _OF_THE_REGION:
-            return
-        host, region = (record.provider, record.host), (record.provider, record.region)
-        self._set(self._regions, region, self._regions.get(region, GOOD).failed(now, why, REGION), now)
+            self._fail(self._stocks, stock, now, why, STOCK)
+        if outcome.result in _OF_THE_REGION:
+            self._fail(self._regions, region, now, why, REGION)
         if outcome.result in _OF_THE_HOST:
-            self._set(self._hosts, host, self._hosts.get(host, GOOD).failed(now, why, HOST), now)
+            self._fail(self._hosts, host, now, why, HOST)
+
+    def _fail(self, known: dict[Place, Trouble], place: Place, now: float, why: str, patience: Patience) -> None:
+        self._set(known, place, known.get(place, GOOD).failed(now, why, patience), now)
+
+    def _ease(self, known: dict[Place, Trouble], place: Place, now: float) -> None:
+        self._set(known, place, known.get(place, GOOD).eased(), now)
 
     def _set(self, known: dict[Place, Trouble], place: Place, trouble: Trouble, now: float) -> None:
         if place[1]:  # some providers do not name their hosts
@@ -115,3 +122,10 @@ class PlaceMemory:
 
     def _kinds(self) -> dict[str, dict[Place, Trouble]]:
         return {"hosts": self._hosts, "regions": self._regions, "stocks": self._stocks}
+
+
+def _places_of(record: Instance) -> tuple[Place, Place, Place]:
+    """A machine's host, region and stock."""
+    names = record.host, record.region, stock_of(record)
+    host, region, stock = ((record.provider, name) for name in names)
+    return host, region, stock

@@ -9,8 +9,9 @@ on trial, and one success makes it good again.
 * A **region** is avoided after five failures in a row within half an hour (a circuit breaker), of boots, of machines
   and of rents. On trial it gets one boot at a time.
 * **Stock** is what is let as one: a GPU type on a host, or in a region where the provider does not name its hosts. It
-  is avoided after one rent that was refused, and ranks lower for a day, so that what was not refused is tried first: a
-  data centre that lists what it does not have bars the way to no other.
+  is avoided after one rent that was refused, and where hosts have no names after one machine that failed, and ranks
+  lower for a day, so that others are tried first: a data centre that lists what it does not have, or where nothing
+  comes up, bars the way to no other.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 * **Region** is the data centre, such as `EU-RO-1`; a placement may name it, or the beginning of several: `EU`, `US-TX`.
 * **Host** is left empty, for RunPod does not tell it before or after. A host is avoided after one failure; were a data
-  centre given in its place, one broken machine would close the whole of it for an hour. The region's own rule, five
-  failures in a row, fits a data centre.
+  centre given in its place, one broken machine would close the whole of it for an hour. What holds for a stock, five
+  minutes for this GPU type and others first for a day, fits a data centre.
 * **Stock** is a hint: only what is said to be sold out is left out. At one price, the fullest data centre comes first.
 """
 

@@ -219,6 +219,18 @@ def test_what_a_vendor_refuses_in_words_that_nobody_knows_is_tried_elsewhere_fir
     assert not places(refusing(Result.UNCLEAR)).stocks
 
 
+def test_where_hosts_have_no_names_a_broken_machine_makes_its_gpu_in_its_region_avoided_for_a_while() -> None:
+    memory, other = PlaceMemory(), offer(**IN_EUROPE)
+
+    memory.learn(here(**IN_EUROPE), Lesson.BROKE, NOW)
+    assert "is avoided for 5m (aaaa: failed: no GPU)" in places(memory).avoid_stock(other, NOW)
+
+    memory.learn(here(**IN_EUROPE), Lesson.CAME_UP, NOW)
+    assert not places(memory).avoid_stock(other, NOW)
+    memory.learn(here(), Lesson.BROKE, NOW)
+    assert len(places(memory).stocks) == 1, "where it has a name, the host is avoided"
+
+
 def test_a_rent_that_is_accepted_ends_it_and_the_memory_of_it_is_stored() -> None:
     memory, again, refused = refusing(), PlaceMemory(), offer(**IN_EUROPE)
     again.read("mock", json.loads(json.dumps(memory.document("mock"))))
