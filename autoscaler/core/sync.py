@@ -34,6 +34,7 @@ UNCLEAR_S = 120.0
 TOMBSTONE_S = 3600.0
 """How long the record of a machine that is gone is kept, so that a late listing is not taken for a stranger."""
 _DISK_SLACK = 1.001  # what a stopped machine costs beyond its disk and rounding is its GPU
+_SCHEDULING_S = 60.0  # a start that was just accepted may look queued: at Vast.ai that ends in seconds, or never
 _OUTBID_PAUSE_S = 300.0  # whoever took a spot machine's GPU has it now: another machine is tried before this one
 
 
@@ -191,6 +192,8 @@ def _said(remote: Remote) -> str:
 
 
 def _queued(old: Instance, _remote: Remote, evidence: Evidence) -> Instance:
+    if old.phase is Phase.RESUMING and evidence.now - max(old.phase_since, old.called_at) < _SCHEDULING_S:
+        return old
     text = "its start is queued and would bill at any time: cancelling it"
     return old.moved(Phase.STOPPING, evidence.now, text, refusals=old.refusals + (old.phase is Phase.RESUMING))
 

@@ -209,6 +209,13 @@ def test_the_cost_follows_the_price_that_the_listing_shows() -> None:
     assert stopped.cost_usd(NOW + 3600) == pytest.approx(0.82)
 
 
+def test_a_start_that_was_just_accepted_may_look_queued_for_a_minute() -> None:
+    for record in (instance(P.RESUMING, phase_since=NOW - 59), instance(P.RESUMING, called_at=NOW - 59)):
+        assert after(record, evidence(remote(Status.QUEUED))).phase is P.RESUMING
+    assert after(instance(P.RESUMING, called_at=NOW - 60), evidence(remote(Status.QUEUED))).phase is P.STOPPING
+    assert after(instance(P.WARM, phase_since=NOW - 1), evidence(remote(Status.QUEUED))).phase is P.STOPPING
+
+
 @pytest.mark.parametrize(
     ("status", "usd_per_hour"),
     [

@@ -74,6 +74,8 @@ class Account:
         """The asks that are open, by host: one for each free GPU, each good for one contract."""
         self.last_rows: dict[str, dict[str, Any]] = {}
         """What the listing still shows of instances that are gone."""
+        self.started_at: dict[str, float] = {}
+        """When instances were last told to start, and that was accepted."""
         self.answered_increases: set[str] = set()
         """Instances whose host's wish for more money was answered."""
         self._next_ask = count(_FIRST_ASK)

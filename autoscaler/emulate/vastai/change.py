@@ -125,6 +125,7 @@ def _started(account: Account, call: Call, machine: Machine) -> Answer:
         return not_done("Host machine is offline.")
     except InsufficientFunds:
         raise refusal(400, "insufficient_credit", "insufficient_credit: Your balance is too low.") from None
+    account.started_at[machine.id] = call.now
     return json_answer(200, _DONE)
 
 

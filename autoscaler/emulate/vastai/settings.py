@@ -33,6 +33,8 @@ class Quirk(StrEnum):
     # Reading.
     GONE_IS_404 = auto()
     """An instance that is gone is a 404 `no_such_instance`, in place of a 200 with `instances: null`. [reports]"""
+    START_LOOKS_QUEUED = auto()
+    """A start that was accepted shows as a queued one for half a minute. [docs: 30 s of "scheduling"]"""
     EXITED_LINGERS = auto()
     """A started instance shows `exited` until it runs. [reports: for minutes]"""
     FROZEN = auto()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 from autoscaler.core.market import Status
@@ -11,6 +12,7 @@ from providers.mock.machine import Event, Machine
 
 _SILENT_S, _CREATED_S = 3.0, 6.0
 """How long after its creation an instance has no status, and up to when it is `created`; then it loads."""
+_SCHEDULED_S = 30.0
 _SHOWN_AS = {
     Quirk.FROZEN: "frozen",
     Quirk.STATUS_UNKNOWN: "unknown",
@@ -37,6 +39,7 @@ class State:
 
 _RUNS = State("running", "running", "running", "running", None)
 _RESTS = State("exited", "stopped", "stopped", "stopped", None)
+_QUEUED = replace(_RESTS, intended="running", following="running")
 
 
 def state_of(account: Account, machine: Machine, now: float) -> State:
@@ -46,6 +49,8 @@ def state_of(account: Account, machine: Machine, now: float) -> State:
         case Status.RUNNING:
             shown = next((word for quirk, word in _SHOWN_AS.items() if account.has(quirk)), "running")
             state = replace(_RUNS, actual=shown, message=f"success, running {image.replace(':', '_')}")
+        case Status.STARTING if _looks_queued(account, machine, now):
+            state = _QUEUED
         case Status.STARTING:
             state = replace(_RUNS, actual=_starting(account, machine, now), message=f"Pulling from {image}")
         case Status.FAILED:
@@ -53,7 +58,7 @@ def state_of(account: Account, machine: Machine, now: float) -> State:
             message = "Error response from daemon: failed to create task: OCI runtime create failed: runc create failed"
             return replace(_RESTS, actual="created", intended="running", message=message)
         case Status.QUEUED:
-            return replace(_RESTS, intended="running", following="running")
+            return _QUEUED
         case Status.OFFLINE:
             there = _RUNS if machine.runs_after_outage else _RESTS
             return replace(there, actual="offline")
@@ -62,6 +67,11 @@ def state_of(account: Account, machine: Machine, now: float) -> State:
     if Event.STOPS in machine.ahead:
         return replace(state, intended="stopped", following="stopped")
     return state
+
+
+def _looks_queued(account: Account, machine: Machine, now: float) -> bool:
+    started_at = account.started_at.get(machine.id, -math.inf)
+    return account.has(Quirk.START_LOOKS_QUEUED) and now - started_at < _SCHEDULED_S
 
 
 def _starting(account: Account, machine: Machine, now: float) -> str | None:

@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from autoscaler.core.market import Status
+from autoscaler.core.units import DurationRange
 from autoscaler.emulate.vastai import Quirk
 from providers.mock import Fault, Operation
 from tests.emulate.vastai.desk import GPU, HOUR, ORDER, START, Desk, step
@@ -59,6 +60,17 @@ async def test_wrong_machine_is_seen_in_the_listing_alone() -> None:
 async def test_gone_is_404_for_reads() -> None:
     answer = await Desk(Quirk.GONE_IS_404).ask("GET", "/api/v0/instances/5/")
     assert (answer.status, answer.json()["error"]) == (404, "no_such_instance")
+
+
+async def test_start_looks_queued_for_half_a_minute_and_is_under_way() -> None:
+    desk = Desk(Quirk.START_LOOKS_QUEUED, resume=DurationRange(60.0, 60.0))
+    instance_id = await desk.stopped()
+    await desk.put(instance_id, state="running")
+    row = await desk.row(instance_id)
+    assert (row["actual_status"], row["intended_status"], row["cur_state"]) == ("exited", "running", "stopped")
+    desk.now += 30
+    row = await desk.row(instance_id)
+    assert (row["actual_status"], row["cur_state"]) == ("loading", "running")
 
 
 async def test_exited_lingers_until_a_started_instance_runs() -> None:
