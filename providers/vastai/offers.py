@@ -13,7 +13,7 @@ from autoscaler.core.market import Offer
 from autoscaler.core.spec import MachineSpec, Placement
 from providers.vastai.orders import disk_gb
 from providers.vastai.settings import VastSettings
-from providers.vastai.wire import HOURS_PER_MONTH, Row, country, most, number, row_id, rows_of
+from providers.vastai.wire import HOURS_PER_MONTH, Row, country, most, number, row_id, rows_of, text
 
 MOST_FOUND = 64
 """The most offers that one search gives, whatever its `limit`."""
@@ -84,9 +84,9 @@ class Wanted:
         return Offer(
             provider=self.provider,
             offer_id=row_id(row),
-            gpu=str(row["gpu_name"]),
+            gpu=text(row, "gpu_name"),
             region=country(row),
-            host=str(row.get("machine_id") or ""),
+            host=text(row, "machine_id"),
             buy=self.placement.buy,
             usd_per_hour=usd,
             disk_usd_per_hour=disk,
@@ -105,15 +105,15 @@ class Wanted:
         return max(listed, (listed if gpu is None else gpu) + disk)
 
     def _fits(self, row: Row) -> bool:
-        asked = self.settings
+        asked, gpu = self.settings, text(row, "gpu_name")
         return (
-            bool(row.get("gpu_name"))
-            and (not self.gpus or row["gpu_name"] in self.gpus)
+            bool(gpu)
+            and (not self.gpus or gpu in self.gpus)
             and (not self.placement.regions or country(row) in self.placement.regions)
             and row.get("num_gpus") == 1
             and row.get("rentable") is True
-            and row.get("rented") is not True
-            and row.get("external") is not True
+            and not row.get("rented")
+            and not row.get("external")
             and (not asked.verified or row.get("verification") == "verified")
             and _reliability(row) >= asked.min_reliability
             and most(number(row, "duration")) >= asked.min_rental

@@ -49,6 +49,11 @@ def most(*numbers: float | None) -> float:
     return max([0.0, *(number for number in numbers if number is not None)])
 
 
+def text(row: Row, key: str) -> str:
+    """A text, without the white space around it that the vendor's own client strips, too; empty where there is none."""
+    return str(row.get(key) or "").strip()
+
+
 def _word(row: Row, key: str) -> str:
     """A status word; empty where there is none."""
     value = row.get(key)
@@ -81,7 +86,7 @@ def rows_of(body: Row, key: str) -> list[Row]:
 
 def country(row: Row) -> str:
     """The country of a row, `US`; where it lacks the code, what its place ends in: `Iowa, US`."""
-    return str(row.get("country_code") or row.get("geolocation") or "").rpartition(",")[2].strip()
+    return (text(row, "country_code") or text(row, "geolocation")).rpartition(",")[2].strip()
 
 
 T = TypeVar("T")
@@ -148,19 +153,19 @@ def remote(row: Row, now: float, quiet: Callable[[str], str]) -> Remote:
     price = most(number(row, "dph_total"), most(number(row, "dph_base")) + disk)
     return Remote(
         provider_id=row_id(row),
-        label=str(row.get("label") or ""),
+        label=text(row, "label"),
         status=status,
-        gpu=str(row.get("gpu_name") or ""),
+        gpu=text(row, "gpu_name"),
         gpu_count=1 if gpus is None else int(gpus),
         region=country(row),
-        host=str(row.get("machine_id") or ""),
+        host=text(row, "machine_id"),
         buy="spot" if row.get("is_bid") is True else "on_demand",
         usd_per_hour=price,
         disk_usd_per_hour=disk,
         burn_usd_per_hour=_burn(row, price, disk),
         address=_address(row),
         ends_at=number(row, "end_date") or None,
-        detail=quiet(str(row.get("status_msg") or "").strip())[:_SAID],
+        detail=quiet(text(row, "status_msg"))[:_SAID],
     )
 
 
@@ -245,20 +250,20 @@ def _address(row: Row) -> str | None:
 
     Ours is rented with one port at most, its `-p` in the environment. Until that is mapped there is no way to it.
     """
-    host = str(row.get("public_ipaddr") or "").strip()
+    host = text(row, "public_ipaddr")
     asked = _asked_port(row.get("extra_env"))
     if not host or asked is None:
         return host or None
     ports = row.get("ports")
     mapped = ports.get(f"{asked}/tcp") if isinstance(ports, dict) else None
     first = mapped[0] if isinstance(mapped, list) and mapped else None
-    outside = first.get("HostPort") if isinstance(first, dict) else None
+    outside = text(first, "HostPort") if isinstance(first, dict) else ""
     return f"{host}:{outside}" if outside else None
 
 
 def _asked_port(extra_env: object) -> str | None:
     pairs = extra_env if isinstance(extra_env, list) else []
-    flags = [_PORT_FLAG.fullmatch(str(pair[0])) for pair in pairs if isinstance(pair, list) and pair]
+    flags = [_PORT_FLAG.fullmatch(str(pair[0]).strip()) for pair in pairs if isinstance(pair, list) and pair]
     return next((flag[1] for flag in flags if flag), None)
 
 

@@ -187,6 +187,11 @@ def test_all_else_is_as_the_row_says() -> None:
     assert read(end_date=None).ends_at is None
 
 
+def test_white_space_around_a_text_is_no_part_of_it() -> None:
+    padded = {"label": "autoscaler.acme.images.aaaa\n", "gpu_name": " RTX 4090", "extra_env": [["-p 8188:8188 ", "1"]]}
+    assert read(**padded, geolocation="Iowa, US \n") == read()
+
+
 def test_the_vendors_words_are_kept_for_people_short_and_without_secrets() -> None:
     remote = wire.remote(instance_row(status_msg=f" {OCI * 9} "), NOW, lambda text: text.replace("daemon", "***"))
     assert remote.detail.startswith("Error response from ***: failed")

@@ -144,6 +144,8 @@ BOUND = replace(ON_DEMAND, regions=("US",), max_usd_per_hour=0.33)
         {"rentable": None},
         {"rented": True},
         {"external": True},
+        {"external": 1},
+        {"rented": 1},
         {"duration": DAY - 1},
         {"duration": None},
         {"inet_down": 100.0},
