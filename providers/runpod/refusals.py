@@ -101,7 +101,7 @@ def understood(read: Callable[[S], T], source: S, call: Call) -> T:
     """
     try:
         return read(source)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         text = f"RunPod's answer has not the form that was expected ({type(error).__name__}: {error})"
         raise (Transient if call is Call.READ else UnclearOutcome)(text) from None
 

@@ -1,6 +1,7 @@
 """RunPod's JSON as values, and values as RunPod's JSON: its field names and status words are here and nowhere else.
 
-Every reader raises `ValueError`, `KeyError`, `TypeError` or `AttributeError` for what is not of the form it expects.
+For what is not of the form it expects, every reader raises `ValueError`, `KeyError`, `TypeError`, `AttributeError` or
+`OverflowError`.
 Of a pod that is its id and that it has a name; what else is strange about a row is left open, for the account may hold
 pods of any kind, and one must not hide the others.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -140,7 +142,14 @@ def _amount(row: Mapping[str, Any], key: str, default: float = 0.0) -> float:
 
 
 def _is_amount(value: Any) -> TypeGuard[float]:
-    return isinstance(value, float | int) and 0 <= value < math.inf
+    return isinstance(value, float | int) and 0 <= value <= sys.float_info.max
+
+
+def _usd(value: Any) -> float:
+    usd = float(value)
+    if not math.isfinite(usd):
+        raise ValueError(f"{usd} is no sum of money")
+    return usd
 
 
 def _address(runtime: Mapping[str, Any]) -> str | None:
@@ -280,7 +289,7 @@ def read_gpu_types(answer: Answer, cloud: Cloud) -> list[GpuType]:
 
 
 def _gpu_type(row: Any, cloud: Cloud) -> GpuType:
-    stock = {centre["id"]: _level(centre) for centre in row.get("dataCenters") or ()}
+    stock = {name: _level(centre) for centre in row.get("dataCenters") or () if (name := _text(centre, "id"))}
     if not any(stock.values()):  # hosts of the Community Cloud stand in no data centre
         stock[""] = _level(row)
     return GpuType(
@@ -302,7 +311,7 @@ def read_bills(answer: Answer, day: str) -> dict[str, float]:
     for record in answer.json()["records"]:
         if str(record["startTime"]).startswith(day):
             pod = _filled(record["podId"], "podId")
-            billed[pod] = billed.get(pod, 0.0) + float(record["totalAmount"])
+            billed[pod] = billed.get(pod, 0.0) + _usd(record["totalAmount"])
     return billed
 
 
@@ -352,13 +361,13 @@ def read_reply(answer: Answer) -> Reply:
 def read_balance(reply: Reply) -> float | None:
     """Money left, in USD; None where it is not told."""
     usd = reply.data["myself"]["clientBalance"]
-    return None if usd is None else float(usd)
+    return None if usd is None else _usd(usd)
 
 
 def read_spot_prices(reply: Reply) -> dict[str, float]:
     """The least bid that wins now, in USD per hour for one GPU, by GPU id; those without one are left out."""
     asked = {row["id"]: (row.get("lowestPrice") or {}).get("minimumBidPrice") for row in reply.data["gpuTypes"]}
-    return {gpu_id: float(usd) for gpu_id, usd in asked.items() if usd}
+    return {gpu_id: _usd(usd) for gpu_id, usd in asked.items() if usd}
 
 
 def read_deployed(reply: Reply) -> str | None:
