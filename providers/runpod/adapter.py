@@ -20,9 +20,10 @@ from providers.kind import Means
 from providers.runpod.client import Client
 from providers.runpod.graphql import Feature, GraphQL
 from providers.runpod.offers import clouds_of, offers, parse_offer_id
+from providers.runpod.orders import Order, excess
 from providers.runpod.prices import costs_of, disks_for
 from providers.runpod.settings import RunpodSettings
-from providers.runpod.wire import Cloud, GpuType, Order, Pod, Terms, excess
+from providers.runpod.wire import Cloud, GpuType, Pod, Terms
 
 CAPABILITIES = Capabilities(
     can_stop=True,

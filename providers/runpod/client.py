@@ -13,8 +13,9 @@ from autoscaler.core.market import Status
 from autoscaler.core.units import Secret
 from providers.http import Answer, Http, json_request
 from providers.runpod import wire
+from providers.runpod.orders import Order, create_body
 from providers.runpod.refusals import Call, Quiet, quiet_of, refusal, understood
-from providers.runpod.wire import Action, Cloud, GpuType, Order, Pod, complaint
+from providers.runpod.wire import Action, Cloud, GpuType, Pod, complaint
 
 _MOST_PAGES = 1000
 _REACHED: Mapping[Action, frozenset[Status]] = {
@@ -74,7 +75,7 @@ class Client:
         Raises:
             ProviderError: see each.
         """
-        request = json_request("POST", "/v2/pods", wire.create_body(order), endpoint="create")
+        request = json_request("POST", "/v2/pods", create_body(order), endpoint="create")
         answer = await self._http.send(request)
         checked = self._checked(answer, Call.CREATE, quiet_of(self._key, *order.env.values()))
         return understood(wire.read_made, checked, Call.CREATE)

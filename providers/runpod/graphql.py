@@ -19,8 +19,9 @@ from autoscaler.core.errors import PartialLaunch, Rejected, UnclearOutcome
 from autoscaler.core.units import Secret
 from providers.http import Answer, Http, json_request
 from providers.runpod import wire
+from providers.runpod.orders import Order, deploy_input, resume_input
 from providers.runpod.refusals import Call, Quiet, graphql_refusal, has_gone, quiet_of, refusal, understood
-from providers.runpod.wire import Cloud, Order, Reply, Terms
+from providers.runpod.wire import Cloud, Reply, Terms
 
 _TRIED_AGAIN_S = 3600.0
 
@@ -101,7 +102,7 @@ class GraphQL:
         """
         spot = order.terms.buy == "spot"
         feature, mutation = (Feature.SPOT, wire.DEPLOY_SPOT) if spot else (Feature.END, wire.DEPLOY)
-        variables = {"input": wire.deploy_input(order)}
+        variables = {"input": deploy_input(order)}
         reply = await self._ask(feature, mutation, variables, Call.CREATE, secrets=order.env.values())
         if reply is None:
             raise Rejected(self._absent[mutation].text)
@@ -116,7 +117,7 @@ class GraphQL:
         Raises:
             ProviderError: see each.
         """
-        variables = {"input": wire.resume_input(pod_id, terms)}
+        variables = {"input": resume_input(pod_id, terms)}
         reply = await self._ask(Feature.SPOT, wire.RESUME_SPOT, variables, Call.CHANGE)
         if reply is None:
             raise Rejected(self._absent[wire.RESUME_SPOT].text)
