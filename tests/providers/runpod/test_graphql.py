@@ -11,6 +11,7 @@ from graphql import parse
 from autoscaler.core import errors as e
 from autoscaler.core.errors import ProviderError
 from autoscaler.core.units import Secret
+from providers.breaker import FAILURES, Breaker
 from providers.http import Answer, json_answer
 from providers.runpod import RunpodProvider, RunpodSettings
 from tests.providers.runpod.test_refusals import HOST_FULL, NO_MONEY, NO_SPOT, NO_STOCK, WENT_WRONG
@@ -205,6 +206,16 @@ async def test_when_graphql_goes_there_is_one_reason_and_on_demand_notices_nothi
     assert KEY not in str(notices)
     (first, *_) = await provider.list_offers(replace(SPOT, buy="on_demand"), MACHINE)
     assert await provider.rent(first, MACHINE, label="x") == "new"
+    assert not script.replies
+
+
+async def test_a_key_without_graphql_does_not_get_the_account_left_alone() -> None:
+    refused = problem(403, "access denied")
+    provider, script = scripted(*[refused] * (2 * FAILURES), json_answer(201, pod("new")))
+    watched = Breaker(provider, lambda: START)
+
+    assert [await watched.balance_usd() for _ in range(2 * FAILURES)] == [None] * (2 * FAILURES)
+    assert await watched.rent(offer(), MACHINE, label="x") == "new"
     assert not script.replies
 
 
