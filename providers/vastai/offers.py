@@ -50,6 +50,7 @@ class Wanted:
             "reliability": {"gte": asked.min_reliability},
             "duration": {"gte": asked.min_rental},
             "inet_down": {"gte": asked.min_download_mbps},
+            "cuda_max_good": {"gte": asked.min_cuda},
             "disk_space": {"gte": disk_gb(self.machine)},
             self.price_key: {"lte": self.placement.max_usd_per_hour},
             "allocated_storage": disk_gb(self.machine),
@@ -118,6 +119,7 @@ class Wanted:
             and _reliability(row) >= asked.min_reliability
             and most(number(row, "duration")) >= asked.min_rental
             and most(number(row, "inet_down")) >= asked.min_download_mbps
+            and most(number(row, "cuda_max_good")) >= asked.min_cuda
             and most(number(row, "disk_space")) >= disk_gb(self.machine)
             and (self.machine.port is None or most(number(row, "direct_port_count")) >= 1)
         )

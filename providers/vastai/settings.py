@@ -36,5 +36,8 @@ class VastSettings:
     """How long an offer must be for rent at least: at its end the machine stops, and cannot be started again."""
     min_download_mbps: Annotated[float, Field(ge=0)] = 200.0
     """The least download speed of a host in Mb/s: an image of 20 GB takes 13 minutes at 200."""
+    min_cuda: Annotated[float, Field(ge=0)] = 12.8
+    """The least CUDA version that a host's driver must know: an image that needs a newer one never starts there. Cards
+    of the Blackwell generation need 12.8."""
     image_login: Secret | None = None
     """For images in a private registry: `-u USER -p TOKEN REGISTRY`."""

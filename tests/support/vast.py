@@ -41,6 +41,7 @@ def offer_row(**changes: Any) -> dict[str, Any]:
         "storage_cost": 0.15,
         "inet_down": 912.6,
         "inet_down_cost": 0.003,
+        "cuda_max_good": 12.8,
         "reliability": 0.9967,
         "reliability2": 0.9967,
         "verification": "verified",

@@ -45,6 +45,7 @@ def test_everything_is_said_for_the_servers_defaults_are_not_what_its_documents_
         "reliability": {"gte": 0.95},
         "duration": {"gte": DAY},
         "inet_down": {"gte": 200.0},
+        "cuda_max_good": {"gte": 12.8},
         "disk_space": {"gte": 40.0},
         "direct_port_count": {"gte": 1},
         "gpu_name": {"in": ["H100 SXM"]},
@@ -149,6 +150,8 @@ BOUND = replace(ON_DEMAND, regions=("US",), max_usd_per_hour=0.33)
         {"duration": DAY - 1},
         {"duration": None},
         {"inet_down": 100.0},
+        {"cuda_max_good": 12.6},
+        {"cuda_max_good": None},
         {"disk_space": 39.0},
         {"direct_port_count": 0},
     ],
@@ -166,9 +169,10 @@ def test_the_cap_holds_for_the_least_bid_and_the_disk(row: dict[str, Any]) -> No
 
 
 def test_the_users_own_bounds_replace_the_defaults() -> None:
-    settings = replace(SETTINGS, verified=False, min_reliability=0.5, min_rental=3600.0, min_download_mbps=50.0)
-    generous = replace(wanted(), settings=settings)
-    row = offer_row(verification="unverified", reliability=0.6, reliability2=0.6, duration=3600.0, inet_down=50.0)
+    hosts = {"min_reliability": 0.5, "min_rental": 3600.0, "min_download_mbps": 50.0, "min_cuda": 11.8}
+    generous = replace(wanted(), settings=replace(SETTINGS, verified=False, **hosts))
+    row = offer_row(reliability=0.6, reliability2=0.6, duration=3600.0, inet_down=50.0, cuda_max_good=11.8)
+    row["verification"] = "unverified"
     assert generous.offer(row) is not None
     assert "verified" not in generous.search()
 
