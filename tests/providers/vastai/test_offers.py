@@ -169,10 +169,12 @@ def test_the_cap_holds_for_the_least_bid_and_the_disk(row: dict[str, Any]) -> No
 
 
 def test_the_users_own_bounds_replace_the_defaults() -> None:
-    hosts = {"min_reliability": 0.5, "min_rental": 3600.0, "min_download_mbps": 50.0, "min_cuda": 11.8}
-    generous = replace(wanted(), settings=replace(SETTINGS, verified=False, **hosts))
-    row = offer_row(reliability=0.6, reliability2=0.6, duration=3600.0, inet_down=50.0, cuda_max_good=11.8)
-    row["verification"] = "unverified"
+    settings = replace(
+        SETTINGS, verified=False, min_reliability=0.5, min_rental=14400.0, min_download_mbps=50.0, min_cuda=11.8
+    )
+    generous = replace(wanted(), settings=settings)
+    row = offer_row(verification="unverified", reliability=0.6, reliability2=0.6, duration=14400.0)
+    row |= {"inet_down": 50.0, "cuda_max_good": 11.8}
     assert generous.offer(row) is not None
     assert "verified" not in generous.search()
 
