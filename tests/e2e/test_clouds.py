@@ -35,7 +35,7 @@ FOREIGN = "somebody's notebook"
 SPEED = 20.0
 """How much faster than the clouds the workers are; and the clock of a daemon that lives through a whole life, so that
 what it books for a second of theirs is as many times as much."""
-JOB_S = 0.3 * SPEED
+JOB_S, LONG_JOB_S = 0.3 * SPEED, 1.5 * SPEED
 BALANCE_USD = 100.0
 LEAST_BOOKED, MOST_BOOKED = 0.95, 1.3
 """The books as a multiple of the bill. They see a machine start, stop and go one listing late at most, and count boots,
@@ -136,10 +136,10 @@ class Jobs:
         self._numbers = count()
         self._pushed: list[str] = []
 
-    def push(self, number: int) -> None:
+    def push(self, number: int, exec_s: float = JOB_S) -> None:
         for _ in range(number):
             self._pushed.append(f"job-{next(self._numbers)}")
-            self._client.rpush(QUEUE, json.dumps({"id": self._pushed[-1], "exec_s": JOB_S}))
+            self._client.rpush(QUEUE, json.dumps({"id": self._pushed[-1], "exec_s": exec_s}))
 
     def keep_waiting(self, number: int) -> None:
         """See to it that so many wait."""
@@ -214,7 +214,8 @@ def test_a_life_from_the_first_rent_to_the_last_release(
     cloud.until(lambda: counts(1, 0), "the floor was rented")
     jobs.push(RUSH)
     cloud.until(lambda: counts(2, 0), "another machine was rented")
-    cloud.until(lambda: counts(1, 1), "one was stopped when it was quiet")
+    jobs.push(2, LONG_JOB_S)
+    cloud.until(lambda: counts(1, 1), "one was stopped when it was quiet, after the job in its hand")
 
     jobs.push(RUSH)
     cloud.until(lambda: counts(2, 0), "it came back")
@@ -268,7 +269,7 @@ def test_kill_9_while_a_create_hangs_leaves_one_machine_that_the_next_daemon_kno
     daemon.start()
     cloud.until(lambda: daemon.phases(client) == [Phase.HOT], "it was found, and served")
     assert [record.provider_id for record in daemon.records(client)] == [machine.id]
-    jobs.push(FEW)
+    jobs.push(2)
     cloud.until(jobs.all_done, "it worked")
 
     last = give_all_back(daemon, start_daemon, cloud)
@@ -291,7 +292,7 @@ def test_a_pool_in_two_clouds_is_served_by_the_second_while_the_first_has_no_cap
     limits = {"hot": "1..1", "warm": "0..0"}
     daemon = start_daemon(a_config(redis_url, urls, limits, placements=placements))
     cloud, jobs = watch(vastai, runpod), Jobs(client)
-    jobs.push(FEW)
+    jobs.push(2)
     cloud.until(jobs.all_done, "the jobs were done")
     assert [record.placement for record in daemon.records(client)] == ["runpod-on-demand"]
     refused, accepted = reversed(journal(daemon, kind="outcome", action="rent"))
@@ -314,7 +315,7 @@ def test_a_wrong_key_is_one_line_that_names_the_fix_and_the_daemon_goes_on_once_
     redis_url: str,
     watch: Watch,
 ) -> None:
-    url, vendor = start_vendor(kind, {"fault": "auth_failed", "until": "2s"})
+    url, vendor = start_vendor(kind, {"fault": "auth_failed", "until": "1s"})
     limits = {"hot": "1..1", "warm": "0..0"}
     daemon = start_fast(a_config(redis_url, {kind: url}, limits, tick="5s"))
     real_time.until(lambda: daemon.log.exists() and daemon.events("signal_lost"), "the listing was refused")
@@ -324,6 +325,6 @@ def test_a_wrong_key_is_one_line_that_names_the_fix_and_the_daemon_goes_on_once_
     assert json.loads(line)["text"].startswith(f"the list of machines at {kind} is unknown: AuthFailed")
 
     cloud, jobs = watch(vendor), Jobs(client)
-    jobs.push(FEW)
+    jobs.push(2)
     cloud.until(jobs.all_done, "the jobs were done")
     assert_key_is_nowhere(client, daemon)
