@@ -36,6 +36,7 @@ _GPU_TAKEN = ("queued", "resources", "unavailable", "not available", "no longer 
 _MADE = re.compile(r"new_contract\W{1,8}(\d+)")
 """As JSON, or quoted in the text of an error: with its quotation marks escaped, or as Python writes them."""
 _DAY_S = 86400.0
+_CLOCKS_DIFFER_S = 900.0
 _LONGEST = 300
 
 
@@ -165,7 +166,13 @@ def _wait_s(reply: Reply, now: float) -> float | None:
 
 
 def search_quota_s(reply: Reply, now: float) -> float:
-    """Seconds until the daily quota of searches is full again, at midnight UTC unless it is said; 0 unless spent."""
+    """Seconds until the daily quota of searches is full again, at midnight UTC unless it is said; 0 unless spent.
+
+    What is refused shortly after midnight by our clock is asked for again soon: it may not be midnight yet by the
+    vendor's, and the next one is a day away.
+    """
     if reply.answer.status != 429 or not reply.holds((_SEARCH_QUOTA,)):
         return 0.0
+    if now % _DAY_S < _CLOCKS_DIFFER_S:
+        return _CLOCKS_DIFFER_S
     return told.wait_s(reply.answer, now) or _DAY_S - now % _DAY_S

@@ -313,6 +313,18 @@ async def test_no_search_is_sent_before_the_daily_quota_is_full_again(headers: d
     assert await account.provider.list_offers(ON_DEMAND, MACHINE)
 
 
+@pytest.mark.parametrize("headers", [{"x_ratelimit_reset": str(NOW - NOW % DAY + DAY)}, {}])
+async def test_a_clock_that_is_ahead_at_midnight_costs_no_day_of_searches(headers: dict[str, str]) -> None:
+    spent = json_answer(429, {"success": False, "error": "search_quota_exceeded"}, **headers)
+    account = Account(search=[spent, offers(offer_row())])
+    account.time += DAY - NOW % DAY + 3.0
+    with pytest.raises(RateLimited) as refused:
+        await account.provider.list_offers(ON_DEMAND, MACHINE)
+    assert refused.value.retry_after_s == 900.0
+    account.time += 900
+    assert await account.provider.list_offers(ON_DEMAND, MACHINE)
+
+
 async def test_a_search_too_soon_holds_up_no_other() -> None:
     account = Account(search=[json_answer(429, None, retry_after="30"), offers(offer_row())])
     with pytest.raises(RateLimited):
