@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 import redis
+from hypothesis import settings
 
 from tests.support.redis_server import RedisServer
 
 pytest.register_assert_rewrite("providers.conformance")  # for readable failures
+settings.register_profile("any-machine", deadline=None)  # a busy machine is no failure
+settings.load_profile("any-machine")
 asyncio.set_event_loop(None)  # looptime asks for the present loop; one made for it would never be closed
 
 
