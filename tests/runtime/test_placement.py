@@ -139,6 +139,23 @@ async def test_a_refused_rent_is_followed_by_another_of_its_placement_and_the_th
     assert len({i.host for i in machines(daemon, P.GONE)}) == 3
 
 
+async def test_refusals_with_a_machine_between_them_are_not_in_a_row() -> None:
+    us = replace(SPOT_US, buy="on_demand", name="us")
+    stock = tuple(replace(kind, hosts=9, on_demand=0.5 if kind.region == "US" else 0.76) for kind in ONE_HOST_EACH)
+    gone = [Step(fault=Fault.OFFER_GONE, call=Operation.RENT, nth=nth) for nth in (1, 2, 4, 5)]
+    limits = Limits(hot=Span(1, 2), warm=Span(0, 0))
+    world = Rehearsal(
+        replace(CALM, stock=stock, scenario=tuple(gone)), pools=(pool(placements=(us, ON_DEMAND_DE), limits=limits),)
+    )
+    daemon = world.daemon()
+    await daemon.live(4 * TICK_S)
+    world.queue.waiting = 31
+    await daemon.live(HOUR)
+
+    tried = [e.text.split(":")[0] for e in told(daemon, Kind.COMMAND) if e.action == Action.RENT]
+    assert tried == ["rent a machine at us"] * 6
+
+
 # --- the race ---------------------------------------------------------------------------------------------------------
 
 SHORT = replace(CALM, setup=DurationRange(300.0, 300.0))
