@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import TypeAdapter, ValidationError
 
@@ -149,7 +149,6 @@ def is_one_line(problem: str) -> bool:
     return bool(problem.strip()) and len(problem.splitlines()) == 1
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_any_value_anywhere_gives_a_configuration_or_clear_problems(data: st.DataObject) -> None:
     good = yaml.safe_load(FULL)
@@ -158,13 +157,11 @@ def test_any_value_anywhere_gives_a_configuration_or_clear_problems(data: st.Dat
     assert all(map(is_one_line, told(yaml.safe_dump(replaced(good, path, data.draw(values))))))
 
 
-@settings(deadline=None)
 @given(st.text())
 def test_any_text_gives_a_configuration_or_clear_problems(text: str) -> None:
     assert all(map(is_one_line, told(text)))
 
 
-@settings(deadline=None)
 @given(st.text(alphabet="{}[]:,-&*!|>'\"#%@`?$ \n\tab01", max_size=60))
 def test_any_punctuation_gives_a_configuration_or_clear_problems(text: str) -> None:
     assert all(map(is_one_line, told(text)))

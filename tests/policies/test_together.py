@@ -74,7 +74,7 @@ def started(commands: tuple[Command, ...]) -> int:
     return sum(command.action in (Action.RENT, Action.RESUME, Action.UNDRAIN) for command in commands)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(names=NAMES, queue=QUEUES, fleet=FLEETS)
 def test_never_below_the_floor_and_never_above_the_ceiling(names: list[str], queue: Queue, fleet: list[Phase]) -> None:
     decision, commands = first(names, view := seen(queue, fleet))
@@ -83,7 +83,7 @@ def test_never_below_the_floor_and_never_above_the_ceiling(names: list[str], que
     assert view.up + started(commands) <= max(CEILING, view.up)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(names=NAMES, queue=QUEUES, fleet=FLEETS, spent=st.floats(0.0, 40.0))
 def test_never_above_the_budget(names: list[str], queue: Queue, fleet: list[Phase], spent: float) -> None:
     limits = Limits(hot=Span(FLOOR, CEILING), warm=Span(0, 3), usd_per_day=Cap(warn=20.0, stop=30.0))
@@ -95,7 +95,7 @@ def test_never_above_the_budget(names: list[str], queue: Queue, fleet: list[Phas
     assert above_the_floor == 0 or spent + for_the_floor + above_the_floor <= 30.0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(names=NAMES, fleet=FLEETS)
 def test_never_down_on_unknown(names: list[str], fleet: list[Phase]) -> None:
     # Machines above a person's ceiling go all the same; there is none above the limits here.
@@ -105,7 +105,7 @@ def test_never_down_on_unknown(names: list[str], fleet: list[Phase]) -> None:
     assert not [c for c in commands if c.action in (Action.DRAIN, Action.STOP, Action.RELEASE)]
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(names=NAMES, queue=QUEUES, fleet=FLEETS, tier=st.sampled_from([t.name for t in TIERS]), more=st.integers(1, 99))
 def test_more_waiting_never_means_fewer_machines(
     names: list[str], queue: Queue, fleet: list[Phase], tier: str, more: int
@@ -116,7 +116,7 @@ def test_more_waiting_never_means_fewer_machines(
     assert first(names, seen(longer, fleet))[0].hot >= first(names, seen(queue, fleet))[0].hot
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(names=NAMES, queue=QUEUES, fleet=FLEETS)
 def test_it_is_deterministic_and_leaves_its_input_alone(names: list[str], queue: Queue, fleet: list[Phase]) -> None:
     chosen, view = entries(names), seen(queue, fleet)
@@ -127,7 +127,7 @@ def test_it_is_deterministic_and_leaves_its_input_alone(names: list[str], queue:
     assert states == before
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(names=NAMES, queue=QUEUES, fleet=FLEETS, other=st.sampled_from(sorted({*CHOICES} - {"schedule"})))
 def test_one_policy_more_never_makes_service_less_safe(
     names: list[str], queue: Queue, fleet: list[Phase], other: str
@@ -137,7 +137,7 @@ def test_one_policy_more_never_makes_service_less_safe(
     assert other in names or more.hot >= fewer.hot
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(names=NAMES, queue=QUEUES, fleet=FLEETS)
 def test_under_constant_demand_nothing_oscillates(names: list[str], queue: Queue, fleet: list[Phase]) -> None:
     view, wishes = seen(queue, fleet), []

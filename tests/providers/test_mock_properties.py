@@ -84,7 +84,7 @@ async def call(bench: Bench, what: str, which: int) -> str | None:
     return None
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps=STEPS, faults=FAULTS, seed=st.integers(0, 2**16), balance=st.sampled_from([None, 3.0]))
 def test_the_meter_is_price_times_time_and_no_machine_is_lost(
     steps: list[tuple[str, int, int]], faults: dict[Fault, float], seed: int, balance: float | None
@@ -108,7 +108,7 @@ def test_the_meter_is_price_times_time_and_no_machine_is_lost(
         assert abs(usd - books.usd.get(machine, 0.0)) < 1e-9
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(steps=STEPS, faults=FAULTS, seed=st.integers(0, 2**16), balance=st.sampled_from([None, 3.0]), changes=CHANGES)
 def test_the_metered_intervals_follow_one_another_and_add_up_to_the_bill(
     steps: list[tuple[str, int, int]],
@@ -148,7 +148,7 @@ def test_the_metered_intervals_follow_one_another_and_add_up_to_the_bill(
         assert abs(sum((end - start) / 3600.0 * price for start, end, price in metered) - usd) < 1e-9
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(steps=STEPS, faults=FAULTS, seed=st.integers(0, 2**16))
 def test_hosts_never_run_more_machines_than_they_have_gpus(
     steps: list[tuple[str, int, int]], faults: dict[Fault, float], seed: int

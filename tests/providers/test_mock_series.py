@@ -222,7 +222,7 @@ ODDS = st.dictionaries(
 )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(steps=STEPS, counts=COUNTS, odds=ODDS, seed=st.integers(0, 2**16))
 def test_we_never_hold_more_spot_machines_than_are_available(
     steps: list[tuple[str, int, int]], counts: list[tuple[int, int]], odds: dict[Fault, float], seed: int

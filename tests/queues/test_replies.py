@@ -63,7 +63,7 @@ def answered(commands: list[Command], draw: Callable[[], Any]) -> Answers:
 
 @pytest.mark.parametrize("queue", QUEUES, ids=lambda queue: queue.kind)
 @given(data=st.data())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_reply_makes_a_reader_raise_or_write(queue: QueueSettings, data: st.DataObject) -> None:
     reader = make_reader(queue)
     for tick in range(4):

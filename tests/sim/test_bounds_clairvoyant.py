@@ -27,7 +27,7 @@ from autoscaler.sim.bounds import (
 HOUR, DAY = 3600.0, 86400.0
 EXACT = 1e-6
 SETUP_S, RESUME_S, USD, DISK_USD = 1800.0, 120.0, 0.4, 0.025
-UNHURRIED = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+UNHURRIED = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
 
 def terms(**changes: Any) -> Terms:

@@ -281,7 +281,7 @@ def coming(gaps: Iterable[tuple[int, int, float]]) -> list[Job]:
     return jobs
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(gaps=JOBS, steps=STEPS, order=st.sampled_from(["priority", "fifo"]))
 def test_jobs_start_in_order_on_free_slots_that_may_pull_and_none_is_lost(
     gaps: list[tuple[int, int, float]], steps: list[tuple[str, int, int]], order: Order

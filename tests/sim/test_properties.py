@@ -121,14 +121,14 @@ def require_order(log: JobLog, setting: Setting) -> None:
                 assert ranks[0] < ranks[1], f"{number} started at {started_s} while {other} waited"
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(setting=settings_of_scenarios, two_pools=st.booleans())
 def test_the_daemon_serves_every_job_once_and_kills_none(setting: Setting, two_pools: bool) -> None:
     books = play(setting, peer=None, two_pools=two_pools)
     assert books.killed == 0
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(setting=settings_of_scenarios, two_pools=st.booleans(), peer=st.sampled_from(sorted(BASELINES)))
 def test_a_peer_serves_every_job_once_and_kills_none_if_it_ends_idle_machines_only(
     setting: Setting, two_pools: bool, peer: str

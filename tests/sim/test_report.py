@@ -134,7 +134,7 @@ def test_the_day_budget_is_drawn_where_days_are() -> None:
 # --- jobs -----------------------------------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(st.tuples(st.integers(0, 300), st.integers(0, 200), st.booleans()), max_size=12))
 def test_the_deepest_queue_of_each_part_is_shown(jobs: list[tuple[int, int, bool]]) -> None:
     """Parts are seconds here; jobs come as one begins and start in the middle of one, if ever."""

@@ -57,7 +57,7 @@ def billed_usd(world: World) -> float:
 MOVES = st.lists(st.sampled_from(["rent", "end", "suspend", "resume", "", "", ""]), min_size=20, max_size=60)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     moves=MOVES,
     faults=st.dictionaries(st.sampled_from(FAULTS), st.sampled_from([0.1, 0.5, 1.0]), max_size=4),

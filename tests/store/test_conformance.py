@@ -132,7 +132,7 @@ async def test_a_refused_commit_ends_the_right_to_act(backend: Backend) -> None:
     assert not stale.may_act()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(records=st.lists(INSTANCES, max_size=5, unique_by=lambda record: record.id))
 async def test_every_field_of_a_record_comes_back(backend: Backend, records: list[Instance]) -> None:
     store = backend.open("a")
@@ -205,7 +205,7 @@ async def test_the_journal_is_capped_and_newest_first(backend: Backend) -> None:
     assert JOURNAL_LENGTH <= kept <= JOURNAL_LENGTH + 100
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(samples=st.lists(SAMPLES, min_size=1, max_size=3))
 async def test_every_field_of_a_sample_comes_back_oldest_first(backend: Backend, samples: list[Sample]) -> None:
     store = backend.open("a")

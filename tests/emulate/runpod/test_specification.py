@@ -202,7 +202,7 @@ def judged(ask: Callable[[Judge], Coroutine[Any, Any, Answer]]) -> Answer:
 
 
 @given(body=bodies | anything)
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_a_create_is_a_422_exactly_where_its_body_is_not_as_specified(body: Any) -> None:
     answer = judged(lambda desk: desk.ask("POST", "/v2/pods", body))
     # Without an image: since then it may come from a template, so that it is a rule's 400.
@@ -212,7 +212,7 @@ def test_a_create_is_a_422_exactly_where_its_body_is_not_as_specified(body: Any)
 
 
 @given(body=nearly({}, name=texts, locked=st.booleans(), image=texts, mounts=mounts, env=anything) | anything)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_an_update_is_a_422_exactly_where_its_body_is_not_as_specified(body: Any) -> None:
     async def ask(desk: Judge) -> Answer:
         await desk.create()
@@ -272,7 +272,7 @@ names = st.sampled_from(
     ),
     query=st.dictionaries(names, words, max_size=4),
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_no_query_gets_an_answer_outside_the_specification(path: str, query: dict[str, str]) -> None:
     judged(lambda desk: desk.ask("GET", path, **query))
 

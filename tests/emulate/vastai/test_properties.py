@@ -34,7 +34,7 @@ _PARAMETERS = ("limit", "after_token", "order_by", "select_cols", "select_filter
 _queries = st.dictionaries(st.sampled_from(_PARAMETERS), _json.map(str) | st.text(max_size=8), max_size=3)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(route=st.sampled_from(ROUTES), known=st.booleans(), body=_bodies, query=_queries, image=st.just("i") | _json)
 def test_no_request_breaks_it(route: Any, known: bool, body: dict[str, Any], query: dict[str, str], image: Any) -> None:
     async def ask() -> None:
@@ -52,7 +52,7 @@ def test_no_request_breaks_it(route: Any, known: bool, body: dict[str, Any], que
     asyncio.run(ask())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(quirks=st.sets(st.sampled_from(Quirk)), waits=st.lists(st.floats(0.0, 4000.0), min_size=4, max_size=4))
 def test_every_cent_that_was_billed_is_in_the_charges(quirks: set[Quirk], waits: list[float]) -> None:
     quirks -= {Quirk.SEARCH_QUOTA_SPENT, Quirk.NOT_JSON, Quirk.MINIMUM_INTERVALS, Quirk.CREATE_HAS_NO_ID}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.market import Remote, Status
@@ -226,14 +226,12 @@ WORDS = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(set(instance_row()) - {"id"})), ANYTHING))
 def test_a_strange_row_with_an_id_hides_no_other(changes: dict[str, Any]) -> None:
     remote = read(**changes)
     assert min(remote.usd_per_hour, remote.disk_usd_per_hour, remote.burn_usd_per_hour) >= 0
 
 
-@settings(deadline=None)
 @given(WORDS, WORDS, WORDS, WORDS, st.booleans())
 def test_only_what_runs_and_is_meant_to_is_running_and_it_bills_its_gpu(
     actual: str | None, intended: str | None, contract: str | None, following: str | None, is_bid: bool

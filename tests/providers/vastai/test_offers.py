@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.errors import NoCapacity, RateLimited, Transient, UnclearOutcome
@@ -184,7 +184,6 @@ ANYTHING: st.SearchStrategy[object] = (
 )
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from(sorted(set(offer_row()) - {"id"})), ANYTHING))
 def test_whatever_is_offered_keeps_the_bounds(changes: dict[str, Any]) -> None:
     offer = wanted(BOUND).offer(offer_row(**changes))
