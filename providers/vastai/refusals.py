@@ -146,7 +146,8 @@ def made(reply: Reply, now: float) -> str:
         raise NoCapacity(reply.said)
     if (error := _whatever_was_asked(reply, now)) is not None:
         raise error
-    raise UnclearOutcome(reply.said) if reply.is_broken or not reply.body else Rejected(reply.said)
+    definite = 400 <= reply.answer.status < 500 and reply.body
+    raise Rejected(reply.said) if definite else UnclearOutcome(reply.said)
 
 
 def _whatever_was_asked(reply: Reply, now: float) -> ProviderError | None:

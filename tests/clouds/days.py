@@ -132,6 +132,9 @@ VASTAI = {
     "a taken offer is a 400": Case(steps=(Step(fault=Fault.OFFER_GONE, call=RENT),), quirks=("ask_gone_is_400",)),
     "every create says that it failed and was made": Case(quirks=("create_says_failed",), at_most=0.1, serves=0.0),
     "no create says what it made": Case(quirks=("create_has_no_id",)),
+    "a create says that it failed, and not what it made": Case(
+        steps=(Step(fault=Fault.LISTED_LATE, call=RENT),), quirks=("create_says_failed", "create_has_no_id")
+    ),
     "every machine is on another host than was agreed": Case(quirks=("wrong_machine",), at_most=0.1, serves=0.0),
     "what is gone is a 404": Case(quirks=("gone_is_404",)),
     "started machines show exited until they run": Case(quirks=("exited_lingers",), serves=0.97),

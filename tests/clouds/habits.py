@@ -99,6 +99,13 @@ async def takes_5xx_for_a_no(http: Http, request: Request) -> Answer:
     return replace(answer, status=400, body=_NO) if answer.status >= 500 else answer
 
 
+async def takes_a_no_under_200_for_a_refusal(http: Http, request: Request) -> Answer:
+    answer = await http.send(request)
+    return (
+        replace(answer, status=400) if request.endpoint == "create" and b'"success": false' in answer.body else answer
+    )
+
+
 async def takes_silence_for_a_no(http: Http, request: Request) -> Answer:
     answer = await http.send(request)
     said_nothing = request.endpoint == "create" and answer.status == 400 and _says_nothing(answer.text)

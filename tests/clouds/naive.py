@@ -79,6 +79,11 @@ VASTAI: Mapping[str, Client] = {
         Rule.COST_BOUND,
         sees("create", lambda body: body.update(success=True)),
     ),
+    "takes success: false for a machine that was not made": Client(
+        "a create says that it failed, and not what it made",
+        Rule.NOTHING_UNKNOWN,
+        behind(habits.takes_a_no_under_200_for_a_refusal),
+    ),
     "does not look for new_contract in an error": Client(
         "a create answers with an error, and the machine was made",
         Rule.NOTHING_UNKNOWN,

@@ -53,6 +53,7 @@ VASTAI_LIMITS: Mapping[str, Held] = {
         f"{_VAST_NO}::test_a_no_under_200_may_be_a_yes_later_save_for_a_start_that_may_be_queued",
         "vastai day: every create says that it failed and was made",
         "vastai client: takes success: false for yes",
+        "vastai client: takes success: false for a machine that was not made",
     ),
     "a status may be null": (
         f"{_VAST_READ}::test_null_and_created_and_loading_are_a_start",

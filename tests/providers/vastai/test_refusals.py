@@ -80,7 +80,7 @@ CREATES: list[tuple[Answer, type[ProviderError]]] = [
     (said(400, "invalid_price", json.dumps({"ask_id": 7, "new_contract": 50911234})), PartialLaunch),
     (text(500, b"Error: {'ask_id': 7, 'new_contract': 50911234}"), PartialLaunch),
     (said(400, "invalid_price", new_contract=None, ask_id=7), Rejected),
-    (json_answer(200, {"success": False, "error": "account_suspended"}), Rejected),
+    (json_answer(200, {"success": False, "error": "account_suspended"}), UnclearOutcome),
     (json_answer(200, {"success": True}), UnclearOutcome),
     (json_answer(200, {"success": True, "new_contract": None}), UnclearOutcome),
     (json_answer(200, []), UnclearOutcome),
