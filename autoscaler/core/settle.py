@@ -45,8 +45,10 @@ def begin(command: Command, instance: Instance, now: float) -> Instance:
     if command.action is Action.SET_BID:
         bid = command.bid_usd_per_hour or instance.usd_per_hour
         return replace(instance, usd_per_hour=max(instance.usd_per_hour, bid), called_at=now)
-    stamped = {_STAMPS[command.action]: now} if command.action in _STAMPS else {}
-    return instance.moved(_ENTERS[command.action], now, command.reason, **stamped)
+    changes = {_STAMPS[command.action]: now} if command.action in _STAMPS else {}
+    if command.action is Action.RESUME:  # it may bill before a listing says so
+        changes["burn_usd_per_hour"] = instance.usd_per_hour
+    return instance.moved(_ENTERS[command.action], now, command.reason, **changes)
 
 
 def begin_rent(command: Command, pool: Pool, token: str, now: float) -> Instance:

@@ -135,6 +135,8 @@ def _running(old: Instance, _remote: Remote, evidence: Evidence) -> Instance:
 
 
 def _restarted(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
+    if old.id in evidence.beating:
+        return old  # the provider's word lags behind its worker's
     restarts = 1 if _settled(old, evidence.now) else old.restarts + 1
     text = f"the provider says {remote.status}: it restarts"
     booting = old.moved(Phase.BOOTING, evidence.now, text, ordered_at=0.0, restarts=restarts)

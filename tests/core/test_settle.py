@@ -77,6 +77,14 @@ def test_every_machine_that_a_failed_rent_left_behind_is_released() -> None:
     assert len({r.id for r in left}) == 2
 
 
+def test_a_machine_that_is_resumed_is_booked_at_its_full_price_before_the_call() -> None:
+    warm = instance(P.WARM, burn_usd_per_hour=0.02)
+
+    record = begin(Command(action=Action.RESUME, pool="images", instance=warm.id, reason="wanted"), warm, NOW)
+
+    assert (record.phase, record.burn_usd_per_hour) == (P.RESUMING, 0.8)
+
+
 @pytest.mark.parametrize("result", [Result.NO_CAPACITY, Result.REJECTED])
 def test_a_refused_resume_is_cancelled_because_it_may_have_been_queued(result: Result) -> None:
     record = settled(P.RESUMING, Action.RESUME, result)

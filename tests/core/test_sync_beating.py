@@ -44,3 +44,9 @@ def test_a_lost_machine_whose_worker_beats_again_is_not_released() -> None:
     lost = instance(Phase.LOST, phase_since=NOW - 601.0)
     assert mirrored(lost, beating=BEATING) is Phase.BOOTING
     assert mirrored(lost) is Phase.RELEASING
+
+
+def test_a_machine_whose_worker_beats_has_not_restarted_though_the_provider_says_it_starts() -> None:
+    starting = remote(Status.STARTING)
+    assert mirrored(instance(Phase.HOT), starting) is Phase.BOOTING
+    assert mirrored(instance(Phase.HOT), starting, beating=BEATING) is Phase.HOT
