@@ -6,20 +6,17 @@ machine any more and all are given back.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autoscaler.core.spec import Buy, Deadlines, Limits, MachineSpec, Placement
 from autoscaler.core.units import DurationRange, Span
 from policies.thresholds import Thresholds
-from providers.base import Provider
 from providers.mock import Fault, Operation, Step
 from providers.pace import Paced
 from tests.clouds.invariants import Rule, broken
-from tests.support.cloud import NOTEBOOK, Cloud, Line
+from tests.support.cloud import NOTEBOOK, Around, Cloud, Line
 
-Around = Callable[[Provider], Provider]
 RENT, RESUME, STOP, RELEASE, LIST = (
     Operation.RENT,
     Operation.RESUME,
@@ -33,8 +30,6 @@ SMALL: dict[str, Any] = {
     "limits": Limits(hot=Span(0, 2), warm=Span(0, 1)),
     "deadlines": Deadlines(booting=600.0, stopping=300.0),
 }
-
-
 CHEAP: dict[str, Any] = {"placements": (Placement(provider="vastai", max_usd_per_hour=0.5),)}
 LARGE: dict[str, Any] = {"machine": MachineSpec(image="worker:1", gpus=("RTX 4090",), disk_gb=600.0)}
 

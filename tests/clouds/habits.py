@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any
@@ -101,24 +102,19 @@ async def takes_5xx_for_a_no(http: Http, request: Request) -> Answer:
 
 async def takes_a_no_under_200_for_a_refusal(http: Http, request: Request) -> Answer:
     answer = await http.send(request)
-    return (
-        replace(answer, status=400) if request.endpoint == "create" and b'"success": false' in answer.body else answer
-    )
+    no = request.endpoint == "create" and b'"success": false' in answer.body
+    return replace(answer, status=400) if no else answer
 
 
 async def takes_silence_for_a_no(http: Http, request: Request) -> Answer:
     answer = await http.send(request)
-    said_nothing = request.endpoint == "create" and answer.status == 400 and _says_nothing(answer.text)
-    return replace(answer, body=_NO) if said_nothing else answer
+    silent = not answer.body or b"Something went wrong" in answer.body
+    return replace(answer, body=_NO) if request.endpoint == "create" and answer.status == 400 and silent else answer
 
 
 async def takes_no_listing_for_an_empty_one(http: Http, request: Request) -> Answer:
     answer = await http.send(request)
     return json_answer(200, _EMPTY) if answer.status >= 400 and request.endpoint in ("list", "pods") else answer
-
-
-def _says_nothing(text: str) -> bool:
-    return not text or "Something went wrong" in text
 
 
 async def names_it_afterwards(http: Http, request: Request) -> Answer:
@@ -146,18 +142,18 @@ async def pastes_values(http: Http, request: Request) -> Answer:
     if request.endpoint != "graphql":
         return await http.send(request)
     asked = request.json()
-    text = asked["query"].replace("$secure: Boolean", "").replace("()", "")
+    text = re.sub(r"^(\w+) \([^)]*\)", r"\1", asked["query"])  # without variables
     for name, value in asked["variables"].items():
-        text = text.replace(f"${name}: PodRentInterruptableInput!", "").replace("()", "")
         text = text.replace(f"${name}", _pasted(value))
     return await http.send(replace(request, body=json.dumps({"query": text}).encode()))
 
 
 def _pasted(value: Any) -> str:
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_pasted(each)}" for key, each in value.items() if key != "cloudType") + "}"
+        fields = [f"{key}: {_pasted(one)}" for key, one in value.items() if key != "cloudType"]  # an enum: any will do
+        return "{" + ", ".join(fields) + "}"
     if isinstance(value, list):
-        return "[" + ", ".join(_pasted(each) for each in value) + "]"
+        return "[" + ", ".join(map(_pasted, value)) + "]"
     return f'"{value}"' if isinstance(value, str) else json.dumps(value)
 
 

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from providers.pace import Paced
 from tests.clouds import habits
 from tests.clouds.bookkeepers import AsOrdered, ExitedHasFailed, NextOffer, Reaps, ReleasedIsGone, StoppedIsStopped
-from tests.clouds.days import Around
 from tests.clouds.habits import behind, each, says, sees
 from tests.clouds.invariants import Rule
-from tests.support.cloud import Line
+from tests.support.cloud import Around, Line
 
 
 @dataclass(frozen=True)

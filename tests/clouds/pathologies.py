@@ -264,6 +264,21 @@ RUNPOD_PODS: Mapping[str, Held] = {
         "runpod client: reads the first page of a listing",
         "runpod client: takes half a listing for the whole",
     ),
+    "a listing that fails is no empty account": (
+        "providers/runpod/test_wire.py::test_a_listing_that_is_not_whole_is_an_error",
+        "runpod day: listings fail for ten minutes",
+        "runpod client: takes a listing that failed for an empty one",
+    ),
+    "an answered stop or deletion is no proof of either": (
+        f"{_RUNPOD}::test_a_release_without_effect_leaves_the_pod_in_the_listing",
+        "runpod client: takes a machine for gone once its release was sent",
+        "runpod client: takes a machine for gone once its release was answered",
+        "runpod client: takes a machine for stopped once its stop was answered",
+    ),
+    "a pod may cost more than was agreed": (
+        f"{_RUNPOD}::test_a_pod_dearer_than_agreed_shows_its_real_price",
+        "runpod client: never looks at what it was given",
+    ),
     "names are not unique, and others have pods": (
         f"{_RUNPOD}::test_two_pods_of_one_name_are_both_listed",
         f"{_RUNPOD}::test_foreign_pods_are_listed_under_their_names_and_not_touched",

@@ -25,3 +25,9 @@ async def test_a_client_that_lacks_one_rule_is_caught(kind: str, client: Client,
 def test_every_pathology_is_held_by_tests_that_there_are(held: Held) -> None:
     assert held
     assert not [test for test in held if not exists(test)]
+
+
+def test_every_client_stands_for_a_pathology() -> None:
+    told = {test for table in PATHOLOGIES.values() for held in table.values() for test in held}
+    clients = {f"{kind} client: {name}" for kind, clients in OF.items() for name in clients}
+    assert not clients - told

@@ -26,7 +26,7 @@ from policies.thresholds import Thresholds
 from providers.base import Provider
 from providers.http import Answer, Http, Request, Service
 from providers.installed import provider_kinds
-from providers.mock import Fault, Step
+from providers.mock import Step
 from providers.pace import Paced
 from tests.support.build import FLEET, pool
 from tests.support.market import CALM
@@ -53,6 +53,8 @@ QUICK: Mapping[str, Any] = {
 
 Line = Callable[[Http, Service, LoopClock], Http]
 """What lies between an adapter and its vendor."""
+Around = Callable[[Provider], Provider]
+"""What lies between an adapter and the daemon."""
 
 
 class Means:
@@ -76,16 +78,14 @@ class Cloud(Rehearsal):
         self,
         kind: str,
         *,
-        faults: Mapping[Fault, float] = NONE,
         scenario: tuple[Step, ...] = (),
         quirks: tuple[str, ...] = (),
         buy: Buy = "on_demand",
-        settings: Mapping[str, Any] = NONE,
         of_pool: Mapping[str, Any] = NONE,
         of_market: Mapping[str, Any] = NONE,
         policy: Thresholds | None = None,
         line: Line = Paced,
-        around: Callable[[Provider], Provider] | None = None,
+        around: Around | None = None,
     ) -> None:
         """What lies before the adapter, or around it, may take a rule away from it."""
         placements = (Placement(provider=kind, buy=buy, max_usd_per_hour=2.0),)
@@ -93,13 +93,12 @@ class Cloud(Rehearsal):
         emulation = import_module(f"autoscaler.emulate.{kind}")
         market = replace(
             emulation.Emulation().market,
-            **{**QUICK, "faults": {**CALM.faults, **faults}, "scenario": scenario, **of_market},
+            **{**QUICK, "faults": CALM.faults, "scenario": scenario, **of_market},
         )
         asked = emulation.Emulation(market=market, quirks=tuple(emulation.Quirk(name) for name in quirks))
         self.emulator: Emulator = emulation.make(asked, now=self.clock.now, rng=random.Random(1))
         self.market = self.emulator.market
         self._kind = kind
-        self._own = settings
         self._line = line
         self._around = around
 
@@ -120,7 +119,7 @@ class Cloud(Rehearsal):
         """A daemon over this account. Its adapter is new, too, and remembers nothing."""
         kind = provider_kinds()[self._kind]
         means = Means(self.clock, self, self._line)
-        adapter = kind.make(self._kind, kind.settings(api_key=KEY, **self._own), means)
+        adapter = kind.make(self._kind, kind.settings(api_key=KEY), means)
         return self.daemon(provider=self._around(adapter) if self._around else adapter)
 
     async def live(self, daemon: Daemon, seconds: float, *, waiting: int) -> None:
