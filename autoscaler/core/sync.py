@@ -79,14 +79,24 @@ def _mirror(old: Instance, remote: Remote | None, evidence: Evidence) -> Instanc
         text = "the answer to the rent call was lost: looking for its token in the listing"
         new = old.moved(Phase.RENTING, evidence.now, text, called_at=evidence.now, burn_usd_per_hour=old.usd_per_hour)
     if new.phase is Phase.BOOTING and new.id in evidence.ready:
-        new = _hot(new, evidence.now)
+        new = _at_full_price(_hot(new, evidence.now), evidence.now)
     if new.phase is Phase.LOST and new.id in evidence.beating:
         new = _back(new, evidence.now, "its worker beats: it is there")
     listing = evidence.listings.get(old.provider)
-    if listing is None or isinstance(listing, Unknown) or listing.asked_at < new.called_at or _is_older(listing, new):
+    if listing is None or isinstance(listing, Unknown):
+        unseen = _at_full_price(new, evidence.now) if new.phase is Phase.BOOTING else new
+        return _overdue(unseen, None, evidence, listed=False)
+    if listing.asked_at < new.called_at or _is_older(listing, new):
         return _overdue(new, None, evidence, listed=False)
     new = _absent(new, listing.asked_at, evidence) if remote is None else _present(new, remote, evidence)
     return _overdue(new, remote, evidence, listed=True)
+
+
+def _at_full_price(machine: Instance, now: float) -> Instance:
+    """The record of a machine that may be billed as running by now, while no listing says so."""
+    if machine.burn_usd_per_hour >= machine.usd_per_hour:
+        return machine
+    return replace(machine.booked(now), burn_usd_per_hour=machine.usd_per_hour)
 
 
 def _is_older(listing: Listing, machine: Instance) -> bool:

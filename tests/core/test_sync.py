@@ -98,8 +98,16 @@ def test_a_failed_listing_changes_nothing() -> None:
     blind = evidence(listings={"mock": Unknown("500", NOW)})
 
     for phase in set(P) - {P.PLANNED}:
-        record = instance(phase)
+        record = instance(phase, burn_usd_per_hour=0.8)
         assert after(record, blind) is record
+
+
+def test_a_machine_that_boots_unseen_is_booked_at_its_full_price() -> None:
+    loading = instance(P.BOOTING, burn_usd_per_hour=0.02)
+    blind = evidence(listings={"mock": Unknown("500", NOW)})
+    assert after(loading, blind).burn_usd_per_hour == 0.8
+    assert after(loading, evidence(ready=frozenset({"aaaa"}), listings=blind.listings)).burn_usd_per_hour == 0.8
+    assert after(loading, evidence(remote(Status.STARTING, burn_usd_per_hour=0.02))).burn_usd_per_hour == 0.02
 
 
 def test_a_listing_asked_for_before_the_last_call_ended_says_nothing() -> None:
