@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import random
 from dataclasses import replace
 from typing import Any
 
 from autoscaler.core.units import DurationRange
 from autoscaler.emulate.runpod import Emulation, Quirk, make
-from providers.http import Answer, json_request
-from providers.mock import Fault, Market, MockSettings, Stock
-from providers.mock.machine import Machine
+from providers.http import Answer
+from providers.mock import Stock
+from tests.emulate.base_desk import KEY, BaseDesk
+from tests.support.market import CALM
 
 HOUR = 3600.0
 START = 1_800_000_000.0
 GPU = "NVIDIA GeForce RTX 4090"
-CALM = MockSettings(
+MARKET = replace(
+    CALM,
     stock=(
         Stock(gpu=GPU, region="EU-RO-1", on_demand=0.69, spot=0.35, hosts=2),
         Stock(gpu=GPU, region="US-KS-2", on_demand=0.69, spot=0.35, hosts=2),
@@ -27,10 +28,6 @@ CALM = MockSettings(
     setup=DurationRange(30.0, 30.0),
     resume=DurationRange(20.0, 20.0),
     stop=DurationRange(4.0, 4.0),
-    let_to_others=DurationRange(HOUR, HOUR),
-    offline=DurationRange(600.0, 600.0),
-    listing_lag=DurationRange(60.0, 60.0),
-    faults={Fault.RESUME_REFUSED: 0.0, Fault.OUTBID: 0.0},
     balance_usd=100.0,
 )
 """A market in which nothing goes wrong and every duration is known."""
@@ -38,32 +35,11 @@ CALM = MockSettings(
 ORDER: dict[str, Any] = {"name": "w1", "image": "ghcr.io/acme/worker:1.4", "gpu": {"id": GPU}, "disk": 40}
 
 
-class Desk:
-    """One emulated account and its time."""
+class Desk(BaseDesk):
+    """An account at an emulated RunPod, and its time."""
 
     def __init__(self, *quirks: Quirk, **market: Any) -> None:
-        self.now = START
-        settings = Emulation(market=replace(CALM, **market), quirks=quirks)
-        self.emulator = make(settings, now=lambda: self.now, rng=random.Random(7))
-
-    @property
-    def market(self) -> Market:
-        """The truth."""
-        return self.emulator.market
-
-    def machine(self, pod_id: str) -> Machine:
-        """The truth about one pod."""
-        return self.market.machines[pod_id]
-
-    def bill(self, pod_id: str) -> float:
-        """What a pod truly cost."""
-        return self.market.billed_usd(self.now)[pod_id]
-
-    async def ask(self, method: str, path: str, body: Any = None, *, key: str | None = "rpa_t", **query: str) -> Answer:
-        """Send one request."""
-        request = json_request(method, path, body, **query)
-        bearer = {} if key is None else {"authorization": f"Bearer {key}"}
-        return await self.emulator.handle(replace(request, headers={**request.headers, **bearer}))
+        super().__init__(make, Emulation(market=replace(MARKET, **market), quirks=quirks), start=START)
 
     async def get(self, path: str, **query: str) -> Any:
         """What a GET gives."""
@@ -103,7 +79,7 @@ class Desk:
         """The ids of the pods that REST lists, newest first."""
         return [pod["id"] for pod in (await self.get("/v2/pods"))["pods"]]
 
-    async def graph(self, query: str, *, key: str | None = "rpa_t", **variables: Any) -> Any:
+    async def graph(self, query: str, *, key: str = KEY, **variables: Any) -> Any:
         """Ask GraphQL; gives the whole answer."""
         answer = await self.ask("POST", "/graphql", {"query": query, "variables": variables}, key=key)
         assert answer.status == 200, answer.text

@@ -142,11 +142,11 @@ async def test_an_account_that_never_runs_out_shows_a_balance_too() -> None:
 async def test_gpu_types_need_no_key_and_all_else_does() -> None:
     desk = Desk()
     query = "{ gpuTypes { id lowestPrice(input: {gpuCount: 1, secureCloud: false}) { stockStatus minimumBidPrice } } }"
-    first, second = (await desk.graph(query, key=None))["data"]["gpuTypes"]
+    first, second = (await desk.graph(query, key=""))["data"]["gpuTypes"]
     assert first["lowestPrice"] == {"stockStatus": None, "minimumBidPrice": None}
     assert second["lowestPrice"]["stockStatus"] == "Low"
-    assert (await desk.ask("POST", "/graphql", {"query": "{ myself { id } }"}, key=None)).status == 401
-    answer = await desk.ask("POST", "/graphql", {"query": "{ myself { id } }"}, key=None, api_key="rpa_t")
+    assert (await desk.ask("POST", "/graphql", {"query": "{ myself { id } }"}, key="")).status == 401
+    answer = await desk.ask("POST", "/graphql", {"query": "{ myself { id } }"}, key="", api_key="rpa_t")
     assert answer.status == 200
 
 

@@ -13,7 +13,7 @@ import pytest
 from autoscaler.core.market import Status
 from autoscaler.emulate.runpod import Emulation, Quirk, make
 from autoscaler.emulate.serve import served
-from tests.emulate.runpod.desk import CALM, GPU, START
+from tests.emulate.runpod.desk import GPU, MARKET, START
 from tests.support.vendors import RUNPOD, RUNPOD_NEXT, Vendor
 
 _PREAMBLE = """
@@ -42,7 +42,7 @@ class Run:
 async def drive(vendor: Vendor, script: str, *quirks: Quirk) -> Run:
     """Run a script with a vendor's SDK; at least a minute goes by with each of its requests."""
     clock = itertools.count(START, 60.0)
-    emulator = make(Emulation(market=CALM, quirks=quirks), now=lambda: next(clock), rng=random.Random(7))
+    emulator = make(Emulation(market=MARKET, quirks=quirks), now=lambda: next(clock), rng=random.Random(7))
     truth: list[Status | None] = []
 
     def look(*_: object) -> None:

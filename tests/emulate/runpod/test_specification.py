@@ -19,6 +19,7 @@ from jsonschema import Draft202012Validator
 from autoscaler.emulate.runpod import Quirk
 from providers.http import Answer
 from providers.mock import Fault
+from tests.emulate.base_desk import KEY
 from tests.emulate.runpod.desk import GPU, ORDER, Desk
 from tests.support.vendors import require_specs
 
@@ -83,7 +84,7 @@ class Judge(Desk):
         super().__init__(*quirks, **market)
         self.breaches: list[str] = []
 
-    async def ask(self, method: str, path: str, body: Any = None, *, key: str | None = "rpa_t", **query: str) -> Answer:
+    async def ask(self, method: str, path: str, body: Any = None, *, key: str = KEY, **query: str) -> Answer:
         answer = await super().ask(method, path, body, key=key, **query)
         if path != "/graphql":
             self.breaches += breaches(method, path, answer)
@@ -91,7 +92,7 @@ class Judge(Desk):
 
 
 async def whole_life(desk: Desk) -> None:
-    await desk.ask("GET", "/v2/pods", key=None)
+    await desk.ask("GET", "/v2/pods", key="")
     pod_id = await desk.create_running(ports=["22/tcp", "80/http"], mounts={"persistent": {"size": 20, "path": "/w"}})
     await desk.create(cloud="COMMUNITY", gpu={"id": "NVIDIA RTX A5000"})
     for _ in range(3):

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import json
-import random
 from dataclasses import replace
 from typing import Any
 
 from autoscaler.core.units import DurationRange
 from autoscaler.emulate.vastai import Emulation, Quirk, make
-from providers.http import Answer, json_request
-from providers.mock import Fault, Market, MockSettings, Step, Stock
-from providers.mock.machine import Machine
+from providers.http import Answer
+from providers.mock import Fault, Step, Stock
+from tests.emulate.base_desk import BaseDesk
+from tests.support.market import CALM
 
 HOUR = 3600.0
 START = 1_795_000_000.0
 GPU = "RTX 4090"
-CALM = MockSettings(
+MARKET = replace(
+    CALM,
     stock=(
         Stock(gpu=GPU, region="US", on_demand=0.60, spot=0.30, hosts=2),
         Stock(gpu=GPU, region="DE", on_demand=0.60, spot=0.30, hosts=1),
@@ -25,11 +26,6 @@ CALM = MockSettings(
     price_swing=0.0,
     setup=DurationRange(60.0, 60.0),
     resume=DurationRange(30.0, 30.0),
-    stop=DurationRange(10.0, 10.0),
-    let_to_others=DurationRange(HOUR, HOUR),
-    offline=DurationRange(600.0, 600.0),
-    listing_lag=DurationRange(60.0, 60.0),
-    faults={Fault.RESUME_REFUSED: 0.0, Fault.OUTBID: 0.0},
     balance_usd=100.0,
 )
 """A market in which nothing goes wrong and every duration is known."""
@@ -37,32 +33,11 @@ CALM = MockSettings(
 ORDER: dict[str, Any] = {"image": "ghcr.io/acme/worker:1.4", "disk": 40.0, "label": "w1", "cancel_unavail": True}
 
 
-class Desk:
-    """One emulated account and its time."""
+class Desk(BaseDesk):
+    """An account at an emulated Vast.ai, and its time."""
 
     def __init__(self, *quirks: Quirk, **market: Any) -> None:
-        self.now = START
-        settings = Emulation(market=replace(CALM, **market), quirks=quirks)
-        self.emulator = make(settings, now=lambda: self.now, rng=random.Random(7))
-
-    @property
-    def market(self) -> Market:
-        """The truth."""
-        return self.emulator.market
-
-    def machine(self, instance_id: int) -> Machine:
-        """The truth about one instance."""
-        return self.market.machines[str(instance_id)]
-
-    def bill(self, instance_id: int) -> float:
-        """What an instance truly cost."""
-        return self.market.billed_usd(self.now)[str(instance_id)]
-
-    async def ask(self, method: str, path: str, body: Any = None, *, key: str = "account", **query: str) -> Answer:
-        """The answer to a request with the account's key, or another, or none."""
-        request = json_request(method, path, body, **query)
-        headers = {**request.headers, "authorization": f"Bearer {key}"} if key else request.headers
-        return await self.emulator.handle(replace(request, headers=headers))
+        super().__init__(make, Emulation(market=replace(MARKET, **market), quirks=quirks), start=START)
 
     async def offers(self, **query: Any) -> list[dict[str, Any]]:
         """What a search finds, cheapest first."""

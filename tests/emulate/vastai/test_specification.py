@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 from autoscaler.emulate.vastai import Quirk
 from providers.http import Answer
 from providers.mock import Fault
+from tests.emulate.base_desk import KEY
 from tests.emulate.vastai.desk import HOUR, ORDER, START, Desk, step
 from tests.support.vendors import require_specs
 
@@ -100,7 +101,7 @@ class Judge(Desk):
         self.breaches: set[str] = set()
         self.judged: set[str] = set()
 
-    async def ask(self, method: str, path: str, body: Any = None, *, key: str = "account", **query: str) -> Answer:
+    async def ask(self, method: str, path: str, body: Any = None, *, key: str = KEY, **query: str) -> Answer:
         answer = await super().ask(method, path, body, key=key, **query)
         operation = f"{method} {re.sub('/[0-9]+/', '/{id}/', path)}"
         if operation in OPERATIONS and answer.headers.get("content-type") == "application/json":
