@@ -122,7 +122,7 @@ def test_the_metered_intervals_follow_one_another_and_add_up_to_the_bill(
     bench.provider = MockProvider(
         "mock", bench.market.settings, now=lambda: bench.now, rng=random.Random(seed), series=(recorded,)
     )
-    market = bench.market = bench.provider.market
+    market = bench.market
     intervals: dict[str, list[tuple[float, float, float]]] = {}
 
     def note(machine: Machine, start: float, end: float) -> None:

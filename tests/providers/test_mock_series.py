@@ -37,7 +37,6 @@ class Recorded(Bench):
         super().__init__(settings, seed=seed)
         many = (followed,) if isinstance(followed, Series) else followed
         self.provider = MockProvider("mock", settings, now=lambda: self.now, rng=random.Random(seed), series=many)
-        self.market = self.provider.market
 
     async def prices(self, placement: Placement) -> set[float]:
         """Of all offers."""

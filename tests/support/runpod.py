@@ -8,24 +8,25 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from autoscaler.core.errors import UnclearOutcome
-from autoscaler.core.market import Offer, Remote
+from autoscaler.core.market import Offer
 from autoscaler.core.spec import MachineSpec, Placement
 from autoscaler.core.units import DurationRange, Secret
 from autoscaler.emulate.loopback import Loopback
 from autoscaler.emulate.runpod import Emulation, Quirk, make
-from providers.http import Answer, Http, Request, Service, json_answer
-from providers.mock import Fault, MockSettings, Stock
+from providers.http import Answer, Request, json_answer
+from providers.mock import Market, MockSettings, Stock
 from providers.runpod import RunpodProvider, RunpodSettings
+from tests.support.bench import START, BaseBench, Means
+from tests.support.market import CALM
 
 KEY = "rpa_a-key-of-the-account"
-START = 1_800_000_000.0
-"""2027-01-15, 08:00 UTC."""
 MACHINE = MachineSpec(image="ghcr.io/acme/worker:1.0", gpus=("RTX 4090",), ready="http :8188/ready")
 SECURE = Placement(provider="runpod", cloud="secure", max_usd_per_hour=2.0)
 SPOT = replace(SECURE, buy="spot")
 LABEL = "autoscaler.fleet.images.token00001"
 
-MARKET = MockSettings(
+MARKET = replace(
+    CALM,
     stock=(
         Stock(gpu="NVIDIA GeForce RTX 4090", region="EU-RO-1", on_demand=0.69, spot=0.35),
         Stock(gpu="NVIDIA GeForce RTX 4090", region="US-KS-2", on_demand=0.69, spot=0.35, hosts=3),
@@ -36,66 +37,32 @@ MARKET = MockSettings(
     setup=DurationRange(300.0, 300.0),
     resume=DurationRange(60.0, 60.0),
     stop=DurationRange(5.0, 5.0),
-    let_to_others=DurationRange(3600.0, 3600.0),
-    listing_lag=DurationRange(60.0, 60.0),
     foreign=("somebody's notebook", LABEL.replace("fleet", "other")),
     balance_usd=100.0,
-    faults={Fault.RESUME_REFUSED: 0.0, Fault.OUTBID: 0.0},
 )
 """A market in which nothing goes wrong and every duration is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Means:
-    """What the adapter is given."""
-
-    now: Callable[[], float]
-    http: Callable[[Service], Http]
-    random: Callable[[int], random.Random] = random.Random
-
-
-class Bench:
+class Bench(BaseBench):
     """An account at an emulated RunPod, and its time."""
 
+    placement = SECURE
+    machine = MACHINE
+
     def __init__(self, market: MockSettings = MARKET, *quirks: Quirk, **settings: Any) -> None:
-        self.now = START
-        asked = Emulation(market=market, quirks=quirks)
-        self.emulator = make(asked, now=lambda: self.now, rng=random.Random(1))
-        means = Means(lambda: self.now, lambda service: Loopback(self.emulator, service))
+        super().__init__()
+        emulation = Emulation(market=market, quirks=quirks)
+        self._emulator = make(emulation, now=lambda: self.now, rng=random.Random(1))
+        means = Means(lambda: self.now, lambda service: Loopback(self._emulator, service))
         self.provider = RunpodProvider("runpod", RunpodSettings(api_key=Secret(KEY), **settings), means)
 
-    async def advance(self, seconds: float) -> None:
-        """Let time go by."""
-        self.now += seconds
+    @property
+    def market(self) -> Market:
+        return self._emulator.market
 
-    async def offer(self, placement: Placement = SECURE) -> Offer:
-        """The cheapest offer."""
-        return (await self.provider.list_offers(placement, MACHINE))[0]
-
-    async def rent(self, placement: Placement = SECURE, label: str = LABEL) -> str:
-        """Rent the cheapest offer."""
-        return await self.provider.rent(await self.offer(placement), MACHINE, label=label)
-
-    async def rent_running(self, placement: Placement = SECURE) -> str:
-        """Rent, and wait for the boot."""
-        provider_id = await self.rent(placement)
-        await self.advance(MARKET.setup.high)
-        return provider_id
-
-    async def rent_stopped(self, placement: Placement = SECURE) -> str:
-        """Rent, boot, and stop."""
-        provider_id = await self.rent_running(placement)
-        await self.provider.stop(provider_id)
-        await self.advance(MARKET.stop.high)
-        return provider_id
-
-    async def listed(self) -> dict[str, Remote]:
-        """What the listing shows, by provider id."""
-        return {remote.provider_id: remote for remote in (await self.provider.list_machines()).machines}
-
-    def bill(self, provider_id: str) -> float:
-        """What one machine has cost so far by the truth behind the emulator, in USD."""
-        return self.emulator.market.billed_usd(self.now)[provider_id]
+    async def rent(self, placement: Placement | None = None, label: str = LABEL) -> str:
+        """Rent the cheapest offer; unless told otherwise all machines go by one label."""
+        return await super().rent(placement, label)
 
 
 Reply = Answer | Callable[[Request], Answer] | None

@@ -7,17 +7,18 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from autoscaler.core.market import Offer, Remote
+from autoscaler.core.market import Remote
 from autoscaler.core.spec import MachineSpec, Placement
 from autoscaler.core.units import Secret
 from autoscaler.emulate.loopback import Loopback
 from autoscaler.emulate.vastai import Emulation, Quirk, make
 from providers.http import Answer, Http, Request, Service, json_answer
-from providers.mock import Fault, MockSettings, Operation, Step, Stock
+from providers.mock import Fault, Market, MockSettings, Operation, Step, Stock
 from providers.vastai import KIND, VastProvider, VastSettings
+from tests.support.bench import START, BaseBench, Means
 from tests.support.market import CALM
 
-NOW = 1_800_000_000.0
+NOW = START
 DAY = 86400.0
 KEY = "k3y-0f-the-account"
 TOKEN = "t0ken-0f-the-registry"
@@ -138,8 +139,11 @@ class Account:
         return remote
 
 
-class Bench:
+class Bench(BaseBench):
     """An account at an emulated Vast.ai, and its time."""
+
+    placement = ON_DEMAND
+    machine = MACHINE
 
     def __init__(
         self,
@@ -147,21 +151,18 @@ class Bench:
         *quirks: Quirk,
         around: Callable[[Http, Service], Http] = lambda http, _: http,
     ) -> None:
-        self.time = NOW
+        super().__init__()
         self.sent: list[Request] = []
         self.refused = 0
         self._around = around
-        self._emulator = make(Emulation(market=market, quirks=quirks), now=self.now, rng=random.Random(7))
-        self.market = self._emulator.market
-        self.provider: VastProvider = KIND.make("vastai", SETTINGS, self)  # type: ignore[assignment]
+        self._emulator = make(Emulation(market=market, quirks=quirks), now=lambda: self.now, rng=random.Random(7))
+        self.provider = KIND.make("vastai", SETTINGS, Means(lambda: self.now, self._http))
 
-    def now(self) -> float:
-        return self.time
+    @property
+    def market(self) -> Market:
+        return self._emulator.market
 
-    def random(self, seed: int) -> random.Random:
-        return random.Random(seed)
-
-    def http(self, service: Service) -> Http:
+    def _http(self, service: Service) -> Http:
         self._line = Loopback(self._emulator, service)
         return self._around(self, service)
 
@@ -174,44 +175,11 @@ class Bench:
     async def close(self) -> None:
         """Nothing is held open."""
 
-    async def advance(self, seconds: float) -> None:
-        """Let time go by."""
-        self.time += seconds
-
-    async def offer(self, placement: Placement = ON_DEMAND, machine: MachineSpec = MACHINE) -> Offer:
-        """The cheapest offer."""
-        return (await self.provider.list_offers(placement, machine))[0]
-
-    async def rent(self, placement: Placement = ON_DEMAND, label: str = "ours", machine: MachineSpec = MACHINE) -> str:
-        """Rent the cheapest offer."""
-        return await self.provider.rent(await self.offer(placement, machine), machine, label=label)
-
-    async def rent_running(self, placement: Placement = ON_DEMAND, machine: MachineSpec = MACHINE) -> str:
-        """Rent, and wait for the boot."""
-        provider_id = await self.rent(placement, machine=machine)
-        await self.advance(self.market.settings.setup.high)
-        return provider_id
-
-    async def rent_stopped(self, placement: Placement = ON_DEMAND) -> str:
-        """Rent, boot, and stop."""
-        provider_id = await self.rent_running(placement)
-        await self.provider.stop(provider_id)
-        await self.advance(self.market.settings.stop.high)
-        return provider_id
-
     async def listed(self) -> dict[str, Remote]:
         """Our machines as the listing shows them, by provider id."""
-        machines = (await self.provider.list_machines()).machines
-        return {each.provider_id: each for each in machines if each.label not in self.market.settings.foreign}
-
-    async def seen(self, provider_id: str) -> Remote:
-        """One machine as listed."""
-        return (await self.listed())[provider_id]
+        shown = await super().listed()
+        return {name: remote for name, remote in shown.items() if remote.label not in self.market.settings.foreign}
 
     def creates(self) -> int:
         """How often a machine was ordered."""
         return sum(request.endpoint == "create" for request in self.sent)
-
-    def bill(self, provider_id: str) -> float:
-        """What one machine has cost so far, in USD."""
-        return self.market.billed_usd(self.time)[provider_id]

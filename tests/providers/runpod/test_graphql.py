@@ -16,13 +16,12 @@ from providers.http import Answer, json_answer
 from providers.runpod import RunpodProvider, RunpodSettings
 from tests.providers.runpod.test_refusals import HOST_FULL, NO_MONEY, NO_SPOT, NO_STOCK, WENT_WRONG
 from tests.providers.runpod.test_wire import terms
+from tests.support.bench import START, Means
 from tests.support.runpod import (
     KEY,
     LABEL,
     MACHINE,
     SPOT,
-    START,
-    Means,
     Script,
     data,
     errors,

@@ -37,7 +37,7 @@ def bench(*steps: Step, quirks: tuple[Quirk, ...] = (), **settings: Any) -> Benc
 
 def running(desk: Bench) -> dict[str, float]:
     """What bills now and is ours, by the truth: id to USD per hour."""
-    machines = desk.emulator.market.machines.values()
+    machines = desk.market.machines.values()
     return {each.id: each.burn_usd_per_hour for each in machines if each.label == LABEL}
 
 
@@ -131,7 +131,7 @@ async def test_an_environment_of_quotes_braces_and_backslashes_arrives_intact(pl
 
     pod_id = await desk.provider.rent(await desk.offer(placement), replace(MACHINE, env=env), label=LABEL)
 
-    arrived = desk.emulator.market.machines[pod_id].env
+    arrived = desk.market.machines[pod_id].env
     assert {key: arrived[key] for key in env} == env
 
 
@@ -306,7 +306,7 @@ async def test_a_listing_whose_second_page_fails_is_an_error_and_no_half() -> No
 
 async def test_foreign_pods_are_listed_under_their_names_and_not_touched() -> None:
     desk = bench()
-    strangers = {each.id: each.status for each in desk.emulator.market.machines.values()}
+    strangers = {each.id: each.status for each in desk.market.machines.values()}
 
     pod_id = await desk.rent_running()
     await desk.provider.stop(pod_id)
@@ -314,7 +314,7 @@ async def test_foreign_pods_are_listed_under_their_names_and_not_touched() -> No
     await desk.advance(60.0)
 
     assert strangers.keys() == (await desk.listed()).keys()
-    assert {each.id: each.status for each in desk.emulator.market.machines.values()} == strangers
+    assert {each.id: each.status for each in desk.market.machines.values()} == strangers
 
 
 async def test_on_an_empty_account_pods_vanish_and_the_listing_says_so() -> None:

@@ -13,7 +13,8 @@ from autoscaler.core.market import Status
 from autoscaler.core.spec import MachineSpec
 from providers.http import Answer, json_answer
 from providers.runpod.wire import TERMS
-from tests.support.runpod import LABEL, MACHINE, START, html, offer, pod, pods, scripted
+from tests.support.bench import START
+from tests.support.runpod import LABEL, MACHINE, html, offer, pod, pods, scripted
 
 DISKS = 90 * 0.10 / 720
 STOPPED_DISK = 40 * 0.20 / 720

@@ -30,7 +30,7 @@ class Waiting:
         self._bench = bench
 
     def now(self) -> float:
-        return self._bench.time
+        return self._bench.now
 
     async def sleep(self, seconds: float) -> None:
         await self._bench.advance(seconds)
@@ -48,7 +48,7 @@ class PacedBench(Bench):
 
 async def test_at_our_pace_vast_ai_never_finds_requests_too_frequent() -> None:
     bench = PacedBench(with_hosts(40))
-    machines = [await bench.rent(label=f"ours-{n}") for n in range(30)]
+    machines = [await bench.rent() for _ in range(30)]
     await bench.advance(bench.market.settings.setup.high)
     for machine in machines:
         assert machine in await bench.listed()
@@ -73,10 +73,10 @@ async def test_without_a_pace_requests_are_refused_as_too_frequent() -> None:
 
 async def test_two_hundred_machines_are_listed_in_eight_requests_within_the_interval_of_listings() -> None:
     bench = PacedBench(replace(MARKET, foreign=tuple(f"somebody's {n}" for n in range(200))))
-    began, bench.sent[:] = bench.time, []
+    began, bench.sent[:] = bench.now, []
     assert len((await bench.provider.list_machines()).machines) == 200
     assert sum(request.endpoint == "list" for request in bench.sent) == 8
-    assert bench.time - began < bench.provider.capabilities.list_every_s
+    assert bench.now - began < bench.provider.capabilities.list_every_s
     assert bench.refused == 0
 
 
@@ -100,7 +100,7 @@ async def test_the_daily_quota_of_searches_is_not_spent_on_being_refused() -> No
     for _ in range(100):
         with pytest.raises(RateLimited) as refused:
             await bench.offer()
-        assert bench.time + (refused.value.retry_after_s or 0.0) == pytest.approx(NOW - NOW % 86400 + 86400)
+        assert bench.now + (refused.value.retry_after_s or 0.0) == pytest.approx(NOW - NOW % 86400 + 86400)
         await bench.advance(60)
     assert len(bench.sent) == 1
 
@@ -216,7 +216,8 @@ async def test_exited_lingers_after_a_start_and_is_no_crash() -> None:
 
 async def test_the_address_is_stripped_and_there_is_none_until_ports_are_mapped() -> None:
     bench = Bench(MARKET, Quirk.PADDED_ADDRESS)
-    machine = await bench.rent(machine=SERVED)
+    bench.machine = SERVED
+    machine = await bench.rent()
     assert (await bench.seen(machine)).address is None
     await bench.advance(bench.market.settings.setup.high)
     address = (await bench.seen(machine)).address
@@ -263,7 +264,7 @@ async def test_a_contract_at_its_end_is_a_failed_machine_and_its_end_was_told() 
     machine = await bench.rent_running()
     ends_at = (await bench.seen(machine)).ends_at
     assert ends_at is not None
-    await bench.advance(ends_at - bench.time - 60)
+    await bench.advance(ends_at - bench.now - 60)
     assert (await bench.seen(machine)).status is Status.RUNNING
     await bench.advance(120)
     assert (await bench.seen(machine)).status is Status.FAILED
