@@ -10,27 +10,20 @@ import pytest
 from providers import conformance
 from providers.base import Provider
 from providers.breaker import Breaker
-from providers.conformance import Advance, ProviderConformance, ReadingConformance
+from providers.conformance import ReadingConformance
 from providers.dry_run import DryRun
 from providers.instrumented import Instrumented
 from providers.mock import Fault
+from tests.support.conforming import BenchConformance
 from tests.support.market import CALM, Bench
 
 FOREIGN = replace(CALM, foreign=("somebody's notebook", "autoscaler.other.pool.token"))
 
 
-class TestMock(ProviderConformance):
+class TestMock(BenchConformance):
     @pytest.fixture
     def bench(self) -> Bench:
         return Bench(FOREIGN)
-
-    @pytest.fixture
-    def provider(self, bench: Bench) -> Provider:
-        return bench.provider
-
-    @pytest.fixture
-    def advance(self, bench: Bench) -> Advance:
-        return bench.advance
 
 
 class TestMockWithSlowListings(TestMock):

@@ -8,24 +8,15 @@ import pytest
 
 from autoscaler.core.spec import Placement
 from autoscaler.emulate.runpod import Quirk
-from providers.base import Provider
-from providers.conformance import Advance, ProviderConformance
 from providers.mock import Fault
+from tests.support.conforming import BenchConformance
 from tests.support.runpod import MARKET, SECURE, SPOT, Bench
 
 
-class TestRunpod(ProviderConformance):
+class TestRunpod(BenchConformance):
     @pytest.fixture
     def bench(self) -> Bench:
         return Bench()
-
-    @pytest.fixture
-    def provider(self, bench: Bench) -> Provider:
-        return bench.provider
-
-    @pytest.fixture
-    def advance(self, bench: Bench) -> Advance:
-        return bench.advance
 
 
 class TestSecureCloud(TestRunpod):

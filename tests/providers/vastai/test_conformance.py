@@ -7,24 +7,15 @@ from dataclasses import replace
 import pytest
 
 from autoscaler.emulate.vastai import Quirk
-from providers.base import Provider
-from providers.conformance import Advance, ProviderConformance
 from providers.mock import Fault
+from tests.support.conforming import BenchConformance
 from tests.support.vast import MARKET, Bench
 
 
-class TestVast(ProviderConformance):
+class TestVast(BenchConformance):
     @pytest.fixture
     def bench(self) -> Bench:
         return Bench()
-
-    @pytest.fixture
-    def provider(self, bench: Bench) -> Provider:
-        return bench.provider
-
-    @pytest.fixture
-    def advance(self, bench: Bench) -> Advance:
-        return bench.advance
 
 
 class TestVastWithSlowListings(TestVast):
