@@ -35,8 +35,8 @@ class Capabilities:
     """A stopped machine's disk is billed."""
     stop_keeps_gpu: bool = False
     """A stopped machine keeps its GPU, so that a resume cannot be refused for want of one."""
-    offers_stand: bool = False
-    """An offer stands for any number of machines; else it is spent with the first."""
+    orders_at_once: int | None = None
+    """Rents that it takes within some seconds; what is more has to wait its turn. None: any number."""
     list_every_s: float = 0.0
     """The listing is asked for no more often than this; it may need several requests, each with a least interval."""
     search_every_s: float = 0.0

@@ -29,6 +29,8 @@ class Offer:
     """It is let to the highest bidder, who pays what he bids."""
     usd_per_gb: float = 0.0
     """Price of what the machine downloads."""
+    stands: bool = False
+    """It stands for any number of machines; else it is spent with the first."""
 
 
 class Status(StrEnum):

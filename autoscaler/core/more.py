@@ -132,6 +132,12 @@ def _rents(
             break  # what is liked less is not worth some seconds
         among = (choice for placement in placements for choice in found[placement.label])
         chosen += this_round.pick(among, count - len(chosen))
+        full = [place.label for place in placements if found[place.label] and this_round.is_full(place.provider)]
+        if full and len(chosen) < count:
+            decision = decision.but_not(
+                RENT, f"{', '.join(full)}: takes no more orders for some seconds; the rest follows"
+            )
+            break
     return [_rent(snapshot, wish, choice) for wish, choice in zip(wishes, chosen, strict=False)], decision
 
 

@@ -130,6 +130,8 @@ class Round:
         self._hosts: Counter[tuple[str, str]] = Counter()
         self._regions: Counter[tuple[str, str]] = Counter()
         self._providers: Counter[str] = Counter()
+        ordered = Counter(machine.provider for machine in snapshot.in_phase(Phase.PLANNED))
+        self._room = {provider: count - ordered[provider] for provider, count in snapshot.orders_at_once.items()}
         for machine in snapshot.instances:
             if machine.phase not in _LEAVING:
                 self._count(machine)
@@ -155,10 +157,14 @@ class Round:
             waiting.sort(key=lambda ranked: ranked[:2], reverse=True)  # the best is the last, to be popped
         picked: list[Choice] = []
         while len(picked) < count and (best := self._best(regions)) is not None:
-            choice = regions[best].pop()[2]
+            choice = regions[best][-1][2]
             self._take(choice.offer)
             picked.append(choice)
         return picked
+
+    def is_full(self, provider: str) -> bool:
+        """Whether a provider takes no more orders for the moment."""
+        return self._room.get(provider, 1) <= 0
 
     def _best(self, regions: dict[tuple[str, str], list[tuple[float, str, Choice]]]) -> tuple[str, str] | None:
         """The region whose next offer is the best, with offers in front of it that cannot be had dropped."""
@@ -176,11 +182,15 @@ class Round:
         return found[1] if found else None
 
     def _is_spoken_for(self, offer: Offer) -> bool:
-        return _spot_of(offer) in self._taken or (offer.provider, offer.region) in self._tried
+        taken = _spot_of(offer) in self._taken or (offer.provider, offer.region) in self._tried
+        return taken or self.is_full(offer.provider)
 
     def _take(self, offer: Offer) -> None:
         self._count(offer)
-        self._taken.add(_spot_of(offer))
+        if not offer.stands:
+            self._taken.add(_spot_of(offer))
+        if offer.provider in self._room:
+            self._room[offer.provider] -= 1
         if self._places.on_trial(offer.provider, offer.region):
             self._tried.add((offer.provider, offer.region))
 

@@ -48,6 +48,8 @@ class PoolSnapshot:
     """Providers whose machines can be stopped and kept."""
     rebids: frozenset[str] = frozenset()
     """Providers where the bid of a running machine can be changed."""
+    orders_at_once: Mapping[str, int] = field(default_factory=dict)
+    """Rents that a provider takes within some seconds; one that is not named takes any number."""
     spent_today_usd: float = 0.0
     day_left_s: float = 86400.0
     """Seconds until the budget's day (UTC) ends."""

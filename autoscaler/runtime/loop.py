@@ -92,6 +92,8 @@ class Loop:
         self._tick_s = tick_s
         self._stoppable = frozenset(name for name, p in providers.items() if p.capabilities.can_stop)
         self._rebids = frozenset(name for name, p in providers.items() if p.capabilities.can_bid)
+        at_once = {name: p.capabilities.orders_at_once for name, p in providers.items()}
+        self._orders_at_once = {name: count for name, count in at_once.items() if count is not None}
         self._observer = Observer(
             pools=self._pools, providers=providers, probe=probe, clock=clock, patience_s=min(2.0, tick_s / 4)
         )
@@ -284,6 +286,7 @@ class Loop:
             idle_since=fleet.idle_since,
             stoppable=self._stoppable,
             rebids=self._rebids,
+            orders_at_once=self._orders_at_once,
             spent_today_usd=spending.today,
             day_left_s=(today + 1) * DAY_S - moment.now,
             spent_month_usd=spending.month,

@@ -53,7 +53,7 @@ class Observer:
             for number, placement in enumerate(pool.placements)
             if placement.provider in providers
         }
-        self._capabilities = {name: provider.capabilities for name, provider in providers.items()}
+        self._search_every_s = {name: provider.capabilities.search_every_s for name, provider in providers.items()}
         self._wanted: set[str] = set()
         self._beats: dict[str, tuple[Heartbeat, float]] = {}
         self._listening = False
@@ -113,9 +113,8 @@ class Observer:
         for (pool, label), polled in self._offers.items():
             if isinstance(polled.value, Unknown) or self._provider(pool, label) != offer.provider:
                 continue
-            can = self._capabilities[offer.provider]
-            left = [other for other in polled.value if can.offers_stand or other.offer_id != offer.offer_id]
-            if left and can.search_every_s:
+            left = [other for other in polled.value if other.stands or other.offer_id != offer.offer_id]
+            if left and self._search_every_s[offer.provider]:
                 polled.value = left
             else:
                 polled.answered_at = float("-inf")

@@ -28,7 +28,6 @@ from providers.runpod.wire import Cloud, GpuType, Pod, Terms
 CAPABILITIES = Capabilities(
     can_stop=True,
     can_spot=True,
-    offers_stand=True,
     can_bid=False,
     bills_stopped_disk=True,
     stop_keeps_gpu=False,

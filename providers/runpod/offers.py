@@ -49,6 +49,7 @@ def offers(
             usd_per_hour=usd_per_hour,
             disk_usd_per_hour=disks.stopped_usd_per_hour,
             takes_bids=placement.buy == "spot",
+            stands=True,
         )
         for usd_per_hour, _, offer_id, name, centre in sorted(found)
         if usd_per_hour <= placement.max_usd_per_hour

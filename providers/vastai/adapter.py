@@ -19,7 +19,7 @@ from providers.vastai.offers import MOST_FOUND, Wanted
 from providers.vastai.settings import VastSettings
 from providers.vastai.wire import Row, row_id
 
-CAPABILITIES = Capabilities(can_bid=True, list_every_s=10.0, search_every_s=30.0)
+CAPABILITIES = Capabilities(can_bid=True, orders_at_once=3, list_every_s=10.0, search_every_s=30.0)
 
 _SEARCH_KEPT_S = 60.0
 """A found offer is offered for so long without another search: searches have a daily quota. One that is gone by then is

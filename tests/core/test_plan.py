@@ -143,6 +143,33 @@ def test_a_placement_that_is_liked_less_waits_for_the_offers_of_the_better_one_f
     assert [command.placement for command in plan(seen, decision(1), NOW)[0]] == rented_at
 
 
+def test_an_offer_that_stands_is_rented_as_often_as_it_is_wanted() -> None:
+    standing = {"mock-on-demand": (offer(stands=True),)}
+
+    commands, _ = plan(snapshot(offers=standing), decision(3), NOW)
+
+    assert [command.offer for command in commands] == [offer(stands=True)] * 3
+
+
+@pytest.mark.parametrize(("planned", "rented"), [(0, 3), (2, 1), (3, 0)])
+def test_a_provider_gets_no_more_orders_than_it_takes_at_once_and_the_rest_follows_there(
+    planned: int, rented: int
+) -> None:
+    waiting = [machine(name, P.PLANNED, provider="mock", placement="mock-spot") for name in "abc"[:planned]]
+    offers = tuple(offer(offer_id=f"o-{n}", host=f"h-{n}", buy="spot", usd_per_hour=0.4) for n in range(9))
+    seen = snapshot(
+        *waiting,
+        pool=pool(placements=(SPOT, ON_DEMAND)),
+        offers={"mock-spot": offers, "mock-on-demand": (offer(),)},
+        orders_at_once={"mock": 3},
+    )
+
+    commands, told = plan(seen, decision(6), NOW)
+
+    assert [command.placement for command in commands] == ["mock-spot"] * rented
+    assert any("mock-spot: takes no more orders for some seconds" in reason.text for reason in told.why_not)
+
+
 def test_each_offer_is_rented_once() -> None:
     commands, _ = plan(snapshot(), decision(3), NOW)
 

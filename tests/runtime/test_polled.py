@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
@@ -26,11 +27,12 @@ class Searched(Teller):
 
     searches = 0
     search_takes_s = 0.0
+    found: Sequence[Offer] = (FIRST, SECOND)
 
     async def list_offers(self, placement: Placement, machine: MachineSpec) -> Sequence[Offer]:
         self.searches += 1
         await pause(self.search_takes_s)
-        return FIRST, SECOND
+        return self.found
 
 
 class Bench:
@@ -101,17 +103,18 @@ async def test_a_rent_is_followed_by_a_search_only_when_one_is_allowed() -> None
 
 
 @pytest.mark.parametrize(
-    ("capabilities", "left"),
+    ("capabilities", "stands", "left"),
     [
-        (Capabilities(), Unknown),  # a search costs nothing: what is true now is asked for
-        (Capabilities(search_every_s=30.0), [SECOND]),
-        (Capabilities(search_every_s=30.0, offers_stand=True), [FIRST, SECOND]),
+        (Capabilities(), False, Unknown),  # a search costs nothing: what is true now is asked for
+        (Capabilities(search_every_s=30.0), False, [SECOND]),
+        (Capabilities(search_every_s=30.0), True, [replace(FIRST, stands=True), SECOND]),
     ],
 )
 async def test_after_a_rent_the_other_offers_stand_where_a_search_must_be_waited_for(
-    capabilities: Capabilities, left: object
+    capabilities: Capabilities, stands: bool, left: object
 ) -> None:
     bench = Bench(capabilities)
+    bench.provider.found = (replace(FIRST, stands=stands), SECOND)
     await bench.live(TICK_S)
     bench.observer.take(FIRST)
     found = bench.observer.offers("images")["mock-on-demand"]
