@@ -53,7 +53,6 @@ class Observer:
             for number, placement in enumerate(pool.placements)
             if placement.provider in providers
         }
-        self._search_every_s = {name: provider.capabilities.search_every_s for name, provider in providers.items()}
         self._wanted: set[str] = set()
         self._beats: dict[str, tuple[Heartbeat, float]] = {}
         self._listening = False
@@ -114,7 +113,7 @@ class Observer:
             if isinstance(polled.value, Unknown) or self._provider(pool, label) != offer.provider:
                 continue
             left = [other for other in polled.value if other.stands or other.offer_id != offer.offer_id]
-            if left and self._search_every_s[offer.provider]:
+            if left and polled.every_s:
                 polled.value = left
             else:
                 polled.answered_at = float("-inf")

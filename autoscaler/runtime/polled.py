@@ -28,7 +28,8 @@ class Polled(Generic[T]):
         self._name = name
         self._ask = ask
         self._clock = clock
-        self._every_s = every_s
+        self.every_s = every_s
+        """The least time between two questions."""
         self._task: asyncio.Task[None] | None = None
         self._begun_at = float("-inf")
         self._patience_s = _FIRST_PATIENCE_S
@@ -40,7 +41,7 @@ class Polled(Generic[T]):
     def start(self, now: float) -> asyncio.Task[None] | None:
         """Ask, unless it is too early, or the last question may still be answered."""
         age_s = abs(now - self._begun_at)  # a clock may be set back, too
-        if age_s < (self._every_s if self._task is None else self._patience_s):
+        if age_s < (self.every_s if self._task is None else self._patience_s):
             return None
         if self._task is not None:
             self._task.cancel()
@@ -52,7 +53,7 @@ class Polled(Generic[T]):
 
     def wait_s(self, now: float) -> float:
         """Seconds before it may be asked again; 0 while it is being asked."""
-        return 0.0 if self._task is not None else max(0.0, self._every_s - abs(now - self._begun_at))
+        return 0.0 if self._task is not None else max(0.0, self.every_s - abs(now - self._begun_at))
 
     @property
     def asking_since(self) -> float | None:

@@ -20,7 +20,7 @@ from autoscaler.runtime.clock import LoopClock
 from autoscaler.survey import Survey, survey
 from providers.dry_run import DryRun
 from providers.installed import provider_kinds
-from tests.support.cloud import Means
+from tests.support.cloud import means_of
 from tests.support.daemon_process import autoscaler
 from tests.support.emulator_process import EmulatorProcess
 
@@ -58,7 +58,7 @@ async def surveyed(kind: str, *placements: Placement, **market: Any) -> Survey:
     clock = LoopClock(epoch=1_800_000_000.0)
     emulator = emulated(kind, market, clock)
     adapter = provider_kinds()[kind]
-    provider = adapter.make(kind, adapter.settings(api_key=Secret("s3cret-key")), Means(clock, emulator))
+    provider = adapter.make(kind, adapter.settings(api_key=Secret("s3cret-key")), means_of(emulator, clock))
     config = load_config(a_config(kind, *placements), {})
     found = await survey(config, {kind: DryRun(provider)}, clock, lambda _: None)
     assert emulator.market.rented == 0

@@ -19,7 +19,6 @@ from autoscaler.core.units import DurationRange, Secret, Span
 from autoscaler.emulate import Emulator
 from autoscaler.emulate.loopback import Loopback
 from autoscaler.runtime.clock import LoopClock
-from autoscaler.runtime.entropy import seeded
 from autoscaler.runtime.ports import Heartbeat
 from autoscaler.store.rules import DRAIN_MARK
 from policies.thresholds import Thresholds
@@ -28,6 +27,7 @@ from providers.http import Answer, Http, Request, Service
 from providers.installed import provider_kinds
 from providers.mock import Step
 from providers.pace import Paced
+from tests.support.bench import Means
 from tests.support.build import FLEET, pool
 from tests.support.market import CALM
 from tests.support.rehearsal import HOUR, Daemon, Rehearsal
@@ -57,18 +57,9 @@ Around = Callable[[Provider], Provider]
 """What lies between an adapter and the daemon."""
 
 
-class Means:
+def means_of(emulator: Emulator, clock: LoopClock, line: Line = Paced) -> Means:
     """What an adapter is given here: virtual time, and an emulator in place of the vendor."""
-
-    def __init__(self, clock: LoopClock, emulator: Emulator, line: Line = Paced) -> None:
-        self.now = clock.now
-        self.random = seeded
-        self._clock = clock
-        self._emulator = emulator
-        self._line = line
-
-    def http(self, service: Service) -> Http:
-        return self._line(Loopback(self._emulator, service), service, self._clock)
+    return Means(now=clock.now, http=lambda service: line(Loopback(emulator, service), service, clock))
 
 
 class Cloud(Rehearsal):
@@ -118,7 +109,7 @@ class Cloud(Rehearsal):
     def begin(self) -> Daemon:
         """A daemon over this account. Its adapter is new, too, and remembers nothing."""
         kind = provider_kinds()[self._kind]
-        means = Means(self.clock, self, self._line)
+        means = means_of(self, self.clock, self._line)
         adapter = kind.make(self._kind, kind.settings(api_key=KEY), means)
         return self.daemon(provider=self._around(adapter) if self._around else adapter)
 
