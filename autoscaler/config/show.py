@@ -15,7 +15,7 @@ from autoscaler.config.schema import Config, PolicyChoice
 from autoscaler.config.words import mask_password
 from autoscaler.core.spec import MachineSpec
 from autoscaler.core.units import DurationRange, Secret, Span, Written, parse_duration
-from autoscaler.queues.zset import Band
+from autoscaler.queues.band import Band
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60))
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 
@@ -73,7 +74,10 @@ class Demand:
     """Jobs delivered and not finished; None where the queue hides them."""
     in_flight_kind: InFlightKind = InFlightKind.HIDDEN
     oldest_in_flight_at: float | None = None
+    busy: Mapping[str, int] = field(default_factory=dict)
+    """Jobs at work by instance id, as far as the library's own workers tell. It proves a machine busy, never idle."""
     paused: bool = False
+    """Workers take no jobs until somebody resumes the queue."""
     seen: bool = True
     """False when no key of the queue has ever been seen: perhaps its name is misspelt."""
     warnings: tuple[str, ...] = ()

@@ -2,28 +2,37 @@
 
 from __future__ import annotations
 
-from typing import Annotated, assert_never
+from typing import Annotated, Any
 
 from pydantic import Field
 
-from autoscaler.core.demand import Demand
-from autoscaler.queues.base import Reader
-from autoscaler.queues.list import ListQueue, list_reader
-from autoscaler.queues.stream import StreamQueue, stream_reader
-from autoscaler.queues.zset import ZsetQueue, zset_reader
+from autoscaler.queues import list as plain_list
+from autoscaler.queues import stream, zset
+from autoscaler.queues.library import Library
+from autoscaler.queues.list import ListQueue
+from autoscaler.queues.pool import PoolReader
+from autoscaler.queues.stream import StreamQueue
+from autoscaler.queues.zset import ZsetQueue
 
-QueueSettings = Annotated[ListQueue | StreamQueue | ZsetQueue, Field(discriminator="kind")]
+QueueSettings = Annotated[
+    # The generic kinds.
+    ListQueue | StreamQueue | ZsetQueue,
+    Field(discriminator="kind"),
+]
 """The settings of a queue; `kind` tells which."""
 
+LIBRARIES: dict[str, Library[Any]] = {
+    each.kind: each
+    for each in (
+        # The generic kinds come last: a key that no library knows may be anybody's.
+        plain_list.LIBRARY,
+        stream.LIBRARY,
+        zset.LIBRARY,
+    )
+}
+"""By kind; in this order keys are recognised."""
 
-def make_reader(settings: QueueSettings) -> Reader[Demand]:
+
+def make_reader(settings: QueueSettings) -> PoolReader:
     """The reader of a queue."""
-    match settings:
-        case ListQueue():
-            return list_reader(settings)
-        case StreamQueue():
-            return stream_reader(settings)
-        case ZsetQueue():
-            return zset_reader(settings)
-        case _:
-            assert_never(settings)
+    return LIBRARIES[settings.kind].reader(settings)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from autoscaler.core.demand import AgeSource
-from autoscaler.queues.base import Caution
+from autoscaler.queues.caution import Caution
 
 NumberUnit = Literal["s", "ms", "us", "ns"]
 Unit = Literal["auto", "s", "ms", "us", "ns", "iso8601"]

@@ -1,84 +1,86 @@
 """What a queue reader is. It says which commands to ask and understands the replies; it does no IO itself.
 
-Readers that share a Redis share its pipelines, so a tick costs one round trip, or two where an answer is needed before
-the next question can be asked.
+A reader is a generator: it yields the commands that it wants answered and is sent their replies. So it reads from top
+to bottom like a program that asks Redis, and whoever drives it decides how: readers that share a Redis share its
+pipelines, and a tick costs one round trip, or two where an answer is needed before the next question can be asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+import re
+from collections.abc import Generator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Protocol, TypeVar
 
-from redis.exceptions import NoPermissionError
-
-from autoscaler.core.demand import TierDemand, Unknown
+from autoscaler.core.demand import InFlightKind
 from autoscaler.link import Command, Reply
+from autoscaler.queues.age import UNKNOWN_AGE, Age
+from autoscaler.queues.caution import Caution
 
 READ_ONLY = frozenset(
     {
-        *("TYPE", "LLEN", "LINDEX", "LPOS", "SCARD", "HLEN", "HGET"),
-        *("ZCARD", "ZCOUNT", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGEBYSCORE"),
+        *("EXISTS", "TYPE", "GET", "STRLEN", "LLEN", "LINDEX", "LPOS"),
+        *("SCARD", "SISMEMBER", "SMEMBERS", "HLEN", "HGET", "HMGET", "HEXISTS", "HSTRLEN"),
+        *("ZCARD", "ZCOUNT", "ZSCORE", "ZRANGE", "ZRANGEBYSCORE", "ZREVRANGEBYSCORE"),
         *("XLEN", "XINFO", "XPENDING", "XRANGE"),
     }
 )
 """The commands a reader may ask. A Redis user with ``+@read +@connection -@dangerous`` has them all."""
 
-Answers = Mapping[Command, Reply]
-"""The reply to each command. A refused command has its error as its reply."""
-
+T = TypeVar("T")
+A = TypeVar("A")
+B = TypeVar("B")
 T_co = TypeVar("T_co", covariant=True)
+
+Steps = Generator[Sequence[Command], Sequence[Reply], T]
+"""One reading under way: it yields commands, is sent a reply to each, and returns what it read."""
 
 
 class Reader(Protocol[T_co]):
     """Reads one thing: a pool's queue, one of its tiers, its jobs in flight.
 
-    A tick calls the three methods in this order and with the same `now`. Only `parse` changes what the reader
-    remembers, and what it remembers is bounded; a tick that breaks off leaves no trace.
+    It remembers little, of bounded size, and changes that only after the last reply it needs: a tick that breaks off
+    leaves no trace. A command that Redis refused has its error as its reply.
     """
 
-    def first(self, now: float, /) -> list[Command]:
-        """What to ask on each tick."""
-        ...
+    def read(self, now: float, /) -> Steps[T_co]:
+        """One reading, in at most two steps.
 
-    def second(self, answers: Answers, now: float, /) -> list[Command]:
-        """What else to ask, now that the first answers are known. Mostly nothing."""
-        ...
-
-    def parse(self, answers: Answers, now: float, /) -> T_co | Unknown:
-        """What the answers to both say. Never raises, and never takes a failed read for zero."""
+        Raises:
+            Unreadable: what is read cannot be counted. A failed read is never taken for zero.
+        """
         ...
 
 
-class Caution(StrEnum):
-    """What a reader warns of."""
+class Unreadable(Exception):
+    """A queue that cannot be counted, and why."""
 
-    CLOCK_SKEW = "clock_skew"
-    """A job was enqueued more than 5 s in the future: the clocks of producer and daemon differ."""
-    ABSURD_TIMESTAMP = "absurd_timestamp"
-    """An enqueue time is out of all reason, e.g. given in another unit; the age is not known."""
-    AGE_UNREADABLE = "age_unreadable"
-    """The enqueue time could not be read: refused, no such field, no JSON."""
-    AGE_LOWER_BOUND = "age_lower_bound"
-    """The next job was there before the daemon started; it is at least as old as stated."""
-    AGE_UPPER_BOUND = "age_upper_bound"
-    """All that is known of the next job is that the list was empty at the stated time."""
-    PAYLOAD_TOO_LARGE = "payload_too_large"
-    """The elements are too large to be fetched on each tick, so ages are not followed until the list was empty."""
-    IN_FLIGHT_UNREADABLE = "in_flight_unreadable"
-    """The jobs in flight could not be counted."""
-    GROUP_ABSENT = "group_absent"
-    """The stream has no such consumer group yet; all of its entries count as waiting."""
+
+class Refused(Unreadable):
+    """A command that gave no count."""
+
+    def __init__(self, command: Command, reply: Reply, expected: str) -> None:
+        super().__init__(command, reply, expected)
+        self.command = command
+        self.reply = reply
+        self.expected = expected
+        """The type of key that the command is for: `list`, `zset`, `stream`, `hash`, `set`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TierReading:
-    """One tier as read."""
+class Jobs:
+    """Jobs of one place, such as a list; a tier has one place or several."""
 
-    demand: TierDemand
-    seen: bool
-    """The tier's key exists."""
+    waiting: int
+    """Ready to start, delayed jobs already due included."""
+    is_lower_bound: bool = False
+    age: Age = UNKNOWN_AGE
+    """Of the job next in line."""
+    delayed: int | None = 0
+    """Not due yet; None where the place cannot tell."""
+    next_due_at: float | None = None
+    """Epoch seconds."""
     cautions: frozenset[Caution] = frozenset()
 
 
@@ -88,11 +90,44 @@ class InFlight:
 
     count: int | None
     """None where they are hidden, or could not be counted."""
+    kind: InFlightKind = InFlightKind.DELIVERED
+    """What the count means; no matter where there is none."""
     oldest_at: float | None = None
     """Epoch seconds when the oldest of them was enqueued."""
-    seen: bool = False
-    """A key of theirs exists."""
     cautions: frozenset[Caution] = frozenset()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rest:
+    """What else a library's keys tell of its queue."""
+
+    paused: bool = False
+    busy: Mapping[str, int] = field(default_factory=dict)
+    """Jobs at work by the instance whose worker says so."""
+    cautions: frozenset[Caution] = frozenset()
+
+
+def together(parts: Sequence[Steps[T]]) -> Steps[list[T]]:
+    """Run readings side by side: what they ask at the same time goes out at once. Gives their results in order."""
+    results: dict[int, T] = {}
+    replies: dict[int, Sequence[Reply] | None] = dict.fromkeys(range(len(parts)))
+    while replies:
+        asked: dict[int, Sequence[Command]] = {}
+        for number, reply in replies.items():
+            try:
+                asked[number] = next(parts[number]) if reply is None else parts[number].send(reply)
+            except StopIteration as end:
+                results[number] = end.value
+        commands = [command for each in asked.values() for command in each]
+        answers = iter((yield commands) if commands else ())
+        replies = {number: list(islice(answers, len(each))) for number, each in asked.items()}
+    return [results[number] for number in range(len(parts))]
+
+
+def both(one: Steps[A], other: Steps[B]) -> Steps[tuple[A, B]]:
+    """Run two readings of different things side by side."""
+    results: tuple[A, B] = tuple((yield from together([one, other])))  # type: ignore[assignment]
+    return results
 
 
 def count(reply: Reply) -> int | None:
@@ -100,21 +135,18 @@ def count(reply: Reply) -> int | None:
     return reply if isinstance(reply, int) and not isinstance(reply, bool) and reply >= 0 else None
 
 
-def exists(answers: Answers, key: str) -> bool:
-    """Whether TYPE found the key."""
-    found = answers.get(("TYPE", key))
-    return isinstance(found, bytes) and found != b"none"
+def counted(command: Command, reply: Reply, expected: str) -> int:
+    """The number that a counting command replied.
+
+    Raises:
+        Refused: it is none.
+    """
+    number = count(reply)
+    if number is None:
+        raise Refused(command, reply, expected)
+    return number
 
 
-def fault(answers: Answers, command: Command, *, key: str, expected: str, now: float) -> Unknown:
-    """Why a command about a key, whose TYPE was asked too, has no usable answer: what was found, what was expected."""
-    reply: Reply = answers.get(command)
-    found: Reply = answers.get(("TYPE", key))
-    name = str(command[0])
-    if isinstance(found, bytes) and found not in (b"none", expected.encode()):
-        return Unknown(f"queue key {key!r} holds a {found.decode(errors='replace')}; expected a {expected}", now)
-    if isinstance(reply, NoPermissionError):
-        return Unknown(f"queue key {key!r} may not be read: {reply}; the user needs +@read on this key", now)
-    if isinstance(reply, Exception):
-        return Unknown(f"queue key {key!r} cannot be read: {name} failed: {reply}", now)
-    return Unknown(f"queue key {key!r} cannot be read: {name} gave a reply that makes no sense", now)
+def literal(key: str) -> str:
+    """A key as an ACL's pattern that matches it alone."""
+    return re.sub(r"([*?\[\]\\])", r"\\\1", key)

@@ -2,13 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from autoscaler.core.demand import Unknown
-from autoscaler.link import Command
-from autoscaler.queues.base import Answers, Caution, InFlight, count, exists
+from autoscaler.core.demand import InFlightKind
+from autoscaler.link import Command, Reply
+from autoscaler.queues.base import InFlight, Steps, count
+from autoscaler.queues.caution import Caution
 
 _SIZE_OF = {b"list": "LLEN", b"set": "SCARD", b"zset": "ZCARD", b"hash": "HLEN"}
+
+SIZES = frozenset({"TYPE", *_SIZE_OF.values()})
+"""The commands that `InFlightKeys` asks."""
+
+UNREADABLE = InFlight(count=None, cautions=frozenset({Caution.IN_FLIGHT_UNREADABLE}))
+
+
+class Hidden:
+    """The jobs in flight of a library that keeps nothing of them in Redis."""
+
+    def __init__(self, *cautions: Caution) -> None:
+        self._reading = InFlight(count=None, kind=InFlightKind.HIDDEN, cautions=frozenset(cautions))
+
+    def read(self, _now: float) -> Steps[InFlight]:
+        """Nothing to ask."""
+        yield from ()
+        return self._reading
+
+
+class Counted:
+    """Jobs in flight that commands count: the sum of what each replies. None where one of them fails."""
+
+    def __init__(self, kind: InFlightKind, commands: Callable[[float], Sequence[Command]], *cautions: Caution) -> None:
+        self._kind = kind
+        self._commands = commands
+        self._cautions = frozenset(cautions)
+
+    def read(self, now: float) -> Steps[InFlight]:
+        """Ask all of them; `commands` is given the time, for counts by score."""
+        numbers = [count(reply) for reply in (yield self._commands(now))]
+        known = [number for number in numbers if number is not None]
+        if len(known) < len(numbers):
+            return UNREADABLE
+        return InFlight(count=sum(known), kind=self._kind, cautions=self._cautions if sum(known) else frozenset())
 
 
 class InFlightKeys:
@@ -22,34 +57,23 @@ class InFlightKeys:
         self._sizes: dict[str, str] = {}
         """The command that counts each key, as its TYPE last asked for."""
 
-    def first(self, _now: float) -> list[Command]:
-        """TYPE of each key, and its size where the type is known from before."""
-        types: list[Command] = [("TYPE", key) for key in self._keys]
-        return [*types, *((size, key) for key, size in self._sizes.items())]
-
-    def second(self, answers: Answers, _now: float) -> list[Command]:
-        """The size of keys whose type is new."""
-        sizes = [(size, key) for key in self._keys if (size := self._size_command(answers, key)) is not None]
-        return [command for command in sizes if command not in answers]
-
-    def parse(self, answers: Answers, _now: float) -> InFlight | Unknown:
-        """The sum over all keys; a missing key holds nothing."""
+    def read(self, _now: float) -> Steps[InFlight]:
+        """TYPE of each key, and its size; a missing key holds nothing."""
         if not self._keys:
-            return InFlight(count=None)
-        sizes: list[int | None] = []
-        for key in self._keys:
-            size = self._size_command(answers, key)
-            if size is not None:
-                self._sizes[key] = size
-                sizes.append(count(answers.get((size, key))))
-            else:
-                sizes.append(0 if answers.get(("TYPE", key)) == b"none" else None)
-        known = [size for size in sizes if size is not None]
-        seen = any(exists(answers, key) for key in self._keys)
-        if len(known) < len(sizes):
-            return InFlight(count=None, seen=seen, cautions=frozenset({Caution.IN_FLIGHT_UNREADABLE}))
-        return InFlight(count=sum(known), seen=seen)
+            return InFlight(count=None, kind=InFlightKind.HIDDEN)
+        expected = [self._sizes.get(key, "TYPE") for key in self._keys]
+        replies = yield [("TYPE", key) for key in self._keys] + list(zip(expected, self._keys, strict=True))
+        types, sizes = replies[: len(self._keys)], dict(zip(self._keys, replies[len(self._keys) :], strict=True))
+        commands = {key: _size_command(found) for key, found in zip(self._keys, types, strict=True)}
+        fresh = [(size, key) for key, size in commands.items() if size and size != self._sizes.get(key)]
+        if fresh:
+            sizes |= dict(zip((key for _, key in fresh), (yield fresh), strict=True))
+        self._sizes = {key: size for key, size in commands.items() if size}
+        gone = {key for key, found in zip(self._keys, types, strict=True) if found == b"none"}
+        numbers = [0 if key in gone else count(sizes[key]) if commands[key] else None for key in self._keys]
+        known = [number for number in numbers if number is not None]
+        return InFlight(count=sum(known)) if len(known) == len(numbers) else UNREADABLE
 
-    def _size_command(self, answers: Answers, key: str) -> str | None:
-        found = answers.get(("TYPE", key))
-        return _SIZE_OF.get(found) if isinstance(found, bytes) else None
+
+def _size_command(found: Reply) -> str | None:
+    return _SIZE_OF.get(found) if isinstance(found, bytes) else None

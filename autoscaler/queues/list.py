@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
-from autoscaler.core.demand import AgeSource, TierDemand, Unknown
 from autoscaler.core.spec import SETTINGS, Tier
-from autoscaler.link import Command
-from autoscaler.queues.age import UNKNOWN_AGE, Age, age_since
-from autoscaler.queues.base import Answers, Caution, Reader, TierReading, count, exists, fault
-from autoscaler.queues.in_flight import InFlightKeys
-from autoscaler.queues.pool import PoolReader, check_tiers
-from autoscaler.queues.stamp import JobStamp, Timestamp
-from autoscaler.queues.watermark import Bracket, Watermark
-
-Side = Literal["left", "right"]
+from autoscaler.queues.base import literal
+from autoscaler.queues.in_flight import SIZES, InFlightKeys
+from autoscaler.queues.library import Library, Rights, find_nothing
+from autoscaler.queues.places import EstimatedList, Side, StampedList
+from autoscaler.queues.pool import PoolReader, TierReader, check_tiers
+from autoscaler.queues.stamp import Timestamp, configured, stamp_commands, stamp_keys
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,100 +45,28 @@ class ListQueue:
 
 def list_reader(queue: ListQueue) -> PoolReader:
     """The reader of a queue of lists."""
-    if queue.timestamp is None:
-        tiers: list[Reader[TierReading]] = [EstimatedListTier(tier, queue.pop_side) for tier in queue.tiers]
-    else:
-        tiers = [StampedListTier(tier, queue.pop_side, queue.timestamp) for tier in queue.tiers]
-    return PoolReader(tiers, InFlightKeys(queue.in_flight_keys))
-
-
-class StampedListTier:
-    """One list whose jobs carry a timestamp.
-
-    `waiting` is the length of the list; `oldest_wait_s` is the age, by the job's own timestamp, of the element at the
-    end that workers pop. The whole element is fetched on each tick, whatever its size.
-    """
-
-    def __init__(self, tier: ListTier, pop_side: Side, timestamp: Timestamp) -> None:
-        self._tier = tier
-        self._head: Command = ("LINDEX", tier.key, 0 if pop_side == "left" else -1)
-        self._stamp = JobStamp(timestamp)
-
-    def first(self, _now: float) -> list[Command]:
-        """Length and next job."""
-        return [*_length_commands(self._tier), self._head]
-
-    def second(self, answers: Answers, _now: float) -> list[Command]:
-        """The time of a next job that is new."""
-        return self._stamp.ask(answers.get(self._head))
-
-    def parse(self, answers: Answers, now: float) -> TierReading | Unknown:
-        """Length, and age by timestamp."""
-        length = _length(self._tier, answers, now)
-        if isinstance(length, Unknown):
-            return length
-        age = self._stamp.age(answers.get(self._head), answers, now) if length else UNKNOWN_AGE
-        return _reading(self._tier, length, age, answers)
-
-
-class EstimatedListTier:
-    """One list whose jobs carry no timestamp.
-
-    `waiting` is the length of the list; `oldest_wait_s` is the upper end of what the watermark says of the element at
-    the end that workers pop, at most one tick above the truth. Jobs that were there before the daemon started are at
-    least as old as stated.
-    """
-
-    def __init__(self, tier: ListTier, pop_side: Side) -> None:
-        self._tier = tier
-        self._watermark = Watermark("right" if pop_side == "left" else "left")
-
-    def first(self, _now: float) -> list[Command]:
-        """Length, newest job, and how many came after the newest of the last tick."""
-        return [*_length_commands(self._tier), *self._watermark.commands(self._tier.key)]
-
-    def second(self, _answers: Answers, _now: float) -> list[Command]:
-        """Nothing: the watermark needs one round trip."""
-        return []
-
-    def parse(self, answers: Answers, now: float) -> TierReading | Unknown:
-        """Length, and age by watermark."""
-        length = _length(self._tier, answers, now)
-        if isinstance(length, Unknown):
-            return length
-        bracket = self._watermark.observe(answers, self._tier.key, length, now)
-        return _reading(self._tier, length, self._age(bracket, now), answers)
-
-    def _age(self, bracket: Bracket, now: float) -> Age:
-        obstacle = self._watermark.obstacle
-        cautions = set[Caution]() if obstacle is None else {obstacle}
-        if bracket.earliest is not None:
-            age = age_since(bracket.earliest, now, AgeSource.ESTIMATED)
-            cautions |= {Caution.AGE_UPPER_BOUND} if bracket.latest is None else set()
-        elif bracket.latest is not None and bracket.latest < now:
-            age = age_since(bracket.latest, now, AgeSource.ESTIMATED)
-            cautions.add(Caution.AGE_LOWER_BOUND)
-        else:
-            age = UNKNOWN_AGE
-        return replace(age, cautions=age.cautions | cautions)
-
-
-def _length_commands(tier: ListTier) -> list[Command]:
-    return [("TYPE", tier.key), ("LLEN", tier.key)]
-
-
-def _length(tier: ListTier, answers: Answers, now: float) -> int | Unknown:
-    command = ("LLEN", tier.key)
-    length = count(answers.get(command))
-    return fault(answers, command, key=tier.key, expected="list", now=now) if length is None else length
-
-
-def _reading(tier: ListTier, length: int, age: Age, answers: Answers) -> TierReading:
-    demand = TierDemand(
-        tier=tier.name,
-        waiting=length,
-        oldest_enqueued_at=age.enqueued_at,
-        oldest_wait_s=age.wait_s,
-        age_source=age.source,
+    return PoolReader(
+        [TierReader(tier.name, _place(queue, tier)) for tier in queue.tiers],
+        InFlightKeys(queue.in_flight_keys),
+        probe=[("EXISTS", key) for key in (*(tier.key for tier in queue.tiers), *queue.in_flight_keys)],
     )
-    return TierReading(demand=demand, seen=length > 0 or exists(answers, tier.key), cautions=age.cautions)
+
+
+def _place(queue: ListQueue, tier: ListTier) -> StampedList | EstimatedList:
+    if queue.timestamp is None:
+        return EstimatedList(tier.key, queue.pop_side)
+    return StampedList(tier.key, queue.pop_side, configured(queue.timestamp))
+
+
+def _rights(queue: ListQueue) -> Rights:
+    keys = (*(tier.key for tier in queue.tiers), *queue.in_flight_keys)
+    return Rights(
+        keys=(*map(literal, keys), *stamp_keys(queue.timestamp)),
+        commands=frozenset({"EXISTS", "TYPE", "LLEN", "LINDEX", "LPOS"} | stamp_commands(queue.timestamp))
+        | (SIZES if queue.in_flight_keys else frozenset()),
+    )
+
+
+LIBRARY = Library(
+    kind="list", title="plain lists", settings=ListQueue, reader=list_reader, rights=_rights, find=find_nothing
+)

@@ -1,13 +1,68 @@
-"""A pool's queue put together from its tiers and its jobs in flight; the same for every kind of queue."""
+"""A pool's queue put together from its tiers, its jobs in flight and whatever else its library tells."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autoscaler.core.demand import Demand, InFlightKind, Unknown
+from redis.exceptions import NoPermissionError
+
+from autoscaler.core.demand import Demand, InFlightKind, TierDemand, Unknown
 from autoscaler.core.spec import Tier
 from autoscaler.link import Command
-from autoscaler.queues.base import Answers, InFlight, Reader, TierReading
+from autoscaler.queues.base import InFlight, Jobs, Reader, Refused, Rest, Steps, Unreadable, both, count, together
+from autoscaler.queues.caution import Caution
+
+
+class TierReader:
+    """Reads one tier: the jobs of all its places, e.g. of a list, and of a sorted set of those delayed."""
+
+    def __init__(self, name: str, *places: Reader[Jobs]) -> None:
+        self._name = name
+        self._places = places
+
+    def read(self, now: float) -> Steps[tuple[TierDemand, frozenset[Caution]]]:
+        """The sum of the places, and the longest wait that is known."""
+        jobs = yield from together([place.read(now) for place in self._places])
+        age = max((each.age for each in jobs), key=lambda age: -1.0 if age.wait_s is None else age.wait_s)
+        delayed = [each.delayed for each in jobs if each.delayed is not None]
+        demand = TierDemand(
+            tier=self._name,
+            waiting=sum(each.waiting for each in jobs),
+            waiting_is_lower_bound=any(each.is_lower_bound for each in jobs),
+            delayed=sum(delayed) if len(delayed) == len(jobs) else None,
+            next_due_at=min((each.next_due_at for each in jobs if each.next_due_at is not None), default=None),
+            oldest_enqueued_at=age.enqueued_at,
+            oldest_wait_s=age.wait_s,
+            age_source=age.source,
+        )
+        return demand, frozenset[Caution]().union(*(each.cautions | each.age.cautions for each in jobs))
+
+
+class Probe:
+    """Asks, until one of them says yes, for keys that exist if the queue does, be it empty or not."""
+
+    def __init__(self, *commands: Command) -> None:
+        self._commands = commands
+        self._seen = not commands
+
+    def read(self, _now: float) -> Steps[bool]:
+        """Whether the queue was ever there."""
+        if not self._seen:
+            self._seen = any(count(reply) for reply in (yield self._commands))
+        return self._seen
+
+    def saw(self) -> None:
+        """The queue is there: no need to ask."""
+        self._seen = True
+
+
+class Nothing:
+    """A library that tells nothing else."""
+
+    def read(self, _now: float) -> Steps[Rest]:
+        """Nothing to ask."""
+        yield from ()
+        return Rest()
 
 
 class PoolReader:
@@ -17,41 +72,66 @@ class PoolReader:
     in-flight number that cannot be read is None, with a caution.
     """
 
-    def __init__(self, tiers: Sequence[Reader[TierReading]], in_flight: Reader[InFlight]) -> None:
+    def __init__(
+        self,
+        tiers: Sequence[TierReader],
+        in_flight: Reader[InFlight],
+        *,
+        probe: Sequence[Command],
+        rest: Reader[Rest] | None = None,
+    ) -> None:
         self._tiers = tuple(tiers)
         self._in_flight = in_flight
-        self._seen = False
+        self._probe = Probe(*probe)
+        self._rest = rest or Nothing()
 
-    def first(self, now: float) -> list[Command]:
-        """What tiers and in-flight readers ask on each tick."""
-        return [command for part in (*self._tiers, self._in_flight) for command in part.first(now)]
-
-    def second(self, answers: Answers, now: float) -> list[Command]:
-        """What they ask in addition."""
-        return [command for part in (*self._tiers, self._in_flight) for command in part.second(answers, now)]
-
-    def parse(self, answers: Answers, now: float) -> Demand | Unknown:
+    def read(self, now: float) -> Steps[Demand | Unknown]:
         """The pool's demand. `seen` stays true once any of its keys has existed."""
-        in_flight = self._in_flight.parse(answers, now)
-        if isinstance(in_flight, Unknown):
-            return in_flight
-        tiers: list[TierReading] = []
-        for tier in self._tiers:
-            reading = tier.parse(answers, now)
-            if isinstance(reading, Unknown):
-                return reading
-            tiers.append(reading)
-        self._seen = self._seen or in_flight.seen or any(reading.seen for reading in tiers)
-        cautions = in_flight.cautions.union(*(reading.cautions for reading in tiers))
-        return Demand(
-            taken_at=now,
-            tiers=tuple(reading.demand for reading in tiers),
-            in_flight=in_flight.count,
-            in_flight_kind=InFlightKind.HIDDEN if in_flight.count is None else InFlightKind.DELIVERED,
-            oldest_in_flight_at=in_flight.oldest_at,
-            seen=self._seen,
-            warnings=tuple(sorted(cautions)),
-        )
+        try:
+            (tiers, in_flight), (rest, seen) = yield from both(
+                both(together([tier.read(now) for tier in self._tiers]), self._in_flight.read(now)),
+                both(self._rest.read(now), self._probe.read(now)),
+            )
+        except Refused as error:
+            refused = error
+        except Unreadable as error:
+            return Unknown(str(error), now)
+        else:
+            demands = tuple(demand for demand, _ in tiers)
+            if any(tier.waiting or tier.delayed for tier in demands) or in_flight.count:
+                self._probe.saw()
+                seen = True
+            cautions = rest.cautions.union(in_flight.cautions, *(found for _, found in tiers))
+            return Demand(
+                taken_at=now,
+                tiers=demands,
+                in_flight=in_flight.count,
+                in_flight_kind=InFlightKind.HIDDEN if in_flight.count is None else in_flight.kind,
+                oldest_in_flight_at=in_flight.oldest_at,
+                paused=rest.paused,
+                busy=rest.busy,
+                seen=seen,
+                warnings=tuple(sorted(cautions)),
+            )
+        return (yield from _explained(refused, now))
+
+
+def _explained(refused: Refused, now: float) -> Steps[Unknown]:
+    """Why a key could not be read: what was found, what was expected."""
+    name = str(refused.command[0])
+    key = refused.command[2 if name == "XINFO" else 1]
+    which = repr(key.decode(errors="replace") if isinstance(key, bytes) else key)
+    reply = refused.reply
+    if isinstance(reply, NoPermissionError):
+        return Unknown(f"queue key {which} may not be read: {reply}; the user needs +@read on this key", now)
+    if isinstance(reply, Exception) and str(reply).startswith("WRONGTYPE"):
+        [found] = yield [("TYPE", key)]
+        if isinstance(found, bytes) and found != b"none":
+            it_is = found.decode(errors="replace")
+            return Unknown(f"queue key {which} holds a {it_is}; expected a {refused.expected}", now)
+    if isinstance(reply, Exception):
+        return Unknown(f"queue key {which} cannot be read: {name} failed: {reply}", now)
+    return Unknown(f"queue key {which} cannot be read: {name} gave a reply that makes no sense", now)
 
 
 def check_tiers(tiers: Sequence[Tier], places: Sequence[object]) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import StoreUnavailable
-from autoscaler.link import Command, RedisLink
-from autoscaler.queues.base import READ_ONLY, Answers, Reader
+from autoscaler.link import Command, RedisLink, Reply
+from autoscaler.queues.base import READ_ONLY, Steps
+from autoscaler.queues.pool import PoolReader
 
 
 class QueueDemand:
@@ -19,7 +20,7 @@ class QueueDemand:
     turn as one pipeline. So each link costs one round trip a tick, or two, however many pools there are.
     """
 
-    def __init__(self, queues: Mapping[str, tuple[RedisLink, Reader[Demand]]]) -> None:
+    def __init__(self, queues: Mapping[str, tuple[RedisLink, PoolReader]]) -> None:
         self._queues = dict(queues)
         self._unknown_since: dict[str, float] = {}
 
@@ -35,17 +36,27 @@ class QueueDemand:
         return reading
 
 
-async def _read(link: RedisLink, reader: Reader[Demand], now: float) -> Demand | Unknown:
+async def _read(link: RedisLink, reader: PoolReader, now: float) -> Demand | Unknown:
+    steps = reader.read(now)
     try:
-        answers = await _ask(link, reader.first(now))
-        more = await _ask(link, reader.second(answers, now))
+        return await _answered(link, steps)
     except StoreUnavailable as error:
+        steps.close()
         return Unknown(str(error), now)
-    return reader.parse({**answers, **more}, now)
 
 
-async def _ask(link: RedisLink, commands: list[Command]) -> Answers:
+async def _answered(link: RedisLink, steps: Steps[Demand | Unknown]) -> Demand | Unknown:
+    try:
+        commands = next(steps)
+        while True:
+            commands = steps.send(await _ask(link, commands))
+    except StopIteration as end:
+        reading: Demand | Unknown = end.value
+        return reading
+
+
+async def _ask(link: RedisLink, commands: Sequence[Command]) -> Sequence[Reply]:
     writing = next((command for command in commands if command[0] not in READ_ONLY), None)
     if writing is not None:
         raise ValueError(f"{writing[0]!r} is not among the commands that only read")
-    return dict(zip(commands, await link.execute(commands), strict=True))
+    return await link.execute(commands)

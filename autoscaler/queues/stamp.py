@@ -1,18 +1,72 @@
-"""Timestamps that the producer wrote: in the job itself, or in a hash beside it."""
+"""Timestamps of jobs: in the job itself, or under a key beside it."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Protocol
 
 from autoscaler.core.demand import AgeSource
 from autoscaler.core.spec import SETTINGS
 from autoscaler.link import Command, Reply
 from autoscaler.queues.age import UNKNOWN_AGE, Age, Unit, age_since, epoch_seconds, unreadable
-from autoscaler.queues.base import Answers
+from autoscaler.queues.base import Steps, literal
 
 _MAX_ID_BYTES = 1024
+
+
+class Stamp(Protocol):
+    """Tells the age of the job next in line."""
+
+    def read(self, head: Reply, now: float, /) -> Steps[Age]:
+        """The age of that job, in at most one step; unknown where there is none, which is a reply of None."""
+        ...
+
+
+class InJob:
+    """The job says itself when it was enqueued."""
+
+    def __init__(self, tell: Callable[[bytes], float | None], source: AgeSource = AgeSource.EXACT) -> None:
+        self._tell = tell
+        self._source = source
+
+    def read(self, head: Reply, now: float) -> Steps[Age]:
+        """Nothing to ask: `tell` gives epoch seconds, or None where the job does not say."""
+        yield from ()
+        if head is None:
+            return UNKNOWN_AGE
+        enqueued_at = self._tell(head) if isinstance(head, bytes) else None
+        return unreadable() if enqueued_at is None else age_since(enqueued_at, now, self._source)
+
+
+class BesideJob:
+    """Another key says when the job was enqueued. It remembers one id, and asks only when that changes."""
+
+    def __init__(
+        self,
+        ask: Callable[[bytes], Command],
+        tell: Callable[[Reply], float | None],
+        source: AgeSource = AgeSource.EXACT,
+    ) -> None:
+        self._ask = ask
+        self._tell = tell
+        self._source = source
+        self._known: tuple[bytes, float] | None = None
+
+    def read(self, head: Reply, now: float) -> Steps[Age]:
+        """`ask` makes a command of the job's id, and `tell` epoch seconds of its reply, or None."""
+        if head is None:
+            return UNKNOWN_AGE
+        if not isinstance(head, bytes) or len(head) > _MAX_ID_BYTES:
+            return unreadable()
+        if self._known is None or self._known[0] != head:
+            [reply] = yield [self._ask(head)]
+            enqueued_at = self._tell(reply)
+            if enqueued_at is None:
+                return unreadable()
+            self._known = head, enqueued_at
+        return age_since(self._known[1], now, self._source)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -39,50 +93,34 @@ class Timestamp:
             raise ValueError(f"key {self.key!r} must contain {{id}}, where the job's id goes")
 
 
-class JobStamp:
-    """Tells the age of a job by its producer's timestamp. It remembers one id, and asks only when that changes."""
-
-    def __init__(self, timestamp: Timestamp) -> None:
-        self._timestamp = timestamp
-        self._known: tuple[bytes, float] | None = None
-
-    def ask(self, job: Reply) -> list[Command]:
-        """What must be asked to know this job's time."""
-        command = self._question(job)
-        return [] if command is None or self._remembered(job) is not None else [command]
-
-    def age(self, job: Reply, answers: Answers, now: float) -> Age:
-        """The age of a job, or of no job at all."""
-        if job is None:
-            return UNKNOWN_AGE
-        enqueued_at = self._remembered(job)
-        if enqueued_at is None:
-            enqueued_at = self._enqueued_at(job, answers)
-        if enqueued_at is None:
-            return unreadable()
-        if self._timestamp.key is not None:
-            self._known = (job, enqueued_at)
-        return age_since(enqueued_at, now, AgeSource.CONFIGURED)
-
-    def _remembered(self, job: Reply) -> float | None:
-        return self._known[1] if self._known is not None and self._known[0] == job else None
-
-    def _question(self, job: Reply) -> Command | None:
-        key, field = self._timestamp.key, self._timestamp.field
-        if key is None or field is None or not isinstance(job, bytes) or len(job) > _MAX_ID_BYTES:
-            return None
-        return ("HGET", key.encode().replace(b"{id}", job), field)
-
-    def _enqueued_at(self, job: Reply, answers: Answers) -> float | None:
-        if self._timestamp.path is not None:
-            value = _at_path(job, self._timestamp.path)
-        else:
-            command = self._question(job)
-            value = answers.get(command) if command is not None else None
-        return epoch_seconds(value, self._timestamp.unit)
+def configured(timestamp: Timestamp) -> Stamp:
+    """The timestamp that a user named."""
+    path, key, field, unit = timestamp.path, timestamp.key, timestamp.field, timestamp.unit
+    if path is not None:
+        return InJob(lambda job: epoch_seconds(at_path(job, path), unit), AgeSource.CONFIGURED)
+    assert key is not None and field is not None  # noqa: S101, PT018 - __post_init__ saw to it
+    template, name = key.encode(), field
+    return BesideJob(
+        lambda job: ("HGET", template.replace(b"{id}", job), name),
+        lambda reply: epoch_seconds(reply, unit),
+        AgeSource.CONFIGURED,
+    )
 
 
-def _at_path(job: Reply, path: str) -> object:
+def stamp_keys(timestamp: Timestamp | None) -> tuple[str, ...]:
+    """The keys that such a timestamp is read from besides the job's own, as Redis' ACL takes them."""
+    if timestamp is None or timestamp.key is None:
+        return ()
+    return ("*".join(map(literal, timestamp.key.split("{id}"))),)
+
+
+def stamp_commands(timestamp: Timestamp | None) -> frozenset[str]:
+    """The commands that it is read by besides those for the job itself."""
+    return frozenset({"HGET"}) if stamp_keys(timestamp) else frozenset()
+
+
+def at_path(job: Reply, path: str) -> object:
+    """What stands at a path of a JSON document, its levels joined by dots; None where nothing does."""
     if not isinstance(job, bytes):
         return None
     try:

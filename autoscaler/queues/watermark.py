@@ -8,11 +8,13 @@ position of what was then the newest element: one LPOS.
 from __future__ import annotations
 
 from bisect import bisect_left
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
 from autoscaler.link import Command, Reply
-from autoscaler.queues.base import Answers, Caution, count
+from autoscaler.queues.base import count
+from autoscaler.queues.caution import Caution
 
 MAX_PAYLOAD_BYTES = 64 * 1024
 _MAX_SCAN = 10_000
@@ -66,7 +68,7 @@ class Watermark:
             return []
         return [*([] if self._newest is None else [self._position(key, self._newest)]), self._fetch(key)]
 
-    def observe(self, answers: Answers, key: str, length: int, now: float) -> Bracket:
+    def observe(self, answers: Mapping[Command, Reply], key: str, length: int, now: float) -> Bracket:
         """Take in the answers of a tick. The bracket of an empty list has no bounds."""
         newest = answers.get(self._fetch(key))
         if length == 0 or (newest is None and self._obstacle is None):
@@ -103,7 +105,7 @@ class Watermark:
             return Caution.AGE_UNREADABLE
         return Caution.PAYLOAD_TOO_LARGE if len(newest) > self._max_payload_bytes else None
 
-    def _arrivals(self, answers: Answers, key: str, length: int) -> int | None:
+    def _arrivals(self, answers: Mapping[Command, Reply], key: str, length: int) -> int | None:
         """Arrivals since the last tick, never too many; None where Redis does not tell."""
         if self._newest is None:
             return length

@@ -8,8 +8,9 @@ from pydantic import TypeAdapter, ValidationError
 from autoscaler.core.demand import AgeSource
 from autoscaler.queues import QueueSettings, make_reader
 from autoscaler.queues.age import Age, Unit, age_since, epoch_seconds
+from autoscaler.queues.band import Band, parse_band
 from autoscaler.queues.list import ListQueue, ListTier
-from autoscaler.queues.zset import Band, ZsetQueue, parse_band
+from autoscaler.queues.zset import ZsetQueue
 from tests.support.queues import NOW
 
 QUEUE: TypeAdapter[QueueSettings] = TypeAdapter(QueueSettings)
@@ -37,7 +38,7 @@ def test_kind_tells_which_queue_it_is() -> None:
     ],
 )
 def test_every_kind_has_a_reader(document: dict[str, Any]) -> None:
-    assert make_reader(QUEUE.validate_python(document)).first(NOW)
+    assert next(make_reader(QUEUE.validate_python(document)).read(NOW))
 
 
 def test_bands_of_scores_are_written_low_to_high() -> None:

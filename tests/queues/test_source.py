@@ -9,10 +9,11 @@ from redis.asyncio import Redis
 from redis.exceptions import NoPermissionError
 
 from autoscaler.core.demand import Demand, Unknown
-from autoscaler.link import Command, RedisLink
+from autoscaler.link import RedisLink
 from autoscaler.queues import QueueSettings, make_reader
-from autoscaler.queues.base import Answers
+from autoscaler.queues.base import InFlight, Steps
 from autoscaler.queues.list import ListQueue, ListTier
+from autoscaler.queues.pool import PoolReader
 from autoscaler.queues.source import QueueDemand
 from autoscaler.queues.stamp import Timestamp
 from autoscaler.queues.stream import StreamQueue, StreamTier
@@ -199,21 +200,16 @@ async def test_a_wrong_password_is_told_in_one_line_without_the_password(redis_u
 
 
 class Writer:
-    """A reader that breaks the first rule."""
+    """A part of a reader that breaks the first rule."""
 
-    def first(self, _now: float) -> list[Command]:
-        return [("DEL", "jobs")]
-
-    def second(self, _answers: Answers, _now: float) -> list[Command]:
-        return []
-
-    def parse(self, _answers: Answers, now: float) -> Demand | Unknown:
-        return Unknown("never asked", now)
+    def read(self, _now: float) -> Steps[InFlight]:
+        yield [("DEL", "jobs")]
+        raise AssertionError("it was never asked")
 
 
 async def test_a_command_that_is_not_known_to_be_read_only_is_never_sent(redis_url: str) -> None:
     link = RedisLink(redis_url)
     with pytest.raises(ValueError, match="'DEL' is not among the commands that only read"):
-        await QueueDemand({"pool": (link, Writer())}).read(NOW)
+        await QueueDemand({"pool": (link, PoolReader([], Writer(), probe=[]))}).read(NOW)
     assert link.round_trips == 0
     await link.close()

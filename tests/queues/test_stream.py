@@ -7,7 +7,7 @@ import pytest
 from autoscaler.core.demand import AgeSource, Demand, InFlightKind
 from autoscaler.queues import make_reader
 from autoscaler.queues.stream import StreamQueue, StreamTier
-from tests.support.queues import NOW, QueueUnderTest, open_queue
+from tests.support.queues import NOW, QueueUnderTest, driven, open_queue
 
 SETTINGS = StreamQueue(kind="stream", tiers=(StreamTier(name="pro", key="jobs"),), group="workers")
 NOW_MS = int(NOW * 1000)
@@ -242,7 +242,7 @@ def test_redis_6_which_knows_no_lag_is_counted_entry_by_entry() -> None:
     reader = make_reader(SETTINGS)
     group = [b"name", b"workers", b"consumers", 1, b"pending", 1, b"last-delivered-id", b"%d-0" % (NOW_MS - 30_000)]
     known: dict[tuple[Any, ...], Any] = {
-        ("TYPE", "jobs"): b"stream",
+        ("EXISTS", "jobs"): 1,
         ("XLEN", "jobs"): 3,
         ("XINFO", "GROUPS", "jobs"): [group],
         ("XPENDING", "jobs", "workers"): [1, group[-1], group[-1], [[b"w1", b"1"]]],
@@ -252,9 +252,7 @@ def test_redis_6_which_knows_no_lag_is_counted_entry_by_entry() -> None:
             entry(NOW_MS - 10_000),
         ],
     }
-    answers = {command: known[command] for command in reader.first(NOW)}
-    answers |= {command: known[command] for command in reader.second(answers, NOW)}
-    demand = reader.parse(answers, NOW)
+    demand, _ = driven(reader.read(NOW), known.__getitem__)
     assert isinstance(demand, Demand)
     assert (demand.waiting, demand.oldest_wait_s, demand.in_flight) == (2, 20.0, 1)
 
@@ -263,11 +261,11 @@ def test_redis_6_which_knows_no_lag_is_counted_entry_by_entry() -> None:
 def test_a_lag_that_is_no_count_is_never_taken_for_zero(lag: object) -> None:
     reader = make_reader(SETTINGS)
     answers: dict[tuple[Any, ...], Any] = {
-        ("TYPE", "jobs"): b"stream",
+        ("EXISTS", "jobs"): 1,
         ("XLEN", "jobs"): 3,
         ("XINFO", "GROUPS", "jobs"): [[b"name", b"workers", b"last-delivered-id", b"0-0", b"lag", lag]],
         ("XPENDING", "jobs", "workers"): [0, None, None, None],
         ("XRANGE", "jobs", "(0-0", "+", "COUNT", 1): [entry(NOW_MS)],
     }
-    demand = reader.parse(answers, NOW)
+    demand, _ = driven(reader.read(NOW), answers.get)
     assert not isinstance(demand, Demand) or demand.waiting > 0

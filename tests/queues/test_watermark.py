@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from redis.exceptions import ResponseError
 
 from autoscaler.link import Command
-from autoscaler.queues.base import Caution
+from autoscaler.queues.caution import Caution
 from autoscaler.queues.watermark import Bracket, Watermark
 
 Side = Literal["left", "right"]

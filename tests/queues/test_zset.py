@@ -7,8 +7,9 @@ import pytest
 
 from autoscaler.core.demand import AgeSource
 from autoscaler.queues.age import PER_SECOND, NumberUnit
+from autoscaler.queues.band import Band
 from autoscaler.queues.stamp import Timestamp
-from autoscaler.queues.zset import Band, ZsetQueue, ZsetTier
+from autoscaler.queues.zset import ZsetQueue, ZsetTier
 from tests.support.queues import NOW, open_queue
 
 TIER = ZsetTier(name="pro", key="jobs")

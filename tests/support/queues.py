@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from autoscaler.core.demand import Demand, TierDemand, Unknown
 from autoscaler.link import Command, RedisLink
 from autoscaler.queues import QueueSettings, make_reader
+from autoscaler.queues.base import Steps
 from autoscaler.queues.source import QueueDemand
 
 NOW = 1_800_000_000.0
+
+T = TypeVar("T")
+
+
+def driven(steps: Steps[T], answer: Callable[[Command], Any]) -> tuple[T, list[list[Command]]]:
+    """What a reading gives when its commands are answered so, and what it asked in each step."""
+    asked: list[list[Command]] = []
+    try:
+        commands = next(steps)
+        while True:
+            asked.append(list(commands))
+            commands = steps.send([answer(command) for command in commands])
+    except StopIteration as end:
+        result: T = end.value
+        return result, asked
 
 
 class QueueUnderTest:

@@ -1,0 +1,88 @@
+"""What each kind of queue brings: settings, a reader, the rights it needs, and how its keys are recognised."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count
+from typing import Any, Generic, TypeVar
+
+from autoscaler.core.spec import Tier
+from autoscaler.queues.base import Steps
+from autoscaler.queues.caution import Caution
+from autoscaler.queues.pool import PoolReader
+
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class QueueTier(Tier):
+    """A tier that has a queue of its own."""
+
+    queue: str
+    """The queue, as the library calls it."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Rights:
+    """The least that a Redis user needs to read a queue."""
+
+    keys: tuple[str, ...]
+    """Patterns of keys as Redis' ACL takes them; `literal` makes one of a name."""
+    commands: frozenset[str]
+    """Upper case, of `autoscaler.queues.base.READ_ONLY`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keyspace:
+    """What a look into a Redis found."""
+
+    types: Mapping[str, str]
+    """The type of each key, as TYPE names it."""
+
+    def of_type(self, kind: str, pattern: str) -> Iterator[re.Match[str]]:
+        """The keys of one type that match a regular expression as a whole, in alphabetical order."""
+        for key in sorted(self.types):
+            if self.types[key] == kind and (match := re.fullmatch(pattern, key, re.DOTALL)):
+                yield match
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Found(Generic[S]):
+    """A queue that was recognised."""
+
+    settings: S
+    """How to read it; tiers are named after the queues, most urgent first where that is known."""
+    keys: frozenset[str]
+    """The keys that are the library's, so that no other kind takes them for its own."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Library(Generic[S]):
+    """One kind of queue."""
+
+    kind: str
+    title: str
+    """What people call it, e.g. `Celery`."""
+    settings: type[S]
+    reader: Callable[[S], PoolReader]
+    rights: Callable[[S], Rights]
+    find: Callable[[Keyspace], Steps[list[Found[S]]]]
+    """Recognise its queues among keys; it may ask in at most two steps. Never raises."""
+    advice: Mapping[Caution, str] = field(default_factory=dict)
+    """What resolves a caution where this library has its own way, above all the one setting that makes a number exact;
+    else `autoscaler.queues.caution.ADVICE` stands."""
+
+
+def tier_name(queue: str, taken: Collection[str] = ()) -> str:
+    """A queue's name made fit for a tier, and different from those that are taken."""
+    name = re.sub(r"[^a-z0-9]+", "-", queue.lower())[:20].strip("-") or "jobs"
+    others = (f"{name}-{number}" for number in count(2))
+    return name if name not in taken else next(other for other in others if other not in taken)
+
+
+def find_nothing(_keyspace: Keyspace) -> Steps[list[Any]]:
+    """Of a kind whose keys cannot be told from others."""
+    yield from ()
+    return []

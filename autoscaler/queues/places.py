@@ -1,0 +1,167 @@
+"""Where jobs lie: lists, sorted sets by time, sorted sets by priority. What all libraries' readers are made of."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from autoscaler.core.demand import AgeSource
+from autoscaler.link import Command, Reply
+from autoscaler.queues.age import UNKNOWN_AGE, Age, age_since, parse_number, unreadable
+from autoscaler.queues.band import Band
+from autoscaler.queues.base import Jobs, Steps, counted
+from autoscaler.queues.caution import Caution
+from autoscaler.queues.stamp import Stamp
+from autoscaler.queues.watermark import MAX_PAYLOAD_BYTES, Bracket, Watermark
+
+Side = Literal["left", "right"]
+"""The end of a list that workers pop."""
+
+_BYTES_PER_S = 16 * 1024
+"""What may be fetched of large jobs, on average."""
+
+
+class StampedList:
+    """A list whose jobs' times are known by a stamp.
+
+    Its element at the end that workers pop is fetched on each tick. Once that was above 64 KiB it is fetched more
+    seldom, 16 KiB a second on average, and its age stands meanwhile for that of the one that may have followed.
+    """
+
+    def __init__(self, key: str, pop_side: Side, stamp: Stamp) -> None:
+        self._length: Command = ("LLEN", key)
+        self._head: Command = ("LINDEX", key, 0 if pop_side == "left" else -1)
+        self._stamp = stamp
+        self._rest_until = float("-inf")
+        self._last = UNKNOWN_AGE
+
+    def read(self, now: float) -> Steps[Jobs]:
+        """Length and next job, and the time of a next job that is new."""
+        if now < self._rest_until:
+            [length] = yield [self._length]
+            waiting = counted(self._length, length, "list")
+            return Jobs(waiting=waiting, age=self._remembered(now) if waiting else UNKNOWN_AGE)
+        length, head = yield [self._length, self._head]
+        waiting = counted(self._length, length, "list")
+        age = (yield from self._stamp.read(head, now)) if waiting else UNKNOWN_AGE
+        size = len(head) if isinstance(head, bytes) else 0
+        self._rest_until = now + size / _BYTES_PER_S if size > MAX_PAYLOAD_BYTES else float("-inf")
+        self._last = age
+        return Jobs(waiting=waiting, age=age)
+
+    def _remembered(self, now: float) -> Age:
+        too_large = frozenset({Caution.PAYLOAD_TOO_LARGE})
+        if self._last.enqueued_at is None:
+            return Age(cautions=too_large)
+        age = age_since(self._last.enqueued_at, now, self._last.source)
+        return Age(enqueued_at=age.enqueued_at, wait_s=age.wait_s, source=age.source, cautions=age.cautions | too_large)
+
+
+class EstimatedList:
+    """A list whose jobs carry no timestamp.
+
+    The age is the upper end of what the watermark says of the element at the end that workers pop, at most one tick
+    above the truth. Jobs that were there before the daemon started are at least as old as stated.
+    """
+
+    def __init__(self, key: str, pop_side: Side) -> None:
+        self._key = key
+        self._length: Command = ("LLEN", key)
+        self._watermark = Watermark("right" if pop_side == "left" else "left")
+
+    def read(self, now: float) -> Steps[Jobs]:
+        """Length, newest job, and how many came after the newest of the last tick."""
+        asked = self._watermark.commands(self._key)
+        length, *replies = yield [self._length, *asked]
+        waiting = counted(self._length, length, "list")
+        answers = dict(zip(asked, replies, strict=True))
+        bracket = self._watermark.observe(answers, self._key, waiting, now)
+        return Jobs(waiting=waiting, age=self._age(bracket, now))
+
+    def _age(self, bracket: Bracket, now: float) -> Age:
+        obstacle = self._watermark.obstacle
+        cautions = set[Caution]() if obstacle is None else {obstacle}
+        if bracket.earliest is not None:
+            age = age_since(bracket.earliest, now, AgeSource.ESTIMATED)
+            cautions |= {Caution.AGE_UPPER_BOUND} if bracket.latest is None else set()
+        elif bracket.latest is not None and bracket.latest < now:
+            age = age_since(bracket.latest, now, AgeSource.ESTIMATED)
+            cautions.add(Caution.AGE_LOWER_BOUND)
+        else:
+            age = UNKNOWN_AGE
+        return Age(enqueued_at=age.enqueued_at, wait_s=age.wait_s, source=age.source, cautions=age.cautions | cautions)
+
+
+class TimedSet:
+    """A sorted set whose score is the time from which a job may start: those up to now wait, those beyond are delayed.
+
+    `per_second` is what the score rises by in a second, 1000 for milliseconds. The age of a job is the time since its
+    score. Jobs that are due wait, whether or not a worker has moved them to where the others are: none may be alive.
+    """
+
+    def __init__(
+        self, key: str, per_second: float = 1.0, source: AgeSource = AgeSource.EXACT, low: str = "-inf"
+    ) -> None:
+        self._key = key
+        self._per_second = per_second
+        self._source = source
+        self._low = low
+        """The least score that is a time."""
+
+    def read(self, now: float) -> Steps[Jobs]:
+        """Counts on both sides of now, and the score next to each."""
+        until, beyond = repr(now * self._per_second), "(" + repr(now * self._per_second)
+        due: Command = ("ZCOUNT", self._key, self._low, until)
+        later: Command = ("ZCOUNT", self._key, beyond, "+inf")
+        first: Command = ("ZRANGEBYSCORE", self._key, self._low, until, "WITHSCORES", "LIMIT", 0, 1)
+        following: Command = ("ZRANGEBYSCORE", self._key, beyond, "+inf", "WITHSCORES", "LIMIT", 0, 1)
+        replies = yield [due, later, first, following]
+        waiting = counted(due, replies[0], "zset")
+        delayed = counted(later, replies[1], "zset")
+        head, next_score = score_of(replies[2]), score_of(replies[3])
+        age = UNKNOWN_AGE
+        if waiting:
+            age = unreadable() if head is None else age_since(head / self._per_second, now, self._source)
+        return Jobs(
+            waiting=waiting,
+            age=age,
+            delayed=delayed,
+            next_due_at=next_score / self._per_second if delayed and next_score is not None else None,
+        )
+
+
+class PrioritySet:
+    """A sorted set, or one band of its scores, whose score is a priority.
+
+    The age is that of the member that workers take next, which need not be the oldest; unknown without a stamp.
+    """
+
+    def __init__(self, key: str, band: Band, stamp: Stamp | None, pop: Literal["lowest", "highest"] = "lowest") -> None:
+        low, high = repr(band.low), repr(band.high)
+        self._count: Command = ("ZCOUNT", key, low, high)
+        self._head: Command = (
+            ("ZRANGEBYSCORE", key, low, high, "LIMIT", 0, 1)
+            if pop == "lowest"
+            else ("ZREVRANGEBYSCORE", key, high, low, "LIMIT", 0, 1)
+        )
+        self._stamp = stamp
+
+    def read(self, now: float) -> Steps[Jobs]:
+        """The count, and the next job where it carries a stamp."""
+        replies = yield [self._count] if self._stamp is None else [self._count, self._head]
+        waiting = counted(self._count, replies[0], "zset")
+        age = UNKNOWN_AGE
+        if waiting and self._stamp is not None:
+            age = yield from self._stamp.read(_only(replies[1]), now)
+        return Jobs(waiting=waiting, age=age)
+
+
+def score_of(pair: Reply) -> float | None:
+    """The finite score of the one member in a reply WITHSCORES."""
+    return parse_number(pair[1]) if isinstance(pair, list) and len(pair) == 2 else None
+
+
+def _only(members: Reply) -> Reply:
+    """The one member of a reply, None of an empty one, and a refusal as it is."""
+    if not isinstance(members, list):
+        return members
+    return members[0] if members else None

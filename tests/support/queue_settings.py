@@ -1,0 +1,26 @@
+"""Settings of every kind of queue, for rules that all readers keep. Each way of reading has one."""
+
+from __future__ import annotations
+
+from autoscaler.queues import QueueSettings
+from autoscaler.queues.band import Band
+from autoscaler.queues.list import ListQueue, ListTier
+from autoscaler.queues.stamp import Timestamp
+from autoscaler.queues.stream import StreamQueue, StreamTier
+from autoscaler.queues.zset import ZsetQueue, ZsetTier
+
+_LISTS = (ListTier(name="a", key="l1"), ListTier(name="b", key="l2"))
+_STREAMS = (StreamTier(name="a", key="s1"), StreamTier(name="b", key="s2"))
+_PATH, _FIELD = Timestamp(path="a.b"), Timestamp(key="job:{id}", field="at")
+_BANDS = (ZsetTier(name="a", key="z", scores=Band(0, 9)), ZsetTier(name="b", key="z", scores=Band(10, 19)))
+
+SETTINGS: tuple[QueueSettings, ...] = (
+    ListQueue(kind="list", tiers=_LISTS, in_flight_keys=("f1", "f2")),
+    ListQueue(kind="list", tiers=_LISTS, pop_side="right"),
+    ListQueue(kind="list", tiers=_LISTS, timestamp=_PATH),
+    ListQueue(kind="list", tiers=_LISTS, timestamp=_FIELD, pop_side="right"),
+    StreamQueue(kind="stream", tiers=_STREAMS, group="g"),
+    ZsetQueue(kind="zset", tiers=(ZsetTier(name="a", key="z1"),), score="time", unit="ms"),
+    ZsetQueue(kind="zset", tiers=_BANDS, score="priority", timestamp=_PATH),
+    ZsetQueue(kind="zset", tiers=_BANDS, score="priority", pop="highest", timestamp=_FIELD, in_flight_keys=("f",)),
+)
