@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 
 
@@ -34,3 +35,21 @@ class Caution(StrEnum):
     """Delayed jobs cannot be told apart from others, or those due from those that are not."""
     GROUP_ABSENT = "group_absent"
     """The stream has no such consumer group yet; all of its entries count as waiting."""
+
+
+ADVICE: Mapping[Caution, str] = {
+    Caution.CLOCK_SKEW: "let both machines keep their time by NTP",
+    Caution.ABSURD_TIMESTAMP: "say in `timestamp.unit` how the time is written",
+    Caution.AGE_UNREADABLE: "look at the next job itself: does it carry the time where the configuration says?",
+    Caution.AGE_LOWER_BOUND: "nothing to do: it passes when the jobs that were there at the start are done",
+    Caution.AGE_UPPER_BOUND: "nothing to do: it passes when the list was empty once",
+    Caution.PAYLOAD_TOO_LARGE: "keep large data elsewhere and only its place in the job",
+    Caution.HEAD_EXPIRED: "let jobs live longer than they may have to wait",
+    Caution.IN_FLIGHT_UNREADABLE: "`autoscaler queue --acl` prints the rights that are needed",
+    Caution.IN_FLIGHT_SHARED: "give each pool a database or a key prefix of its own",
+    Caution.PREFETCH_HIDES_BACKLOG: "let workers take one job at a time",
+    Caution.EXECUTING_HIDDEN: "let workers acknowledge a job when it is done, or beat how busy they are",
+    Caution.DELAYED_UNKNOWN: "nothing to do: a worker must look at them first",
+    Caution.GROUP_ABSENT: "nothing to do: the first worker makes it; check the group's name if workers run",
+}
+"""What to do about a caution, unless the library has its own way."""

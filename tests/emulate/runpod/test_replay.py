@@ -7,7 +7,7 @@ import re
 from typing import Any
 
 from tests.emulate.runpod.desk import Desk
-from tests.support.vendors import require_specs
+from tests.support.environments import require_specs
 
 _REST = re.compile(r"^   (GET|POST|PATCH|DELETE) (/v2/\S+) Bearer \S+ [^|]*\| ?(.*)$", re.MULTILINE)
 _GRAPH = re.compile(r"^   BODY keys \['query'\]\n(.*?)(?=^   POST|^=====|\Z)", re.MULTILINE | re.DOTALL)

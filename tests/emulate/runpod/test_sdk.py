@@ -14,7 +14,7 @@ from autoscaler.core.market import Status
 from autoscaler.emulate.runpod import Emulation, Quirk, make
 from autoscaler.emulate.serve import served
 from tests.emulate.runpod.desk import GPU, MARKET, START
-from tests.support.vendors import RUNPOD, RUNPOD_NEXT, Vendor
+from tests.support.environments import RUNPOD, RUNPOD_NEXT, Environment
 
 _PREAMBLE = """
 import json, sys
@@ -39,7 +39,7 @@ class Run:
     """The state of the first machine after each request; None where there is none."""
 
 
-async def drive(vendor: Vendor, script: str, *quirks: Quirk) -> Run:
+async def drive(vendor: Environment, script: str, *quirks: Quirk) -> Run:
     """Run a script with a vendor's SDK; at least a minute goes by with each of its requests."""
     clock = itertools.count(START, 60.0)
     emulator = make(Emulation(market=MARKET, quirks=quirks), now=lambda: next(clock), rng=random.Random(7))
@@ -171,6 +171,6 @@ async def test_the_new_sdk_ignores_that_there_are_more_pages() -> None:
 
 
 @pytest.mark.parametrize("vendor", [RUNPOD, RUNPOD_NEXT], ids=["old", "new"])
-async def test_either_sdk_is_at_a_loss_when_graphql_is_gone(vendor: Vendor) -> None:
+async def test_either_sdk_is_at_a_loss_when_graphql_is_gone(vendor: Environment) -> None:
     run = await drive(vendor, "told(runpod.get_user)", Quirk.GRAPHQL_GONE)
     assert "error" in run.gave[0]

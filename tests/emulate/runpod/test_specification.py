@@ -21,7 +21,7 @@ from providers.http import Answer
 from providers.mock import Fault
 from tests.emulate.base_desk import KEY
 from tests.emulate.runpod.desk import GPU, ORDER, Desk
-from tests.support.vendors import require_specs
+from tests.support.environments import require_specs
 
 KNOWN: Mapping[str, str] = {
     "$.gpu.count: 0 is less than the minimum of 1": "a start may come back without a GPU: RunPod's page on zero GPUs",

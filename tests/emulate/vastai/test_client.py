@@ -14,7 +14,7 @@ from autoscaler.emulate.serve import served
 from providers.http import Answer, Request
 from providers.mock import Fault, Operation
 from tests.emulate.vastai.desk import GPU, Desk, step
-from tests.support.vendors import VASTAI
+from tests.support.environments import VASTAI
 
 
 class Client:

@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from providers.http import Request
 from tests.emulate.vastai.desk import Desk
-from tests.support.vendors import require_specs
+from tests.support.environments import require_specs
 
 
 def recorded() -> list[dict[str, Any]]:

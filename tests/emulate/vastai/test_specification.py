@@ -19,7 +19,7 @@ from providers.http import Answer
 from providers.mock import Fault
 from tests.emulate.base_desk import KEY
 from tests.emulate.vastai.desk import HOUR, ORDER, START, Desk, step
-from tests.support.vendors import require_specs
+from tests.support.environments import require_specs
 
 OPERATIONS: Mapping[str, str] = {
     "POST /api/v0/bundles/": "search_offers",

@@ -1,0 +1,141 @@
+"""The real programs that tests drive, each in an environment of its own, for their versions conflict with each other's.
+
+The vendors' own clients and the job-queue libraries: ``python -m tests.support.environments`` installs those that are
+missing; tests skip without them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import venv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+CACHE = Path(__file__).parents[2] / ".environments"
+SPECS = Path(os.environ.get("AUTOSCALER_SPECS") or Path(__file__).parents[2] / "../shared/specs")
+"""The vendors' specifications and the recorded requests of their clients, as whoever runs the tests has them."""
+_PATIENCE_S = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Packages in a directory of their own."""
+
+    name: str
+    requirements: tuple[str, ...]
+    """As pip takes them; naming a release candidate's very version allows it."""
+
+    @property
+    def home(self) -> Path:
+        """Where it lies."""
+        return CACHE / self.name
+
+    @property
+    def installed(self) -> bool:
+        """Whether these very versions were installed to the end."""
+        note = self.home / "installed"
+        return note.exists() and note.read_text() == "\n".join(self.requirements)
+
+    def install(self) -> None:
+        """Fetch the packages, unless they are there."""
+        if not self.installed:
+            shutil.rmtree(self.home, ignore_errors=True)
+            self._fetch()
+            (self.home / "installed").write_text("\n".join(self.requirements))
+
+    def _fetch(self) -> None:
+        venv.create(self.home)
+        python = str(self.home / "bin" / "python")
+        pip = [sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, *self.requirements], check=True)
+
+    def require(self) -> None:
+        """Skip the test that needs it, if it is not there."""
+        if not self.installed:
+            pytest.skip(f"{', '.join(self.requirements)}: not installed; run `python -m tests.support.environments`")
+
+    def command(self, script: Path, *arguments: str) -> list[str]:
+        """What runs a script in it."""
+        return [str(self.home / "bin" / "python"), str(script), *arguments]
+
+    async def run(self, program: str, *arguments: str, env: Mapping[str, str]) -> Ran:
+        """Run one of its programs, or `python`, to the end, with no other environment than this."""
+        self.require()
+        process = await asyncio.create_subprocess_exec(
+            str(self.home / "bin" / program),
+            *arguments,
+            env={"PATH": os.defpath, **env},
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        try:
+            out, err = await asyncio.wait_for(process.communicate(), _PATIENCE_S)
+        except TimeoutError:
+            process.kill()
+            raise
+        return Ran(process.returncode or 0, out.decode(), err.decode())
+
+
+class NodeEnvironment(Environment):
+    """Packages for Node.js, as npm takes them, also under another name: `bullmq5@npm:bullmq@5.81.5`."""
+
+    def _fetch(self) -> None:
+        self.home.mkdir(parents=True)
+        npm = ["npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(self.home)]
+        subprocess.run([*npm, *self.requirements], check=True)
+
+    def command(self, script: Path, *arguments: str) -> list[str]:
+        """What runs a script that finds the packages by `createRequire` of the directory in ENVIRONMENT."""
+        return ["env", f"ENVIRONMENT={self.home}/", "node", str(script), *arguments]
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What came of running a program."""
+
+    code: int
+    out: str
+    err: str
+
+
+VASTAI = Environment("vastai", ("vastai==1.9.1",))
+RUNPOD = Environment("runpod", ("runpod==1.12.0",))
+RUNPOD_NEXT = Environment("runpod-next", ("runpod==2.0.0rc2",))
+
+PYTHON_QUEUES = Environment(
+    "python-queues",
+    (
+        *("celery[redis]==5.7.0", "rq==3.0.0", "dramatiq[redis]==2.2.1", "huey==3.5.4", "saq==0.26.4"),
+        *("taskiq==0.13.0", "taskiq-redis==1.2.2", "streaq==7.2.0", "pydocket==0.27.0"),
+    ),
+)
+"""The job-queue libraries that get along with one redis-py."""
+ARQ = Environment("arq", ("arq==0.28.0",))
+NODE_QUEUES = NodeEnvironment(
+    "node-queues",
+    ("bullmq4@npm:bullmq@4.18.3", "bullmq5@npm:bullmq@5.81.5", "bullmq6@npm:bullmq@6.7.0", "bull4@npm:bull@4.16.5"),
+)
+
+ALL = (VASTAI, RUNPOD, RUNPOD_NEXT, PYTHON_QUEUES, ARQ)
+
+
+def require_specs(*below: str) -> Path:
+    """A path among the specifications; the test skips where it is not there."""
+    path = SPECS.joinpath(*below)
+    if not path.exists():
+        pytest.skip(f"{path} is not there: set AUTOSCALER_SPECS to the directory of the vendors' specifications")
+    return path
+
+
+if __name__ == "__main__":
+    for each in (*ALL, *([NODE_QUEUES] if shutil.which("npm") else [])):
+        sys.stderr.write(f"{each.name}: {', '.join(each.requirements)}\n")
+        each.install()
