@@ -107,6 +107,11 @@ class Rest:
     cautions: frozenset[Caution] = frozenset()
 
 
+def instance_of(worker: str) -> str:
+    """The instance that a worker's name tells: `NAME@INSTANCE`, as Celery writes it, or the instance alone."""
+    return worker.rpartition("@")[2]
+
+
 def together(parts: Sequence[Steps[T]]) -> Steps[list[T]]:
     """Run readings side by side: what they ask at the same time goes out at once. Gives their results in order."""
     results: dict[int, T] = {}
