@@ -69,7 +69,7 @@ def decide(snapshot: PoolSnapshot, state: State, now: float, settings: Priority)
     resume, rent = (_waits(snapshot.demand, above) for above in (settings.resume_above, settings.rent_above))
     decision = _overflow(decision, "resume", resume, snapshot)
     decision = _overflow(decision, "rent", rent, snapshot)
-    decision = _second(decision, snapshot.demand.waiting, settings)
+    decision = _second(decision, snapshot.demand.waiting + snapshot.held_back(), settings)
     wish = max(decision.hot, held.value) if resume.unknown or rent.unknown else decision.hot
     held = held.take(wish, now, settings.idle_for)
     falls_in_s = held.falls_in_s(now, settings.idle_for)

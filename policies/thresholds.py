@@ -7,9 +7,10 @@ depth < 3 for 30 minutes and more than one machine    drain and stop one, never 
 WARM for over 24 hours, no spike expected             release it
 ====================================================  =======================================
 
-Depth is the number of jobs waiting in all tiers. Capacity on its way is subtracted: each machine that is booting
-answers for one threshold's worth of jobs. Worked example: 25 jobs wait, one machine boots out of WARM, another standby
-is there: 25 - 10 = 15 > 10, so the second standby is resumed as well; with 18 jobs, 18 - 10 = 8, it is not.
+Depth is the number of jobs waiting in all tiers, and of those that workers hold but have no slot for. Capacity on its
+way is subtracted: each machine that is booting answers for one threshold's worth of jobs. Worked example: 25 jobs wait,
+one machine boots out of WARM, another standby is there: 25 - 10 = 15 > 10, so the second standby is resumed as well;
+with 18 jobs, 18 - 10 = 8, it is not.
 
 The wish for a machine stands until depth was low for `idle_for`; how it is met (take a drain back, resume, else rent)
 is the planner's part, so a refused resume falls through to the next standby and then to renting.
@@ -59,7 +60,7 @@ def decide(snapshot: PoolSnapshot, state: State, now: float, settings: Threshold
         unknown = f"the queue's depth is unknown ({snapshot.demand.reason}): hold"
         return decision.because("thresholds.unknown", unknown), {"hot": wanted, "quiet_since": None}
     decision = _expire_note(decision, snapshot, now, settings)
-    depth = snapshot.demand.waiting
+    depth = snapshot.demand.waiting + snapshot.held_back()
     decision, grown = _grow(decision, snapshot, depth, settings)
     if grown or depth >= settings.idle_depth:
         quiet_since = None

@@ -155,7 +155,8 @@ def _needs(
     patience = {name: each.patience(settings.late_share, settings.patience) for name, each in late.items()}
     classes = [Class(steady[t.name], service_s[t.name], t.wait_target * patience[t.name]) for t in snapshot.pool.tiers]
     coming, horizons = supply(snapshot, now), _horizons(snapshot)
-    in_hand_s = snapshot.at_work() * sum(service_s.values()) / len(service_s) / 2.0
+    usual_s, held_back = sum(service_s.values()) / len(service_s), snapshot.held_back()
+    in_hand_s = snapshot.at_work() * usual_s / 2.0 + held_back * usual_s
     done_s = {horizon.order: _done(coming, horizon.in_s) for horizon in horizons}
     need, work_s, above = _Need(1, "one keeps every target"), in_hand_s, {horizon.order: 0.0 for horizon in horizons}
     for place, (tier, queue) in enumerate(zip(snapshot.pool.tiers, demand.tiers, strict=True)):
@@ -164,7 +165,7 @@ def _needs(
         for horizon in horizons:
             load = max(steady[tier.name], _arriving(queue, service_s[tier.name], horizon.window_s))
             then_s = work_s + (above[horizon.order] + load) * horizon.in_s - done_s[horizon.order]
-            if queue.waiting and then_s > 0.0:
+            if (queue.waiting or held_back) and then_s > 0.0:
                 within_s = max(classes[place].target_s, horizon.least_s)
                 machines = math.ceil((then_s / within_s + above[horizon.order]) / slots)
                 need = _more(need, _queued(tier, horizon, then_s, within_s, machines))

@@ -6,23 +6,52 @@ from dataclasses import replace
 
 from autoscaler.core.budget import budget
 from autoscaler.core.decision import Decision
-from autoscaler.core.demand import Unknown
+from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.units import format_duration
 
+_SETTLED_S = 60.0
+"""A daemon that leads for less does not yet know all machines."""
+_MAY_HOLD_JOBS = (Phase.HOT, Phase.DRAINING, Phase.STOPPING)
+
 
 def guard(decision: Decision, snapshot: PoolSnapshot, window_s: float, now: float) -> Decision:
-    """The decision after all guards, in this order: limits, pace, budget, unknown demand, fresh start, pause.
+    """The decision after all guards: the queue's own state, limits, pace, budget, unknown demand, fresh start, pause.
 
     `window_s` is the history that the policies need before machines may go.
     """
+    decision = stranded(decision, snapshot)
+    decision = paused_queue(decision, snapshot)
     decision = limits(decision, snapshot)
     decision = pace(decision, snapshot, now)
     decision = budget(decision, snapshot)
     decision = unknown(decision, snapshot)
     decision = fresh_start(decision, snapshot, window_s)
     return pause(decision, snapshot)
+
+
+def stranded(decision: Decision, snapshot: PoolSnapshot) -> Decision:
+    """At least one machine while jobs are in flight that no machine holds.
+
+    Libraries leave the jobs of a worker that died in flight until a living one takes them back.
+    """
+    demand = snapshot.demand
+    if not isinstance(demand, Demand) or not demand.in_flight or demand.paused or decision.hot > 0:
+        return decision
+    if snapshot.in_phase(*_MAY_HOLD_JOBS) or snapshot.running_for_s < _SETTLED_S:
+        return decision
+    jobs = "1 job is" if demand.in_flight == 1 else f"{demand.in_flight} jobs are"
+    text = f"{jobs} in flight and no machine runs: only a living worker takes them back"
+    return decision.because("stranded", text, hot=1)
+
+
+def paused_queue(decision: Decision, snapshot: PoolSnapshot) -> Decision:
+    """No machine started for a queue that is paused: its workers take no jobs."""
+    if not isinstance(snapshot.demand, Demand) or not snapshot.demand.paused or decision.hot <= snapshot.up:
+        return decision
+    text = f"the queue is paused, so that no job starts: {snapshot.up} of {decision.hot} machines until it is resumed"
+    return decision.because("queue_paused", text, hot=snapshot.up)
 
 
 def limits(decision: Decision, snapshot: PoolSnapshot) -> Decision:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from operator import attrgetter
 
 from autoscaler.core.contract import ends_soon
-from autoscaler.core.demand import Demand, Unknown
+from autoscaler.core.demand import Demand, InFlightKind, Unknown
 from autoscaler.core.diagnosis import ImageHistory
 from autoscaler.core.history import PlacementHistory
 from autoscaler.core.instance import Instance
@@ -95,10 +95,17 @@ class PoolSnapshot:
 
     def at_work(self) -> int:
         """Slots that hold a job: as the queue tells, else as HOT machines do; a silent machine counts as full."""
-        hot = self._by_phase.get(Phase.HOT, ())
         if isinstance(self.demand, Demand) and self.demand.in_flight is not None:
-            return self.demand.in_flight
-        return sum(self.busy.get(machine.id, machine.slots) for machine in hot)
+            return self.demand.in_flight - self.held_back()
+        return sum(self.busy.get(machine.id, machine.slots) for machine in self.in_phase(Phase.HOT))
+
+    def held_back(self) -> int:
+        """Jobs that workers took and cannot have started: more than there are slots (prefetch)."""
+        demand = self.demand
+        if not isinstance(demand, Demand) or demand.in_flight_kind is not InFlightKind.DELIVERED:
+            return 0
+        slots = sum(machine.slots for machine in self.in_phase(Phase.HOT, Phase.DRAINING))
+        return max(0, (demand.in_flight or 0) - slots) if slots else 0
 
     def primary(self) -> Instance | None:
         """The machine that is stopped last: of the healthy HOT ones the cheapest for what it gives, then the oldest.

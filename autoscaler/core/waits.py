@@ -66,8 +66,8 @@ def expected_waits(snapshot: PoolSnapshot, demand: Demand, now: float, guess_s: 
     up = sum(each.slots for each in coming if not each.in_s)
     in_flight = min(up, demand.in_flight or 0)
     waits: dict[str, float] = {}
-    ahead_s = taken = 0.0
-    waiting = 0
+    waiting = snapshot.held_back()
+    ahead_s, taken = waiting * sum(service_s.values()) / max(1, len(service_s)), 0.0
     for tier in demand.tiers:
         usual_s = service_s.get(tier.tier, guess_s)
         ahead_s += tier.waiting * usual_s

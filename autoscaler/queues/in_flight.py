@@ -72,7 +72,7 @@ class InFlightKeys:
         gone = {key for key, found in zip(self._keys, types, strict=True) if found == b"none"}
         numbers = [0 if key in gone else count(sizes[key]) if commands[key] else None for key in self._keys]
         known = [number for number in numbers if number is not None]
-        return InFlight(count=sum(known)) if len(known) == len(numbers) else UNREADABLE
+        return InFlight(count=sum(known), kind=InFlightKind.EXECUTING) if len(known) == len(numbers) else UNREADABLE
 
 
 def _size_command(found: Reply) -> str | None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.decision import Decision
-from autoscaler.core.demand import Unknown
+from autoscaler.core.demand import InFlightKind, Unknown
 from autoscaler.core.guards import guard
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
@@ -156,3 +156,45 @@ def test_guards_only_make_a_decision_safer(hot: int, warm: int, waiting: int | N
 @pytest.mark.parametrize("phase", [Phase.WARM, Phase.DRAINING, Phase.RELEASING])
 def test_a_machine_that_does_not_serve_makes_no_room_for_fewer(phase: Phase) -> None:
     assert guarded(0, snapshot(instance(phase))).hot == 1
+
+
+NONE_NEEDED = pool(limits=Limits(hot=Span(0, 6)))
+
+
+def in_flight(jobs: int, *fleet: Instance, **changes: Any) -> PoolSnapshot:
+    queue = demand(in_flight=jobs, in_flight_kind=InFlightKind.EXECUTING, paused=changes.pop("paused", False))
+    return snapshot(*fleet, pool=NONE_NEEDED, demand=queue, **changes)
+
+
+def test_jobs_of_a_dead_worker_bring_a_machine_for_only_a_living_one_takes_them_back() -> None:
+    decision = guarded(0, in_flight(2))
+
+    assert decision.hot == 1
+    assert "2 jobs are in flight and no machine runs" in decision.why[-1].text
+
+
+@pytest.mark.parametrize("phase", [Phase.HOT, Phase.DRAINING, Phase.STOPPING])
+def test_jobs_in_flight_bring_no_machine_while_one_may_hold_them(phase: Phase) -> None:
+    assert guarded(0, in_flight(1, instance(phase))).hot == 0
+
+
+def test_jobs_in_flight_bring_no_machine_before_all_machines_are_known() -> None:
+    assert guarded(0, in_flight(1, running_for_s=59.0)).hot == 0
+
+
+def test_an_empty_queue_brings_no_machine() -> None:
+    assert guarded(0, in_flight(0)).hot == 0
+
+
+def test_no_machine_is_started_for_a_queue_that_is_paused() -> None:
+    fleet = [instance(id="a"), instance(Phase.BOOTING, id="b")]
+    decision = guarded(5, snapshot(*fleet, demand=demand(40, paused=True)))
+
+    assert decision.hot == 2
+    assert "the queue is paused" in next(reason.text for reason in decision.why if reason.rule == "queue_paused")
+
+
+def test_a_paused_queue_stops_no_machine_and_keeps_the_floor() -> None:
+    assert guarded(1, snapshot(demand=demand(40, paused=True))).hot == 1
+    assert guarded(1, snapshot(instance(id="a"), instance(id="b"), demand=demand(paused=True))).hot == 1
+    assert guarded(0, in_flight(3, paused=True)).hot == 0

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler.core.demand import Demand, TierDemand
+from autoscaler.core.demand import Demand, InFlightKind, TierDemand
 from autoscaler.core.history import Estimate, PlacementHistory
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.load import Load, TierLoad
@@ -96,3 +97,11 @@ def test_a_longer_queue_and_fewer_machines_never_shorten_a_wait(pro: int, free: 
 
     for tier in ("pro", "free"):
         assert long[tier] >= short[tier] >= wider[tier] >= 0.0
+
+
+def test_jobs_that_a_worker_took_and_has_no_slot_for_are_ahead_of_a_new_one() -> None:
+    prefetched = replace(queue(in_flight=4), in_flight_kind=InFlightKind.DELIVERED)
+
+    # One slot: three jobs of 20 s after the one in hand, which is half done.
+    assert waits(seen(instance(), demand=prefetched), prefetched)["pro"] == 70.0
+    assert waits(seen(instance(), demand=queue(in_flight=4)), queue(in_flight=4))["pro"] == 10.0

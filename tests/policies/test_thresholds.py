@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.decision import Decision
-from autoscaler.core.demand import Unknown
+from autoscaler.core.demand import InFlightKind, Unknown
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.snapshot import PoolSnapshot
@@ -44,6 +44,14 @@ def test_depth_over_10_and_a_standby_warm_resumes_it(waiting: int, hot: int) -> 
 
     assert decision.hot == hot
     assert ended(decision, "thresholds.resume") == (hot == 2)
+
+
+@pytest.mark.parametrize(("kind", "hot"), [(InFlightKind.DELIVERED, 2), (InFlightKind.EXECUTING, 1)])
+def test_jobs_that_a_worker_holds_and_has_no_slot_for_wait(kind: InFlightKind, hot: int) -> None:
+    fleet = [instance(P.HOT, id="a"), instance(P.WARM, id="b")]
+    prefetched = snapshot(*fleet, demand=demand(0, in_flight=12, in_flight_kind=kind))
+
+    assert decide(prefetched, {}, NOW, SETTINGS)[0].hot == hot
 
 
 @pytest.mark.parametrize(("waiting", "hot"), [(30, 1), (31, 2)])

@@ -188,7 +188,7 @@ async def test_in_flight_keys_are_counted_whatever_their_type(redis_url: str) ->
         assert await queue.trips() == 2
         assert await queue.trips() == 1
         demand = await queue.read()
-        assert (demand.in_flight, demand.in_flight_kind, demand.seen) == (10, InFlightKind.DELIVERED, True)
+        assert (demand.in_flight, demand.in_flight_kind, demand.seen) == (10, InFlightKind.EXECUTING, True)
 
 
 async def test_an_in_flight_key_may_change_its_type(redis_url: str) -> None:
