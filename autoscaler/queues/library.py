@@ -56,6 +56,8 @@ class Found(Generic[S]):
     """How to read it; tiers are named after the queues, most urgent first where that is known."""
     keys: frozenset[str]
     """The keys that are the library's, so that no other kind takes them for its own."""
+    notes: tuple[str, ...] = ()
+    """What was guessed, for a person to look at before it is relied upon; one line each."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -80,6 +82,26 @@ def tier_name(queue: str, taken: Collection[str] = ()) -> str:
     name = re.sub(r"[^a-z0-9]+", "-", queue.lower())[:20].strip("-") or "jobs"
     others = (f"{name}-{number}" for number in count(2))
     return name if name not in taken else next(other for other in others if other not in taken)
+
+
+_RANKS: tuple[frozenset[str], ...] = (
+    frozenset({"critical", "urgent", "realtime", "interactive", "enterprise", "vip"}),
+    frozenset({"high", "fast", "pro", "paid"}),
+    frozenset({"premium", "plus"}),
+    frozenset({"default", "normal", "medium", "standard", "basic"}),
+    frozenset({"low", "slow", "free", "trial"}),
+    frozenset({"bulk", "batch", "background", "lowest"}),
+)
+
+
+def urgency(queue: str) -> tuple[int, str]:
+    """A key to sort queues by, those first whose names sound most urgent; a name that says nothing is an ordinary one.
+
+    The order is a guess for `find`, which a person looks at.
+    """
+    words = set(re.split(r"[^a-z]+", queue.lower()))
+    ordinary = next(number for number, rank in enumerate(_RANKS) if "default" in rank)
+    return next((number for number, rank in enumerate(_RANKS) if words & rank), ordinary), queue
 
 
 def find_nothing(_keyspace: Keyspace) -> Steps[list[Any]]:
