@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Protocol, TypeVar
 
 from autoscaler.core.demand import InFlightKind
@@ -29,8 +28,6 @@ READ_ONLY = frozenset(
 """The commands a reader may ask. A Redis user with ``+@read +@connection -@dangerous`` has them all."""
 
 T = TypeVar("T")
-A = TypeVar("A")
-B = TypeVar("B")
 T_co = TypeVar("T_co", covariant=True)
 
 Steps = Generator[Sequence[Command], Sequence[Reply], T]
@@ -114,25 +111,26 @@ def instance_of(worker: str) -> str:
 
 def together(parts: Sequence[Steps[T]]) -> Steps[list[T]]:
     """Run readings side by side: what they ask at the same time goes out at once. Gives their results in order."""
+    if len(parts) == 1:
+        return [(yield from parts[0])]
     results: dict[int, T] = {}
-    replies: dict[int, Sequence[Reply] | None] = dict.fromkeys(range(len(parts)))
-    while replies:
-        asked: dict[int, Sequence[Command]] = {}
-        for number, reply in replies.items():
+    asked: dict[int, Sequence[Command]] = {}
+    for number, part in enumerate(parts):
+        try:
+            asked[number] = next(part)
+        except StopIteration as end:
+            results[number] = end.value
+    while asked:
+        replies = yield [command for each in asked.values() for command in each]
+        before, asked, start = asked, {}, 0
+        for number, each in before.items():
+            end_of = start + len(each)
             try:
-                asked[number] = next(parts[number]) if reply is None else parts[number].send(reply)
+                asked[number] = parts[number].send(replies[start:end_of])
             except StopIteration as end:
                 results[number] = end.value
-        commands = [command for each in asked.values() for command in each]
-        answers = iter((yield commands) if commands else ())
-        replies = {number: list(islice(answers, len(each))) for number, each in asked.items()}
+            start = end_of
     return [results[number] for number in range(len(parts))]
-
-
-def both(one: Steps[A], other: Steps[B]) -> Steps[tuple[A, B]]:
-    """Run two readings of different things side by side."""
-    results: tuple[A, B] = tuple((yield from together([one, other])))  # type: ignore[assignment]
-    return results
 
 
 def count(reply: Reply) -> int | None:

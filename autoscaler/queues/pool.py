@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from redis.exceptions import NoPermissionError
 
 from autoscaler.core.demand import Demand, InFlightKind, TierDemand, Unknown
 from autoscaler.core.spec import Tier
 from autoscaler.link import Command
-from autoscaler.queues.base import InFlight, Jobs, Reader, Refused, Rest, Steps, Unreadable, both, count, together
+from autoscaler.queues.base import InFlight, Jobs, Reader, Refused, Rest, Steps, Unreadable, count, together
 from autoscaler.queues.caution import Caution
 
 
@@ -87,11 +88,12 @@ class PoolReader:
 
     def read(self, now: float) -> Steps[Demand | Unknown]:
         """The pool's demand. `seen` stays true once any of its keys has existed."""
+        parts: list[Steps[Any]] = [
+            *(tier.read(now) for tier in self._tiers),
+            *(part.read(now) for part in (self._in_flight, self._rest, self._probe)),
+        ]
         try:
-            (tiers, in_flight), (rest, seen) = yield from both(
-                both(together([tier.read(now) for tier in self._tiers]), self._in_flight.read(now)),
-                both(self._rest.read(now), self._probe.read(now)),
-            )
+            *tiers, in_flight, rest, seen = yield from together(parts)
         except Refused as error:
             refused = error
         except Unreadable as error:

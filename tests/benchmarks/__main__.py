@@ -8,13 +8,25 @@ from collections.abc import Callable, Iterable, Mapping
 from rich.console import Console
 
 from autoscaler.telemetry.logging import configure_logging
-from tests.benchmarks import bounds, forecast, large_fleet, process, providers, rehearsal, simulation, small_fleet
+from tests.benchmarks import (
+    bounds,
+    forecast,
+    large_fleet,
+    process,
+    providers,
+    queues,
+    rehearsal,
+    simulation,
+    small_fleet,
+)
 from tests.benchmarks.figures import Figure
 
 BENCHMARKS: Mapping[str, Callable[[], Iterable[Figure]]] = {
     "small-fleet": small_fleet.tick,
     "large-fleet-core": large_fleet.core,
     "large-fleet-tick": large_fleet.tick,
+    "queues-hundred": queues.hundred,
+    "queues-million": queues.millions,
     "start": process.start,
     "memory": process.memory,
     "rehearsal": rehearsal.tick,
