@@ -51,26 +51,38 @@ def _queues(report: TickReport, now: float) -> Iterator[GaugeMetricFamily]:
     unknown = _gauge("queue_unknown", "1 while the pool's queue cannot be read, else 0.", "pool")
     age = _gauge("queue_signal_age_seconds", "Time since the pool's queue could last be read.", "pool")
     in_flight = _gauge("queue_in_flight_jobs", "Jobs delivered to workers and not finished.", "pool")
+    paused = _gauge("queue_paused", "1 while the queue itself is paused, else 0.", "pool")
+    warnings = _gauge(
+        "queue_warning", "1 for each thing that makes the queue's numbers less than exact.", "pool", "code"
+    )
     for name, pool in report.pools.items():
         demand = pool.snapshot.demand
         known_at = demand.since if isinstance(demand, Unknown) else demand.taken_at
         unknown.add_metric([name], float(isinstance(demand, Unknown)))
         age.add_metric([name], max(0.0, now - known_at))
-        if not isinstance(demand, Unknown) and demand.in_flight is not None:
+        if isinstance(demand, Unknown):
+            continue
+        paused.add_metric([name], float(demand.paused))
+        for code in demand.warnings:
+            warnings.add_metric([name, code], 1.0)
+        if demand.in_flight is not None:
             in_flight.add_metric([name], demand.in_flight)
-    yield from (unknown, age, in_flight)
+    yield from (unknown, age, in_flight, paused, warnings)
 
 
 def _tiers(report: TickReport) -> Iterator[GaugeMetricFamily]:
     depth = _gauge("queue_depth_jobs", "Jobs that wait and could start now.", "pool", "tier")
+    delayed = _gauge("queue_delayed_jobs", "Jobs that may not start yet.", "pool", "tier")
     oldest = _gauge("queue_oldest_wait_seconds", "How long the next job has waited.", "pool", "tier")
     for name, pool in report.pools.items():
         demand = pool.snapshot.demand
         for tier in () if isinstance(demand, Unknown) else demand.tiers:
             depth.add_metric([name, tier.tier], tier.waiting)
+            if tier.delayed is not None:
+                delayed.add_metric([name, tier.tier], tier.delayed)
             if tier.oldest_wait_s is not None:
                 oldest.add_metric([name, tier.tier], tier.oldest_wait_s)
-    yield from (depth, oldest)
+    yield from (depth, delayed, oldest)
 
 
 def _admission(report: TickReport) -> Iterator[GaugeMetricFamily]:

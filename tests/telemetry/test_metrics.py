@@ -29,10 +29,19 @@ from tests.support.reports import DEMAND, NOW, POOL, listing, machine, outcome, 
 DAY = 86400.0
 LABELS = (
     *("pool", "tier", "provider", "placement", "action", "result", "phase", "health", "use", "diagnosis", "outcome"),
-    *("call", "version", "le", "day"),
+    *("call", "version", "le", "day", "code"),
 )
 UNITS = ("seconds", "jobs", "instances", "usd", "usd_today", *CAPS, "total", "info")
-UNITLESS = {"queue_unknown", "listing_unknown", "leader", "paused", "image_given_up", "admission_open"}  # 0 or 1
+UNITLESS = {
+    "queue_unknown",
+    "queue_paused",
+    "queue_warning",
+    "listing_unknown",
+    "leader",
+    "paused",
+    "image_given_up",
+    "admission_open",
+}  # 0 or 1
 
 
 class Scrape:
@@ -132,6 +141,22 @@ def test_a_wait_without_end_is_infinite_and_one_that_is_not_known_absent(scrape:
     scrape.metrics.ticked(report(pools={"images": pool_report(admission=(endless, unknown))}))
     assert scrape.samples("expected_wait_seconds") == {("images", "pro"): math.inf}
     assert scrape.samples("admission_open") == {("images", "pro"): 1.0, ("images", "free"): 1.0}
+
+
+def test_what_makes_a_queue_s_numbers_less_than_exact_is_a_series_each(scrape: Scrape) -> None:
+    odd = replace(DEMAND, paused=True, warnings=("clock_skew", "group_absent"))
+    scrape.metrics.ticked(report(pools={"images": pool_report(demand=odd)}))
+    assert scrape.samples("queue_warning") == {("images", "clock_skew"): 1, ("images", "group_absent"): 1}
+    assert scrape.samples("queue_paused") == {("images",): 1}
+    scrape.metrics.ticked(report())
+    assert scrape.samples("queue_warning") == {}
+    assert scrape.samples("queue_paused") == {("images",): 0}
+
+
+def test_delayed_jobs_are_shown_where_the_queue_can_tell(scrape: Scrape) -> None:
+    tiers = (replace(DEMAND.tiers[0], delayed=4), replace(DEMAND.tiers[1], delayed=None))
+    scrape.metrics.ticked(report(pools={"images": pool_report(demand=replace(DEMAND, tiers=tiers))}))
+    assert scrape.samples("queue_delayed_jobs") == {("images", "pro"): 4}
 
 
 def test_in_flight_jobs_that_a_queue_hides_are_absent(scrape: Scrape) -> None:
