@@ -114,7 +114,7 @@ PYTHON_QUEUES = Environment(
     "python-queues",
     (
         *("celery[redis]==5.7.0", "rq==3.0.0", "dramatiq[redis]==2.2.1", "huey==3.5.4", "saq==0.26.4"),
-        *("taskiq==0.13.0", "taskiq-redis==1.2.2", "streaq==7.2.0", "pydocket==0.27.0"),
+        *("taskiq==0.13.0", "taskiq-redis==1.2.2", "streaq==7.2.0", "pydocket==0.27.0", "bullmq==3.4.4"),
     ),
 )
 """The job-queue libraries that get along with one redis-py."""
