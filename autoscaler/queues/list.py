@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from autoscaler.core.spec import SETTINGS, Tier
-from autoscaler.queues.base import literal
+from autoscaler.link import Reply
+from autoscaler.queues.base import Steps, literal
+from autoscaler.queues.guess import Group, groups, stamp_of
 from autoscaler.queues.in_flight import SIZES, InFlightKeys
-from autoscaler.queues.library import Library, Rights, find_nothing
+from autoscaler.queues.library import Found, Keyspace, Library, Rights
 from autoscaler.queues.places import EstimatedList, Side, StampedList
 from autoscaler.queues.pool import PoolReader, TierReader, check_tiers
 from autoscaler.queues.stamp import Timestamp, configured, stamp_commands, stamp_keys
@@ -67,6 +69,32 @@ def _rights(queue: ListQueue) -> Rights:
     )
 
 
-LIBRARY = Library(
-    kind="list", title="plain lists", settings=ListQueue, reader=list_reader, rights=_rights, find=find_nothing
-)
+def _find(keyspace: Keyspace) -> Steps[list[Found[ListQueue]]]:
+    """Lists whose names do not say that they are something else. The jobs at both ends tell which end is popped."""
+    found = groups(keyspace, "list")
+    ends = (yield [("LINDEX", group.keys[0], end) for group in found for end in (0, -1)]) if found else ()
+    return [_found(group, *ends[2 * at : 2 * at + 2]) for at, group in enumerate(found)]
+
+
+def _found(group: Group, left: Reply, right: Reply) -> Found[ListQueue]:
+    stamps = stamp_of(left), stamp_of(right)
+    path = stamps[0][0] if stamps[0] and stamps[1] and stamps[0][0] == stamps[1][0] else None
+    times = [stamp[1] for stamp in stamps if stamp] if path else []
+    told = len(set(times)) == 2
+    notes = [*group.doubts()]
+    if not told:
+        notes.append("pop_side is guessed: `left` is for RPUSH with BLPOP, `right` for LPUSH with BRPOP")
+    return Found(
+        settings=ListQueue(
+            kind="list",
+            tiers=tuple(ListTier(name=name, key=key) for key, name in group.tier_names().items()),
+            pop_side="right" if told and times[1] < times[0] else "left",
+            timestamp=None if path is None else Timestamp(path=path),
+            in_flight_keys=group.in_flight,
+        ),
+        keys=frozenset({*group.keys, *group.in_flight}),
+        notes=tuple(notes),
+    )
+
+
+LIBRARY = Library(kind="list", title="plain lists", settings=ListQueue, reader=list_reader, rights=_rights, find=_find)

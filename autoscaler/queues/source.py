@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TypeVar
 
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import StoreUnavailable
 from autoscaler.link import Command, RedisLink, Reply
 from autoscaler.queues.base import READ_ONLY, Steps
 from autoscaler.queues.pool import PoolReader
+
+T = TypeVar("T")
 
 
 class QueueDemand:
@@ -39,20 +42,25 @@ class QueueDemand:
 async def _read(link: RedisLink, reader: PoolReader, now: float) -> Demand | Unknown:
     steps = reader.read(now)
     try:
-        return await _answered(link, steps)
+        return await answered(link, steps)
     except StoreUnavailable as error:
         steps.close()
         return Unknown(str(error), now)
 
 
-async def _answered(link: RedisLink, steps: Steps[Demand | Unknown]) -> Demand | Unknown:
+async def answered(link: RedisLink, steps: Steps[T]) -> T:
+    """Ask what a reading asks, and give what it read.
+
+    Raises:
+        StoreUnavailable: Redis did not answer.
+    """
     try:
         commands = next(steps)
         while True:
             commands = steps.send(await _ask(link, commands))
     except StopIteration as end:
-        reading: Demand | Unknown = end.value
-        return reading
+        result: T = end.value
+        return result
 
 
 async def _ask(link: RedisLink, commands: Sequence[Command]) -> Sequence[Reply]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -14,10 +15,19 @@ from autoscaler.link import Command, Reply
 from autoscaler.queues.age import UNKNOWN_AGE, Age, age_since, unreadable
 from autoscaler.queues.base import InFlight, Jobs, Refused, Steps, counted, literal
 from autoscaler.queues.caution import Caution
+from autoscaler.queues.guess import ORDER_GUESSED, Group, groups
 from autoscaler.queues.in_flight import UNREADABLE
-from autoscaler.queues.library import Library, Rights, find_nothing
+from autoscaler.queues.library import Found, Keyspace, Library, Rights
 from autoscaler.queues.pool import PoolReader, TierReader, check_tiers
-from autoscaler.queues.stream_replies import Entry, EntryId, Group, parse_entries, parse_group, parse_pending
+from autoscaler.queues.stream_replies import (
+    Entry,
+    EntryId,
+    Group,
+    consumers_of,
+    parse_entries,
+    parse_group,
+    parse_pending,
+)
 
 _MAX_COUNTED = 101
 """Entries to count one by one where Redis does not know the lag."""
@@ -194,6 +204,36 @@ def _rights(queue: StreamQueue) -> Rights:
     return Rights(keys=tuple(literal(tier.key) for tier in queue.tiers), commands=STREAM_COMMANDS)
 
 
+def _find(keyspace: Keyspace) -> Steps[list[Found[StreamQueue]]]:
+    """Streams that a consumer group reads, save those whose names say that they are something else."""
+    candidates = groups(keyspace, "stream")
+    keys = [key for group in candidates for key in group.keys]
+    replies = (yield [("XINFO", "GROUPS", key) for key in keys]) if keys else ()
+    consumers = {key: consumers_of(reply) for key, reply in zip(keys, replies, strict=True)}
+    return [found for group in candidates for found in _found(group, consumers)]
+
+
+def _found(group: Group, consumers: Mapping[str, Mapping[str, int]]) -> Iterator[Found[StreamQueue]]:
+    """Streams of one prefix that are read as the same consumer group are one queue."""
+    read_as: defaultdict[str, list[StreamTier]] = defaultdict(list)
+    for key, name in group.tier_names().items():
+        if consumers[key]:
+            read_as[_main_group(consumers[key])].append(StreamTier(name=name, key=key))
+    for reader, tiers in read_as.items():
+        ordered = [ORDER_GUESSED] if len(tiers) > 1 else []
+        several = any(len(consumers[tier.key]) > 1 for tier in tiers)
+        chosen = [f"of several consumer groups, {reader} has most consumers"] if several else []
+        yield Found(
+            settings=StreamQueue(kind="stream", tiers=tuple(tiers), group=reader),
+            keys=frozenset(tier.key for tier in tiers),
+            notes=(*ordered, *chosen),
+        )
+
+
+def _main_group(consumers: Mapping[str, int]) -> str:
+    return min(consumers, key=lambda name: (-consumers[name], name))
+
+
 LIBRARY = Library(
-    kind="stream", title="streams", settings=StreamQueue, reader=stream_reader, rights=_rights, find=find_nothing
+    kind="stream", title="streams", settings=StreamQueue, reader=stream_reader, rights=_rights, find=_find
 )

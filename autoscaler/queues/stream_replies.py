@@ -83,6 +83,17 @@ def parse_group(reply: Reply, name: str) -> Group | None:
     return Group(absent=True)
 
 
+def consumers_of(reply: Reply) -> dict[str, int]:
+    """The groups of an XINFO GROUPS, and how many consumers each has; none where the reply makes no sense."""
+    found = {}
+    for item in reply if isinstance(reply, list) else ():
+        if isinstance(item, list) and all(isinstance(part, bytes) for part in item[::2]):
+            fields = dict(zip(item[::2], item[1::2], strict=False))
+            if isinstance(name := fields.get(b"name"), bytes):
+                found[name.decode(errors="replace")] = count(fields.get(b"consumers")) or 0
+    return found
+
+
 def parse_pending(reply: Reply) -> Pending | None:
     """The summary of an XPENDING, or None where the reply makes no sense."""
     number = count(reply[0]) if isinstance(reply, list) and len(reply) == 4 else None
