@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Literal
 
 from autoscaler.core.demand import AgeSource
@@ -20,40 +21,60 @@ _BYTES_PER_S = 16 * 1024
 """What may be fetched of large jobs, on average."""
 
 
+class Ration:
+    """How often jobs may be fetched where no command tells how large they are.
+
+    On each tick, until one was above 64 KiB: then more seldom, 16 KiB a second on average.
+    """
+
+    def __init__(self) -> None:
+        self._rest_until = float("-inf")
+
+    def allows(self, now: float) -> bool:
+        """Whether jobs may be fetched now."""
+        return now >= self._rest_until
+
+    def fetched(self, now: float, *jobs: Reply) -> None:
+        """These were."""
+        size = sum(len(job) for job in jobs if isinstance(job, bytes))
+        self._rest_until = now + size / _BYTES_PER_S if size > MAX_PAYLOAD_BYTES else float("-inf")
+
+
+def _remembered(age: Age, now: float) -> Age:
+    """An age that stands for that of the job which may have followed, while that is not fetched."""
+    too_large = frozenset({Caution.PAYLOAD_TOO_LARGE})
+    if age.enqueued_at is None:
+        return Age(cautions=too_large)
+    since = age_since(age.enqueued_at, now, age.source)
+    return replace(since, cautions=since.cautions | too_large)
+
+
 class StampedList:
     """A list whose jobs' times are known by a stamp.
 
-    Its element at the end that workers pop is fetched on each tick. Once that was above 64 KiB it is fetched more
-    seldom, 16 KiB a second on average, and its age stands meanwhile for that of the one that may have followed.
+    Its element at the end that workers pop is fetched as often as the ration allows; between, its age stands for that
+    of the one that may have followed.
     """
 
     def __init__(self, key: str, pop_side: Side, stamp: Stamp) -> None:
         self._length: Command = ("LLEN", key)
         self._head: Command = ("LINDEX", key, 0 if pop_side == "left" else -1)
         self._stamp = stamp
-        self._rest_until = float("-inf")
+        self._ration = Ration()
         self._last = UNKNOWN_AGE
 
     def read(self, now: float) -> Steps[Jobs]:
         """Length and next job, and the time of a next job that is new."""
-        if now < self._rest_until:
+        if not self._ration.allows(now):
             [length] = yield [self._length]
             waiting = counted(self._length, length, "list")
-            return Jobs(waiting=waiting, age=self._remembered(now) if waiting else UNKNOWN_AGE)
+            return Jobs(waiting=waiting, age=_remembered(self._last, now) if waiting else UNKNOWN_AGE)
         length, head = yield [self._length, self._head]
         waiting = counted(self._length, length, "list")
         age = (yield from self._stamp.read(head, now)) if waiting else UNKNOWN_AGE
-        size = len(head) if isinstance(head, bytes) else 0
-        self._rest_until = now + size / _BYTES_PER_S if size > MAX_PAYLOAD_BYTES else float("-inf")
+        self._ration.fetched(now, head)
         self._last = age
         return Jobs(waiting=waiting, age=age)
-
-    def _remembered(self, now: float) -> Age:
-        too_large = frozenset({Caution.PAYLOAD_TOO_LARGE})
-        if self._last.enqueued_at is None:
-            return Age(cautions=too_large)
-        age = age_since(self._last.enqueued_at, now, self._last.source)
-        return Age(enqueued_at=age.enqueued_at, wait_s=age.wait_s, source=age.source, cautions=age.cautions | too_large)
 
 
 class EstimatedList:
@@ -106,27 +127,41 @@ class TimedSet:
         self._source = source
         self._low = low
         """The least score that is a time."""
+        self._ration = Ration()
+        self._first_at: float | None = None
+        self._next_at: float | None = None
 
     def read(self, now: float) -> Steps[Jobs]:
-        """Counts on both sides of now, and the score next to each."""
+        """Counts on both sides of now, and the score next to each, which brings its job along."""
         until, beyond = repr(now * self._per_second), "(" + repr(now * self._per_second)
         due: Command = ("ZCOUNT", self._key, self._low, until)
         later: Command = ("ZCOUNT", self._key, beyond, "+inf")
         first: Command = ("ZRANGEBYSCORE", self._key, self._low, until, "WITHSCORES", "LIMIT", 0, 1)
         following: Command = ("ZRANGEBYSCORE", self._key, beyond, "+inf", "WITHSCORES", "LIMIT", 0, 1)
-        replies = yield [due, later, first, following]
+        fetch = self._ration.allows(now)
+        replies = yield [due, later, first, following] if fetch else [due, later]
         waiting = counted(due, replies[0], "zset")
         delayed = counted(later, replies[1], "zset")
-        head, next_score = score_of(replies[2]), score_of(replies[3])
-        age = UNKNOWN_AGE
-        if waiting:
-            age = unreadable() if head is None else age_since(head / self._per_second, now, self._source)
+        if fetch:
+            self._first_at, self._next_at = (self._time_of(reply) for reply in replies[2:])
+            self._ration.fetched(now, *(pair[0] for pair in replies[2:] if isinstance(pair, list) and pair))
         return Jobs(
             waiting=waiting,
-            age=age,
+            age=self._age(now, fetch) if waiting else UNKNOWN_AGE,
             delayed=delayed,
-            next_due_at=next_score / self._per_second if delayed and next_score is not None else None,
+            next_due_at=self._next_at if delayed and (self._next_at or 0.0) > now else None,
         )
+
+    def _time_of(self, pair: Reply) -> float | None:
+        score = score_of(pair)
+        return None if score is None else score / self._per_second
+
+    def _age(self, now: float, fetched: bool) -> Age:
+        due_at = self._first_at
+        if due_at is None and self._next_at is not None and self._next_at <= now:
+            due_at = self._next_at  # it came due since it was fetched
+        age = unreadable() if due_at is None else age_since(due_at, now, self._source)
+        return age if fetched else _remembered(age, now)
 
 
 class PrioritySet:
@@ -144,14 +179,22 @@ class PrioritySet:
             else ("ZREVRANGEBYSCORE", key, high, low, "LIMIT", 0, 1)
         )
         self._stamp = stamp
+        self._ration = Ration()
+        self._last = UNKNOWN_AGE
 
     def read(self, now: float) -> Steps[Jobs]:
-        """The count, and the next job where it carries a stamp."""
-        replies = yield [self._count] if self._stamp is None else [self._count, self._head]
-        waiting = counted(self._count, replies[0], "zset")
-        age = UNKNOWN_AGE
-        if waiting and self._stamp is not None:
-            age = yield from self._stamp.read(_only(replies[1]), now)
+        """The count, and the next job where it carries a stamp and the ration allows."""
+        if self._stamp is None or not self._ration.allows(now):
+            [number] = yield [self._count]
+            waiting = counted(self._count, number, "zset")
+            known = waiting and self._stamp is not None
+            return Jobs(waiting=waiting, age=_remembered(self._last, now) if known else UNKNOWN_AGE)
+        number, members = yield [self._count, self._head]
+        waiting = counted(self._count, number, "zset")
+        head = _only(members)
+        age = (yield from self._stamp.read(head, now)) if waiting else UNKNOWN_AGE
+        self._ration.fetched(now, head)
+        self._last = age
         return Jobs(waiting=waiting, age=age)
 
 

@@ -128,6 +128,31 @@ async def test_priorities_without_a_timestamp_have_no_age(redis_url: str) -> Non
         assert (tier.waiting, tier.oldest_wait_s, tier.age_source) == (1, None, AgeSource.NONE)
 
 
+@pytest.mark.parametrize("settings", [timed(), by_priority(timestamp=Timestamp(path="at"))])
+async def test_huge_jobs_are_fetched_seldom_and_counted_always(redis_url: str, settings: ZsetQueue) -> None:
+    async with open_queue(redis_url, settings) as queue:
+        huge = json.dumps({"at": NOW - 60, "image": "x" * 2_000_000})
+        await queue.do("ZADD", "jobs", NOW - 60, huge)
+        assert await queue.sent_bytes(NOW) > 2_000_000
+        assert await queue.sent_bytes(NOW + 10) < 20_000
+        await queue.do("ZADD", "jobs", NOW - 50, "b")
+        demand = await queue.read(NOW + 20)
+        assert (demand.waiting, demand.oldest_wait_s, demand.warnings) == (2, 80.0, ("payload_too_large",))
+        await queue.do("ZREM", "jobs", huge)
+        assert await queue.sent_bytes(NOW + 130) < 20_000
+        demand = await queue.read(NOW + 140)
+        assert (demand.waiting, "payload_too_large" in demand.warnings) == (1, False)
+
+
+async def test_a_huge_job_that_comes_due_while_none_is_fetched_has_its_age(redis_url: str) -> None:
+    async with open_queue(redis_url, timed()) as queue:
+        await queue.do("ZADD", "jobs", NOW + 30, "x" * 2_000_000)
+        assert (await queue.tier(NOW)).next_due_at == NOW + 30
+        assert (await queue.tier(NOW + 10)).next_due_at == NOW + 30
+        tier = await queue.tier(NOW + 40)
+        assert (tier.waiting, tier.oldest_wait_s, tier.next_due_at) == (1, 10.0, None)
+
+
 async def test_jobs_in_flight_are_counted_under_their_keys(redis_url: str) -> None:
     async with open_queue(redis_url, timed(in_flight_keys=("running",))) as queue:
         await queue.do("HSET", "running", "a", 1)
