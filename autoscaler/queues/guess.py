@@ -24,7 +24,7 @@ _PREFIX = re.compile(r"(.+)[:./|_-][^:./|_-]+", re.DOTALL)
 _ID = re.compile(r"\d{3,}|(?=[a-f]*\d)[0-9a-f]{8,}")
 _MAX_TIERS = 8
 """More keys of one prefix are rather one for each user or day."""
-_MAX_GROUPS = 20
+_MAX_FAMILIES = 20
 
 _STAMPS = (
     *("enqueuedat", "queuedat", "submittedat", "createdat", "enqueued", "queued", "submitted", "created"),
@@ -36,7 +36,7 @@ ORDER_GUESSED = "the order of the tiers, most urgent first, is guessed from thei
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Group:
+class Family:
     """Keys of one prefix, such as ``jobs:pro`` and ``jobs:free``: the tiers of one queue."""
 
     keys: tuple[str, ...]
@@ -58,7 +58,7 @@ class Group:
         return (*([ORDER_GUESSED] if len(self.keys) > 1 else []), *([] if self.in_flight else [unseen]))
 
 
-def groups(keyspace: Keyspace, kind: str, *, only_if_named: bool = False) -> list[Group]:
+def families(keyspace: Keyspace, kind: str, *, only_if_named: bool = False) -> list[Family]:
     """The keys of one type whose names do not speak against a queue; with `only_if_named`, speak for one."""
     at_work = _at_work(keyspace)
     found: defaultdict[str, list[str]] = defaultdict(list)
@@ -71,11 +71,11 @@ def groups(keyspace: Keyspace, kind: str, *, only_if_named: bool = False) -> lis
             found[prefix[1] if prefix else key].append(key)
     fit = [(prefix, keys) for prefix, keys in found.items() if len(keys) <= _MAX_TIERS]
     return [
-        Group(
+        Family(
             keys=tuple(sorted(keys, key=urgency)),
             in_flight=tuple(key for key, queue in at_work.items() if queue == prefix or queue in keys),
         )
-        for prefix, keys in fit[:_MAX_GROUPS]
+        for prefix, keys in fit[:_MAX_FAMILIES]
     ]
 
 

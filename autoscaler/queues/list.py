@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 from autoscaler.core.spec import SETTINGS, Tier
 from autoscaler.link import Reply
 from autoscaler.queues.base import Steps, literal
-from autoscaler.queues.guess import Group, groups, stamp_of
+from autoscaler.queues.guess import Family, families, stamp_of
 from autoscaler.queues.in_flight import SIZES, InFlightKeys
 from autoscaler.queues.library import Found, Keyspace, Library, Rights
 from autoscaler.queues.places import EstimatedList, Side, StampedList
@@ -71,28 +71,28 @@ def _rights(queue: ListQueue) -> Rights:
 
 def _find(keyspace: Keyspace) -> Steps[list[Found[ListQueue]]]:
     """Lists whose names do not say that they are something else. The jobs at both ends tell which end is popped."""
-    found = groups(keyspace, "list")
-    ends = (yield [("LINDEX", group.keys[0], end) for group in found for end in (0, -1)]) if found else ()
-    return [_found(group, *ends[2 * at : 2 * at + 2]) for at, group in enumerate(found)]
+    found = families(keyspace, "list")
+    ends = (yield [("LINDEX", family.keys[0], end) for family in found for end in (0, -1)]) if found else ()
+    return [_found(family, *ends[2 * at : 2 * at + 2]) for at, family in enumerate(found)]
 
 
-def _found(group: Group, left: Reply, right: Reply) -> Found[ListQueue]:
+def _found(family: Family, left: Reply, right: Reply) -> Found[ListQueue]:
     stamps = stamp_of(left), stamp_of(right)
     path = stamps[0][0] if stamps[0] and stamps[1] and stamps[0][0] == stamps[1][0] else None
     times = [stamp[1] for stamp in stamps if stamp] if path else []
     told = len(set(times)) == 2
-    notes = [*group.doubts()]
+    notes = [*family.doubts()]
     if not told:
         notes.append("pop_side is guessed: `left` is for RPUSH with BLPOP, `right` for LPUSH with BRPOP")
     return Found(
         settings=ListQueue(
             kind="list",
-            tiers=tuple(ListTier(name=name, key=key) for key, name in group.tier_names().items()),
+            tiers=tuple(ListTier(name=name, key=key) for key, name in family.tier_names().items()),
             pop_side="right" if told and times[1] < times[0] else "left",
             timestamp=None if path is None else Timestamp(path=path),
-            in_flight_keys=group.in_flight,
+            in_flight_keys=family.in_flight,
         ),
-        keys=frozenset({*group.keys, *group.in_flight}),
+        keys=frozenset({*family.keys, *family.in_flight}),
         notes=tuple(notes),
     )
 

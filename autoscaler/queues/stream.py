@@ -15,7 +15,7 @@ from autoscaler.link import Command, Reply
 from autoscaler.queues.age import UNKNOWN_AGE, Age, age_since, unreadable
 from autoscaler.queues.base import InFlight, Jobs, Refused, Steps, counted, literal
 from autoscaler.queues.caution import Caution
-from autoscaler.queues.guess import ORDER_GUESSED, Group, groups
+from autoscaler.queues.guess import ORDER_GUESSED, Family, families
 from autoscaler.queues.in_flight import UNREADABLE
 from autoscaler.queues.library import Found, Keyspace, Library, Rights
 from autoscaler.queues.pool import PoolReader, TierReader, check_tiers
@@ -206,17 +206,17 @@ def _rights(queue: StreamQueue) -> Rights:
 
 def _find(keyspace: Keyspace) -> Steps[list[Found[StreamQueue]]]:
     """Streams that a consumer group reads, save those whose names say that they are something else."""
-    candidates = groups(keyspace, "stream")
-    keys = [key for group in candidates for key in group.keys]
+    candidates = families(keyspace, "stream")
+    keys = [key for family in candidates for key in family.keys]
     replies = (yield [("XINFO", "GROUPS", key) for key in keys]) if keys else ()
     consumers = {key: consumers_of(reply) for key, reply in zip(keys, replies, strict=True)}
-    return [found for group in candidates for found in _found(group, consumers)]
+    return [found for family in candidates for found in _found(family, consumers)]
 
 
-def _found(group: Group, consumers: Mapping[str, Mapping[str, int]]) -> Iterator[Found[StreamQueue]]:
+def _found(family: Family, consumers: Mapping[str, Mapping[str, int]]) -> Iterator[Found[StreamQueue]]:
     """Streams of one prefix that are read as the same consumer group are one queue."""
     read_as: defaultdict[str, list[StreamTier]] = defaultdict(list)
-    for key, name in group.tier_names().items():
+    for key, name in family.tier_names().items():
         if consumers[key]:
             read_as[_main_group(consumers[key])].append(StreamTier(name=name, key=key))
     for reader, tiers in read_as.items():

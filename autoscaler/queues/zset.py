@@ -12,7 +12,7 @@ from autoscaler.link import Reply
 from autoscaler.queues.age import PER_SECOND, NumberUnit
 from autoscaler.queues.band import Band, Scores
 from autoscaler.queues.base import Jobs, Reader, Steps, Unreadable, literal
-from autoscaler.queues.guess import Group, groups, is_plausible, stamp_of
+from autoscaler.queues.guess import Family, families, is_plausible, stamp_of
 from autoscaler.queues.in_flight import SIZES, InFlightKeys
 from autoscaler.queues.library import Found, Keyspace, Library, Rights
 from autoscaler.queues.places import PrioritySet, TimedSet, score_of
@@ -118,29 +118,29 @@ def _rights(queue: ZsetQueue) -> Rights:
 
 def _find(keyspace: Keyspace) -> Steps[list[Found[ZsetQueue]]]:
     """Sorted sets whose names say that they are queues. The score at both ends tells whether it is a time."""
-    found = groups(keyspace, "zset", only_if_named=True)
-    asked = [("ZRANGE", group.keys[0], end, end, "WITHSCORES") for group in found for end in (0, -1)]
+    found = families(keyspace, "zset", only_if_named=True)
+    asked = [("ZRANGE", family.keys[0], end, end, "WITHSCORES") for family in found for end in (0, -1)]
     ends = (yield asked) if asked else ()
-    return [_found(group, *ends[2 * at : 2 * at + 2]) for at, group in enumerate(found)]
+    return [_found(family, *ends[2 * at : 2 * at + 2]) for at, family in enumerate(found)]
 
 
-def _found(group: Group, lowest: Reply, highest: Reply) -> Found[ZsetQueue]:
+def _found(family: Family, lowest: Reply, highest: Reply) -> Found[ZsetQueue]:
     scores = [score_of(pair) for pair in (lowest, highest)]
     unit = next((unit for unit in PER_SECOND if all(_is_time(score, unit) for score in scores)), None)
-    notes = [*group.doubts()]
+    notes = [*family.doubts()]
     stamp = stamp_of(lowest[0]) if isinstance(lowest, list) and lowest else None
     if unit is None:
         notes.append("`score: priority` and `pop: lowest` are guessed: the score is no time")
     return Found(
         settings=ZsetQueue(
             kind="zset",
-            tiers=tuple(ZsetTier(name=name, key=key) for key, name in group.tier_names().items()),
+            tiers=tuple(ZsetTier(name=name, key=key) for key, name in family.tier_names().items()),
             score="priority" if unit is None else "time",
             unit=unit or "s",
             timestamp=Timestamp(path=stamp[0]) if unit is None and stamp else None,
-            in_flight_keys=group.in_flight,
+            in_flight_keys=family.in_flight,
         ),
-        keys=frozenset({*group.keys, *group.in_flight}),
+        keys=frozenset({*family.keys, *family.in_flight}),
         notes=tuple(notes),
     )
 

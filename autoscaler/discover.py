@@ -1,0 +1,120 @@
+"""What is in a Redis: a bounded look at its keys, and the queues of every library that are recognised among them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from autoscaler.core.demand import Demand, Unknown
+from autoscaler.core.errors import StoreUnavailable
+from autoscaler.link import Command, RedisLink, Reply
+from autoscaler.queues import LIBRARIES
+from autoscaler.queues.library import Found, Keyspace
+from autoscaler.queues.pool import PoolReader
+from autoscaler.queues.source import QueueDemand, answered
+
+MAX_KEYS = 100_000
+"""Keys looked at; SCAN gives them in no order, so that of more keys some queues may be missed."""
+_PAGE = 1000
+_OURS = "autoscaler:{"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Looked:
+    """The keys of a Redis, as far as they were looked at."""
+
+    keyspace: Keyspace
+    """Without the autoscaler's own keys, and those whose names are no text."""
+    seen: int
+    """Keys looked at, of all types and names."""
+    complete: bool
+    """Whether these were all there are."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recognised:
+    """A queue that was recognised."""
+
+    found: Found[Any]
+    demand: Demand | Unknown
+    """What it holds now."""
+
+    @property
+    def kind(self) -> str:
+        """Which library's it is: a key of `LIBRARIES`."""
+        return str(self.found.settings.kind)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Discovery:
+    """What a look into a Redis gave."""
+
+    looked: Looked
+    queues: tuple[Recognised, ...]
+    """Named libraries' first, the generic kinds' last."""
+    left_out: Mapping[str, tuple[str, ...]]
+    """By type, the keys that belong to no queue that was recognised."""
+
+
+async def discover(link: RedisLink, now: float, done: Callable[[int, int], None]) -> Discovery:
+    """Look at the keys, recognise queues and read each; `done` is told how many keys were looked at, of how many.
+
+    Raises:
+        StoreUnavailable: Redis did not answer, or refuses SCAN, DBSIZE or TYPE.
+    """
+    looked = await look(link, done)
+    rest, found = dict(looked.keyspace.types), list[Found[Any]]()
+    for library in LIBRARIES.values():
+        of_library: list[Found[Any]] = await answered(link, library.find(Keyspace(rest)))
+        found += of_library
+        claimed = frozenset[str]().union(*(each.keys for each in of_library))
+        rest = {key: kind for key, kind in rest.items() if key not in claimed}
+    readers: dict[str, tuple[RedisLink, PoolReader]] = {
+        str(number): (link, LIBRARIES[each.settings.kind].reader(each.settings)) for number, each in enumerate(found)
+    }
+    demands = await QueueDemand(readers).read(now)
+    left_out = {kind: tuple(sorted(key for key in rest if rest[key] == kind)) for kind in sorted(set(rest.values()))}
+    return Discovery(
+        looked=looked,
+        queues=tuple(
+            Recognised(found=each, demand=demand) for each, demand in zip(found, demands.values(), strict=True)
+        ),
+        left_out=left_out,
+    )
+
+
+async def look(link: RedisLink, done: Callable[[int, int], None], most: int = MAX_KEYS) -> Looked:
+    """The keys of a Redis and their types, by SCAN, a page at a time, up to `most` of them.
+
+    Raises:
+        StoreUnavailable: Redis did not answer, or refuses SCAN, DBSIZE or TYPE.
+    """
+    [total] = await _ask(link, ("DBSIZE",))
+    types: dict[bytes, bytes] = {}
+    cursor, complete = b"0", False
+    while not complete and len(types) < most:
+        [(cursor, page)] = await _ask(link, ("SCAN", cursor, "COUNT", _PAGE))
+        types |= dict(zip(page, await _ask(link, *(("TYPE", key) for key in page)), strict=True))
+        complete = cursor == b"0"
+        done(len(types), total)
+    named = {_text(key): kind.decode() for key, kind in types.items()}
+    ours = {
+        key: kind for key, kind in named.items() if key is not None and not key.startswith(_OURS) and kind != "none"
+    }
+    return Looked(keyspace=Keyspace(ours), seen=len(types), complete=complete)
+
+
+async def _ask(link: RedisLink, *commands: Command) -> list[Reply]:
+    replies = await link.execute(commands)
+    refused = next((reply for reply in replies if isinstance(reply, Exception)), None)
+    if refused is not None:
+        raise StoreUnavailable(f"Redis refused a look at its keys: {refused}; allow it: +scan +dbsize +type and +@read")
+    return replies
+
+
+def _text(key: bytes) -> str | None:
+    try:
+        return key.decode()
+    except UnicodeDecodeError:
+        return None
