@@ -78,6 +78,8 @@ class Jobs:
     """Not due yet; None where the place cannot tell."""
     next_due_at: float | None = None
     """Epoch seconds."""
+    at_work: int = 0
+    """In flight, though they still lie in this place; not among those waiting."""
     cautions: frozenset[Caution] = frozenset()
 
 

@@ -25,6 +25,8 @@ class Caution(StrEnum):
     """The job next in line has expired, though its id is still in line; its age is not known."""
     IN_FLIGHT_UNREADABLE = "in_flight_unreadable"
     """The jobs in flight could not be counted."""
+    IN_FLIGHT_LOWER_BOUND = "in_flight_lower_bound"
+    """More jobs are in flight than are looked at in a tick; the others count as waiting."""
     IN_FLIGHT_SHARED = "in_flight_shared"
     """The jobs in flight are those of all queues of this broker, for the library does not tell them apart."""
     PREFETCH_HIDES_BACKLOG = "prefetch_hides_backlog"
@@ -33,6 +35,8 @@ class Caution(StrEnum):
     """Jobs at work are not seen: workers acknowledge them before they start."""
     DELAYED_UNKNOWN = "delayed_unknown"
     """Delayed jobs cannot be told apart from others, or those due from those that are not."""
+    WORKERS_UNREAD = "workers_unread"
+    """What the workers say of themselves was not read in full: refused, or they are more than are asked in a tick."""
     GROUP_ABSENT = "group_absent"
     """The stream has no such consumer group yet; all of its entries count as waiting."""
 
@@ -46,10 +50,12 @@ ADVICE: Mapping[Caution, str] = {
     Caution.PAYLOAD_TOO_LARGE: "keep large data elsewhere and only its place in the job",
     Caution.HEAD_EXPIRED: "let jobs live longer than they may have to wait",
     Caution.IN_FLIGHT_UNREADABLE: "`autoscaler queue --acl` prints the rights that are needed",
+    Caution.IN_FLIGHT_LOWER_BOUND: "nothing to do: all of them count as demand",
     Caution.IN_FLIGHT_SHARED: "give each pool a database or a key prefix of its own",
     Caution.PREFETCH_HIDES_BACKLOG: "let workers take one job at a time",
     Caution.EXECUTING_HIDDEN: "let workers acknowledge a job when it is done, or beat how busy they are",
     Caution.DELAYED_UNKNOWN: "nothing to do: a worker must look at them first",
+    Caution.WORKERS_UNREAD: "`autoscaler queue --acl` prints the rights that are needed; let machines beat",
     Caution.GROUP_ABSENT: "nothing to do: the first worker makes it; check the group's name if workers run",
 }
 """What to do about a caution, unless the library has its own way."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from redis.exceptions import NoPermissionError
@@ -14,6 +15,16 @@ from autoscaler.queues.base import InFlight, Jobs, Reader, Refused, Rest, Steps,
 from autoscaler.queues.caution import Caution
 
 
+@dataclass(frozen=True, slots=True)
+class TierReading:
+    """One tier, and what only the whole pool can tell."""
+
+    demand: TierDemand
+    at_work: int
+    """Jobs in flight that still lie in the tier's places."""
+    cautions: frozenset[Caution]
+
+
 class TierReader:
     """Reads one tier: the jobs of all its places, e.g. of a list, and of a sorted set of those delayed."""
 
@@ -21,7 +32,7 @@ class TierReader:
         self._name = name
         self._places = places
 
-    def read(self, now: float) -> Steps[tuple[TierDemand, frozenset[Caution]]]:
+    def read(self, now: float) -> Steps[TierReading]:
         """The sum of the places, and the longest wait that is known."""
         jobs = yield from together([place.read(now) for place in self._places])
         age = max((each.age for each in jobs), key=lambda age: -1.0 if age.wait_s is None else age.wait_s)
@@ -36,7 +47,11 @@ class TierReader:
             oldest_wait_s=age.wait_s,
             age_source=age.source,
         )
-        return demand, frozenset[Caution]().union(*(each.cautions | each.age.cautions for each in jobs))
+        return TierReading(
+            demand,
+            sum(each.at_work for each in jobs),
+            frozenset[Caution]().union(*(each.cautions | each.age.cautions for each in jobs)),
+        )
 
 
 class Probe:
@@ -99,16 +114,18 @@ class PoolReader:
         except Unreadable as error:
             return Unknown(str(error), now)
         else:
-            demands = tuple(demand for demand, _ in tiers)
-            if any(tier.waiting or tier.delayed for tier in demands) or in_flight.count:
+            demands = tuple(tier.demand for tier in tiers)
+            at_work = sum(tier.at_work for tier in tiers)
+            in_flight_count = None if in_flight.count is None else in_flight.count + at_work
+            if any(tier.waiting or tier.delayed for tier in demands) or in_flight_count:
                 self._probe.saw()
                 seen = True
-            cautions = rest.cautions.union(in_flight.cautions, *(found for _, found in tiers))
+            cautions = rest.cautions.union(in_flight.cautions, *(tier.cautions for tier in tiers))
             return Demand(
                 taken_at=now,
                 tiers=demands,
-                in_flight=in_flight.count,
-                in_flight_kind=InFlightKind.HIDDEN if in_flight.count is None else in_flight.kind,
+                in_flight=in_flight_count,
+                in_flight_kind=InFlightKind.HIDDEN if in_flight_count is None else in_flight.kind,
                 oldest_in_flight_at=in_flight.oldest_at,
                 paused=rest.paused,
                 busy=rest.busy,
