@@ -49,6 +49,8 @@ class App:
     """A daemon, put together and not started."""
 
     loop: Loop
+    demand: QueueDemand
+    """What reads the queues."""
     store: Store
     links: Mapping[str, RedisLink]
     """By URL; the queue's first."""
@@ -103,11 +105,12 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         name: Instrumented(Breaker(each, clock.now), metrics.asked, clock.now) for name, each in adapters.items()
     }
     providers: dict[str, Provider] = {name: DryRun(each) if preview else each for name, each in watched.items()}
+    demand = QueueDemand({name: (links[queue_url], make_reader(pool.queue)) for name, pool in config.pools.items()})
     loop = Loop(
         fleet=config.fleet,
         pools=pool_setups(config),
         store=store,
-        demand=QueueDemand({name: (links[queue_url], make_reader(pool.queue)) for name, pool in config.pools.items()}),
+        demand=demand,
         providers=providers,
         probe=ServiceProbe(clock),
         clock=clock,
@@ -118,6 +121,7 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
     )
     return App(
         loop=loop,
+        demand=demand,
         store=store,
         links=links,
         providers=providers,

@@ -139,7 +139,7 @@ def _pool(name: str, pool: PoolReport, instances: list[Instance]) -> Json:
     return {
         "name": name,
         **_plan(pool),
-        "demand": _demand(pool.snapshot.demand, {tier.name: tier for tier in settings.tiers}),
+        "demand": demand_view(pool.snapshot.demand, {tier.name: tier for tier in settings.tiers}),
         "admission": [admission_fields(tier) for tier in pool.admission],
         "phases": {phase.value: phases[phase] for phase in Phase if phase is not Phase.GONE},
         "image_given_up": pool.snapshot.image.given_up,
@@ -151,14 +151,16 @@ def _pool(name: str, pool: PoolReport, instances: list[Instance]) -> Json:
     }
 
 
-def _demand(demand: Demand | Unknown, tiers: Mapping[str, Tier]) -> Json:
+def demand_view(demand: Demand | Unknown, tiers: Mapping[str, Tier]) -> Json:
+    """What a queue holds, or why that is unknown; `tiers` by name, for their targets."""
     if isinstance(demand, Unknown):
-        nothing = dict.fromkeys(("waiting", "in_flight", "oldest_wait_s", "paused", "seen"))
+        nothing = dict.fromkeys(("waiting", "in_flight", "in_flight_kind", "oldest_wait_s", "paused", "seen"))
         return {"unknown": demand.reason, **nothing, "warnings": [], "tiers": []}
     return {
         "unknown": None,
         "waiting": demand.waiting,
         "in_flight": demand.in_flight,
+        "in_flight_kind": demand.in_flight_kind.value,
         "oldest_wait_s": demand.oldest_wait_s,
         "paused": demand.paused,
         "seen": demand.seen,
@@ -173,6 +175,7 @@ def _tier(tier: TierDemand, settings: Tier | None) -> Json:
         "waiting": tier.waiting,
         "waiting_is_lower_bound": tier.waiting_is_lower_bound,
         "delayed": tier.delayed,
+        "next_due_at": tier.next_due_at,
         "oldest_wait_s": tier.oldest_wait_s,
         "age_source": tier.age_source.value,
         "wait_target_s": settings.wait_target if settings else None,

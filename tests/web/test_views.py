@@ -57,8 +57,8 @@ def test_the_form_is_stable(board: Board) -> None:
         },
         "commands": [keys("action instance placement reason usd_per_hour")],
     }
-    tier = keys("tier waiting waiting_is_lower_bound delayed oldest_wait_s age_source wait_target_s")
-    demand = keys("unknown waiting in_flight oldest_wait_s paused seen")
+    tier = keys("tier waiting waiting_is_lower_bound delayed next_due_at oldest_wait_s age_source wait_target_s")
+    demand = keys("unknown waiting in_flight in_flight_kind oldest_wait_s paused seen")
     instance = keys(
         "id pool placement provider provider_id phase serving phase_since since_s reason gpu region host buy busy "
         "slots usd_per_hour usd_spent address tier health ailment diagnosis gpu_use adopted primary"
