@@ -9,7 +9,7 @@ from autoscaler.core.demand import AgeSource
 from autoscaler.link import Command, Reply
 from autoscaler.queues.age import UNKNOWN_AGE, Age, age_since, parse_number, unreadable
 from autoscaler.queues.band import Band
-from autoscaler.queues.base import Jobs, Steps, counted
+from autoscaler.queues.base import Jobs, Steps, both, counted
 from autoscaler.queues.caution import Caution
 from autoscaler.queues.stamp import Stamp
 from autoscaler.queues.watermark import MAX_PAYLOAD_BYTES, Bracket, Watermark
@@ -110,6 +110,24 @@ class EstimatedList:
         else:
             age = UNKNOWN_AGE
         return Age(enqueued_at=age.enqueued_at, wait_s=age.wait_s, source=age.source, cautions=age.cautions | cautions)
+
+
+class PartlyStampedList:
+    """A list of which some jobs carry a stamp and others none, as while producers learn to set one.
+
+    The age is that of the stamp where the job next in line carries one, else it is estimated.
+    """
+
+    def __init__(self, key: str, pop_side: Side, stamp: Stamp) -> None:
+        self._stamped = StampedList(key, pop_side, stamp)
+        self._estimated = EstimatedList(key, pop_side)
+
+    def read(self, now: float) -> Steps[Jobs]:
+        """What both ways of reading ask."""
+        stamped, estimated = yield from both(self._stamped.read(now), self._estimated.read(now))
+        if not stamped.waiting or stamped.age.enqueued_at is not None:
+            return stamped
+        return replace(estimated, cautions=stamped.age.cautions - {Caution.AGE_UNREADABLE})
 
 
 class TimedSet:
