@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Any, Generic, TypeVar
@@ -84,6 +84,14 @@ def tier_name(queue: str, taken: Collection[str] = ()) -> str:
     return name if name not in taken else next(other for other in others if other not in taken)
 
 
+def tier_names(queues: Iterable[str]) -> dict[str, str]:
+    """A tier's name for each queue, all different; those queues first whose names sound most urgent."""
+    named: dict[str, str] = {}
+    for queue in sorted(queues, key=urgency):
+        named[queue] = tier_name(queue, tuple(named.values()))
+    return named
+
+
 _RANKS: tuple[frozenset[str], ...] = (
     frozenset({"critical", "urgent", "realtime", "interactive", "enterprise", "vip"}),
     frozenset({"high", "fast", "pro", "paid"}),
@@ -102,6 +110,14 @@ def urgency(queue: str) -> tuple[int, str]:
     words = set(re.split(r"[^a-z]+", queue.lower()))
     ordinary = next(number for number, rank in enumerate(_RANKS) if "default" in rank)
     return next((number for number, rank in enumerate(_RANKS) if words & rank), ordinary), queue
+
+
+def queue_tiers(queues: Collection[str]) -> tuple[QueueTier, ...]:
+    """A tier for each of these queues, those first whose names sound most urgent."""
+    tiers: list[QueueTier] = []
+    for queue in sorted(queues, key=urgency):
+        tiers.append(QueueTier(name=tier_name(queue, [tier.name for tier in tiers]), queue=queue))
+    return tuple(tiers)
 
 
 def find_nothing(_keyspace: Keyspace) -> Steps[list[Any]]:
