@@ -114,10 +114,7 @@ def urgency(queue: str) -> tuple[int, str]:
 
 def queue_tiers(queues: Collection[str]) -> tuple[QueueTier, ...]:
     """A tier for each of these queues, those first whose names sound most urgent."""
-    tiers: list[QueueTier] = []
-    for queue in sorted(queues, key=urgency):
-        tiers.append(QueueTier(name=tier_name(queue, [tier.name for tier in tiers]), queue=queue))
-    return tuple(tiers)
+    return tuple(QueueTier(name=name, queue=queue) for queue, name in tier_names(queues).items())
 
 
 def by_urgency(queues: Iterable[str]) -> list[tuple[str, str]]:

@@ -9,7 +9,7 @@ from autoscaler.core.demand import AgeSource
 from autoscaler.link import Command, Reply
 from autoscaler.queues.age import UNKNOWN_AGE, Age, age_since, parse_number, unreadable
 from autoscaler.queues.band import Band
-from autoscaler.queues.base import Jobs, Steps, both, counted
+from autoscaler.queues.base import Jobs, Steps, counted, together
 from autoscaler.queues.caution import Caution
 from autoscaler.queues.stamp import Stamp
 from autoscaler.queues.watermark import MAX_PAYLOAD_BYTES, Bracket, Watermark
@@ -124,7 +124,7 @@ class PartlyStampedList:
 
     def read(self, now: float) -> Steps[Jobs]:
         """What both ways of reading ask."""
-        stamped, estimated = yield from both(self._stamped.read(now), self._estimated.read(now))
+        stamped, estimated = yield from together([self._stamped.read(now), self._estimated.read(now)])
         if not stamped.waiting or stamped.age.enqueued_at is not None:
             return stamped
         return replace(estimated, cautions=stamped.age.cautions - {Caution.AGE_UNREADABLE})
