@@ -117,14 +117,6 @@ def queue_tiers(queues: Collection[str]) -> tuple[QueueTier, ...]:
     return tuple(QueueTier(name=name, queue=queue) for queue, name in tier_names(queues).items())
 
 
-def by_urgency(queues: Iterable[str]) -> list[tuple[str, str]]:
-    """A tier's name and its queue for each of these, those first that sound urgent."""
-    named: dict[str, str] = {}
-    for queue in sorted(queues, key=urgency):
-        named[tier_name(queue, named)] = queue
-    return list(named.items())
-
-
 def find_nothing(_keyspace: Keyspace) -> Steps[list[Any]]:
     """Of a kind whose keys cannot be told from others."""
     yield from ()
