@@ -6,17 +6,26 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from autoscaler.queues import arq, celery, rq, stream, zset
 from autoscaler.queues import list as plain_list
-from autoscaler.queues import stream, zset
+from autoscaler.queues.arq import ArqQueue
+from autoscaler.queues.celery import CeleryQueue
 from autoscaler.queues.library import Library
 from autoscaler.queues.list import ListQueue
 from autoscaler.queues.pool import PoolReader
+from autoscaler.queues.rq import RqQueue
 from autoscaler.queues.stream import StreamQueue
 from autoscaler.queues.zset import ZsetQueue
 
 QueueSettings = Annotated[
+    # The libraries.
+    CeleryQueue
+    | RqQueue
+    | ArqQueue
     # The generic kinds.
-    ListQueue | StreamQueue | ZsetQueue,
+    | ListQueue
+    | StreamQueue
+    | ZsetQueue,
     Field(discriminator="kind"),
 ]
 """The settings of a queue; `kind` tells which."""
@@ -24,6 +33,9 @@ QueueSettings = Annotated[
 LIBRARIES: dict[str, Library[Any]] = {
     each.kind: each
     for each in (
+        celery.LIBRARY,
+        rq.LIBRARY,
+        arq.LIBRARY,
         # The generic kinds come last: a key that no library knows may be anybody's.
         plain_list.LIBRARY,
         stream.LIBRARY,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from autoscaler.queues import QueueSettings
+from autoscaler.queues.arq import ArqQueue, ArqTier
 from autoscaler.queues.band import Band
+from autoscaler.queues.celery import CeleryQueue, CeleryTier
+from autoscaler.queues.library import QueueTier
 from autoscaler.queues.list import ListQueue, ListTier
+from autoscaler.queues.rq import RqQueue
 from autoscaler.queues.stamp import Timestamp
 from autoscaler.queues.stream import StreamQueue, StreamTier
 from autoscaler.queues.zset import ZsetQueue, ZsetTier
@@ -13,8 +17,16 @@ _LISTS = (ListTier(name="a", key="l1"), ListTier(name="b", key="l2"))
 _STREAMS = (StreamTier(name="a", key="s1"), StreamTier(name="b", key="s2"))
 _PATH, _FIELD = Timestamp(path="a.b"), Timestamp(key="job:{id}", field="at")
 _BANDS = (ZsetTier(name="a", key="z", scores=Band(0, 9)), ZsetTier(name="b", key="z", scores=Band(10, 19)))
+_PRIORITIES = (
+    CeleryTier(name="a", queue="q", priorities=Band(high=3)),
+    CeleryTier(name="b", queue="q", priorities=Band(6)),
+)
+_QUEUES = (QueueTier(name="a", queue="q1"), QueueTier(name="b", queue="q2"))
 
 SETTINGS: tuple[QueueSettings, ...] = (
+    RqQueue(kind="rq", tiers=_QUEUES),
+    RqQueue(kind="rq", tiers=_QUEUES, key_prefix="{acme}"),
+    ArqQueue(kind="arq", tiers=(ArqTier(name="a"), ArqTier(name="b", queue="q2"))),
     ListQueue(kind="list", tiers=_LISTS, in_flight_keys=("f1", "f2")),
     ListQueue(kind="list", tiers=_LISTS, pop_side="right"),
     ListQueue(kind="list", tiers=_LISTS, timestamp=_PATH),
@@ -23,4 +35,6 @@ SETTINGS: tuple[QueueSettings, ...] = (
     ZsetQueue(kind="zset", tiers=(ZsetTier(name="a", key="z1"),), score="time", unit="ms"),
     ZsetQueue(kind="zset", tiers=_BANDS, score="priority", timestamp=_PATH),
     ZsetQueue(kind="zset", tiers=_BANDS, score="priority", pop="highest", timestamp=_FIELD, in_flight_keys=("f",)),
+    CeleryQueue(kind="celery", tiers=(CeleryTier(name="a", queue="q1"), CeleryTier(name="b", queue="q2"))),
+    CeleryQueue(kind="celery", tiers=_PRIORITIES, task_acks_late=True, worker_prefetch_multiplier=1),
 )
