@@ -49,7 +49,7 @@ def problems(text: str) -> tuple[str, ...]:
         ("tick: 10s", "log: {format: xml}", "log.format: xml - expected auto, json or console (line 2)"),
         ("tick: 10s", "log: [json]", "log: a list - expected a mapping of keys and values (line 2)"),
         ("  images:", "  My Images:", "pools['My Images']: My Images - expected a name of lower case letters, digits and dashes, at most 24 characters (line 4)"),
-        (QUEUE, "queue: {tiers: []}", f"pools.images.queue.kind: missing - expected {either(sorted(LIBRARIES))} (line 5)"),
+        (QUEUE, "queue: {tiers: []}", f"pools.images.queue.kind: missing - expected {either(LIBRARIES)} (line 5)"),
         (QUEUE, "queue: {kind: lists}", 'pools.images.queue.kind: lists - did you mean "list"? (line 5)'),
         (QUEUE, "queue: jobs", "pools.images.queue: jobs - expected a mapping of keys and values (line 5)"),
         ("key: jobs:pro", "key: k, wait_targt: 3s", 'pools.images.queue.tiers[0].wait_targt: unknown key - did you mean "wait_target"? (line 5)'),
