@@ -1,51 +1,39 @@
 """One connection to one Redis, shared by the queues and the store that lie in it.
 
 Calls made in the same turn of the event loop go out as one pipeline, so that a tick costs one round trip however many
-readers take part.
+readers take part; with a Cluster, one to each of its nodes.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    BusyLoadingError,
-    ConnectionError,  # noqa: A004 - redis-py's own name
-    RedisError,
-    TimeoutError,  # noqa: A004 - redis-py's own name
-)
+from autoscaler.core.errors import StoreUnavailable
+from autoscaler.link.cluster import Cluster
+from autoscaler.link.commands import Command, Reply, Servers
+from autoscaler.link.refusals import failure
+from autoscaler.link.sentinel import Watched
+from autoscaler.link.server import connect
+from autoscaler.link.settings import RedisSettings
 
-from autoscaler.core.errors import StoreRefused, StoreUnavailable
-
-Command = tuple[str | bytes | int | float, ...]
-"""One Redis command and its arguments, e.g. ``("LLEN", "jobs:pro")``."""
-Reply = Any
-"""A reply as RESP2 gives it; a command that Redis refused gives its ``ResponseError`` as a value."""
+_Batch = list[tuple[Sequence[Command], "asyncio.Future[list[Reply]]"]]
 
 
 class RedisLink:
     """One Redis, asked in batches."""
 
-    def __init__(self, url: str, *, timeout_s: float = 2.0) -> None:
-        self._redis = Redis.from_url(
-            url,
-            protocol=2,
-            socket_timeout=timeout_s,
-            socket_connect_timeout=timeout_s,
-            retry=Retry(NoBackoff(), 0),  # a batch that broke off may have been done: never send it twice
-        )
-        self._redis.response_callbacks.clear()  # replies as they came: each reader parses its own
-        self._waiting: list[tuple[Sequence[Command], asyncio.Future[list[Reply]]]] = []
+    def __init__(self, redis: RedisSettings | str) -> None:
+        """A link to a Redis, which a URL alone may name; it is not connected to yet.
+
+        Raises:
+            ValueError: the settings have no sense.
+        """
+        self._servers = _servers(RedisSettings(url=redis) if isinstance(redis, str) else redis)
+        self._waiting: _Batch = []
         self._sending: set[asyncio.Task[None]] = set()
         self.round_trips = 0
-        """Pipelines sent so far."""
+        """Pipelines sent so far; those sent to the nodes of a Cluster at the same time count once."""
 
     async def execute(self, commands: Sequence[Command]) -> list[Reply]:
         """Send commands and give their replies in order, together with whoever else asks in this turn.
@@ -68,38 +56,30 @@ class RedisLink:
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _exchange(self, batch: list[tuple[Sequence[Command], asyncio.Future[list[Reply]]]]) -> None:
+    async def _exchange(self, batch: _Batch) -> None:
         self.round_trips += 1
+        every = [command for commands, _ in batch for command in commands]
         try:
-            pipeline = self._redis.pipeline(transaction=False)
-            for commands, _ in batch:
-                for command in commands:
-                    pipeline.execute_command(*command)
-            replies = await pipeline.execute(raise_on_error=False)
-        except (RedisError, OSError, ValueError) as error:  # ValueError: text that UTF-8 cannot write
-            for _, answer in batch:
-                if not answer.done():
-                    answer.set_exception(unavailable(error))
-            return
-        start = 0
+            replies = iter(await self._servers.exchange(every))
+        except StoreUnavailable as error:
+            replies = iter([error] * len(every))
         for commands, answer in batch:
-            if not answer.done():
-                answer.set_result(replies[start : start + len(commands)])
-            start += len(commands)
+            own = [next(replies) for _ in commands]
+            failed = next(filter(None, map(failure, own)), None)
+            if answer.done():  # whoever asked was cancelled
+                continue
+            if failed is not None:
+                answer.set_exception(failed)
+            else:
+                answer.set_result(own)
 
     async def close(self) -> None:
         """Close the connection."""
-        await self._redis.aclose()
+        await self._servers.close()
 
 
-def unavailable(error: BaseException) -> StoreUnavailable:
-    """A connection error in one line that names the fix and no secret."""
-    if isinstance(error, (AuthenticationError, AuthorizationError)) or "WRONGPASS" in str(error):
-        return StoreRefused("Redis refused the user name or password; check those in the redis:// URL")
-    if isinstance(error, BusyLoadingError):
-        return StoreUnavailable("Redis is still loading its data")
-    if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
-        return StoreUnavailable("Redis did not answer in time")
-    if isinstance(error, (ConnectionError, OSError)):
-        return StoreUnavailable(f"Redis cannot be reached: {error}")
-    return StoreUnavailable(f"Redis refused: {error}")
+def _servers(settings: RedisSettings) -> Servers:
+    address = settings.address()
+    if address.master is not None:
+        return Watched(settings, address)
+    return Cluster(settings, address) if address.cluster else connect(settings, address)

@@ -196,7 +196,7 @@ async def test_a_wrong_password_is_told_in_one_line_without_the_password(redis_u
     url = redis_url.replace("redis://", "redis://nobody:secret@")
     async with open_source(url, POOLS) as (_, source):
         reason = unknown_of(await source.read(NOW), "timed").reason
-        assert reason == "Redis refused the user name or password; check those in the redis:// URL"
+        assert reason == "Redis refused the user name or password; check `username` and `password`, or the URL"
 
 
 class Writer:

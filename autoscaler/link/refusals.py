@@ -1,0 +1,99 @@
+"""What went wrong with a connection, in one line that names the fix and no secret."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Iterator
+
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    ClusterDownError,
+    ConnectionError,  # noqa: A004 - redis-py's own name
+    MasterDownError,
+    MovedError,
+    NoPermissionError,
+    RedisError,
+    TimeoutError,  # noqa: A004 - redis-py's own name
+    TryAgainError,
+)
+
+from autoscaler.core.errors import StoreRefused, StoreUnavailable
+from autoscaler.link.commands import Reply
+
+_SAID = (
+    ("DB index is out of range", "Redis has no database of that number; change `db`, or the number in the URL"),
+    ("SELECT is not allowed in cluster mode", "a Redis Cluster has database 0 alone; take the number out of the URL"),
+    ("protected mode", "Redis is in protected mode and serves its own machine alone; give it a password and `bind`"),
+)
+"""Words of Redis that mean a mistake in the settings, and what to do about each."""
+
+
+class Unusable(RedisError):
+    """Something of ours, such as a file, is not fit to connect with."""
+
+
+def unavailable(error: BaseException, *, tls: bool = False) -> StoreUnavailable:
+    """A connection error over a connection with or without TLS, in words."""
+    said = str(error)
+    for each in _causes(error):
+        if isinstance(each, Unusable):
+            return StoreRefused(str(each))
+        if isinstance(each, ssl.SSLError):
+            return StoreRefused(_about_tls(each))
+    if isinstance(error, (AuthenticationError, AuthorizationError)) or "WRONGPASS" in said:
+        return StoreRefused("Redis refused the user name or password; check `username` and `password`, or the URL")
+    if isinstance(error, NoPermissionError):
+        return StoreRefused(f"Redis denies its user what a connection needs ({said}); allow it +@connection")
+    if isinstance(error, BusyLoadingError):
+        return StoreUnavailable("Redis is still loading its data")
+    if fix := next((fix for words, fix in _SAID if words in said), None):
+        return StoreRefused(fix)
+    if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+        hint = "; does its port speak TLS? If not, write redis://" if tls and "connecting" in said else ""
+        return StoreUnavailable(f"Redis did not answer in time{hint}")
+    if isinstance(error, (ConnectionError, OSError)):
+        hung_up = not tls and ("reset by peer" in said or "closed by server" in said)
+        hint = (
+            "; if it always hangs up, it may speak TLS alone (write rediss://) or be in protected mode"
+            if hung_up
+            else ""
+        )
+        return StoreUnavailable(f"Redis cannot be reached: {said}{hint}")
+    return StoreUnavailable(f"Redis refused: {said}")
+
+
+def failure(reply: Reply) -> StoreUnavailable | None:
+    """A reply to one command that tells that Redis serves none like it now; None of any other, refusals too."""
+    match reply:
+        case StoreUnavailable():
+            return reply
+        case MovedError():
+            return StoreRefused("this Redis is a node of a Cluster; write `cluster: true`, or redis+cluster://")
+        case ClusterDownError() | TryAgainError():
+            return StoreUnavailable(f"the Redis Cluster cannot serve this key now: {reply}")
+        case MasterDownError():
+            return StoreUnavailable(f"this Redis is a replica that has lost its primary: {reply}")
+        case _:
+            return None
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _about_tls(error: ssl.SSLError) -> str:
+    said = str(error)
+    if not isinstance(error, ssl.SSLCertVerificationError):
+        if "CERTIFICATE_REQUIRED" in said:
+            return "Redis asks for our certificate; give `tls.cert` and `tls.key`"
+        if "WRONG_VERSION_NUMBER" in said:
+            return "Redis does not speak TLS on this port; write redis://, or give the port for TLS"
+        return f"Redis and we do not agree on TLS ({said})"
+    if "mismatch" in said:
+        return f"the certificate of Redis is for another name ({error.verify_message}); give `tls.server_name`"
+    return f"the certificate of Redis is not trusted ({error.verify_message}); give its authority in `tls.ca`"

@@ -1,0 +1,73 @@
+"""A Redis that Sentinel watches: the primary may be another server from one moment to the next."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+
+from autoscaler.core.errors import StoreRefused, StoreUnavailable
+from autoscaler.link.address import Address, HostPort, host_port
+from autoscaler.link.commands import Command, Reply
+from autoscaler.link.server import Server, connect, connect_sentinel
+from autoscaler.link.settings import RedisSettings
+
+
+class Watched:
+    """The primary, whichever server that is.
+
+    A Sentinel is asked before each pipeline, and not only when a connection breaks: an old primary that Sentinel has
+    replaced may still answer, with a queue that nobody fills any more.
+    """
+
+    def __init__(self, settings: RedisSettings, address: Address) -> None:
+        self._settings = settings
+        self._address = address
+        self._name = address.master or ""
+        self._sentinels = deque((host, connect_sentinel(settings, address, host)) for host in address.hosts)
+        self._primary: tuple[HostPort, Server] | None = None
+
+    async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
+        """Ask a Sentinel, then the primary.
+
+        Raises:
+            StoreUnavailable: either did not answer.
+        """
+        host, server = await self._find()
+        try:
+            return await server.exchange(commands)
+        except StoreUnavailable as error:
+            where = f"{host_port(*host)}, the primary that Sentinel names for {self._name}"
+            raise type(error)(f"{error} ({where})") from error
+
+    async def _find(self) -> tuple[HostPort, Server]:
+        host = await self._named()
+        if self._primary is None or self._primary[0] != host:
+            old, self._primary = self._primary, (host, connect(self._settings, self._address, host))
+            if old is not None:
+                await old[1].close()
+        return self._primary
+
+    async def _named(self) -> HostPort:
+        """What the first Sentinel that answers says; that one is asked first the next time."""
+        problems, stranger = [], False
+        for _ in range(len(self._sentinels)):
+            host, sentinel = self._sentinels[0]
+            try:
+                [reply] = await sentinel.exchange([("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name)])
+            except StoreUnavailable as error:
+                problems.append(f"{host_port(*host)}: {error}")
+            else:
+                if isinstance(reply, list) and len(reply) == 2:
+                    return reply[0].decode(), int(reply[1])
+                stranger = stranger or reply is None
+                problems.append(f"{host_port(*host)}: {'knows none of that name' if reply is None else reply}")
+            self._sentinels.rotate(-1)
+        kind = StoreRefused if stranger else StoreUnavailable
+        raise kind(f"no Sentinel names a primary for {self._name} ({'; '.join(problems)})")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        for _, sentinel in self._sentinels:
+            await sentinel.close()
+        if self._primary is not None:
+            await self._primary[1].close()
