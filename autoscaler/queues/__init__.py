@@ -6,9 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from autoscaler.queues import arq, celery, rq, stream, zset
+from autoscaler.queues import arq, bull, bullmq, celery, rq, stream, zset
 from autoscaler.queues import list as plain_list
 from autoscaler.queues.arq import ArqQueue
+from autoscaler.queues.bull import BullQueue
+from autoscaler.queues.bullmq import BullmqQueue
 from autoscaler.queues.celery import CeleryQueue
 from autoscaler.queues.library import Library
 from autoscaler.queues.list import ListQueue
@@ -20,6 +22,8 @@ from autoscaler.queues.zset import ZsetQueue
 QueueSettings = Annotated[
     # The libraries.
     CeleryQueue
+    | BullmqQueue
+    | BullQueue
     | RqQueue
     | ArqQueue
     # The generic kinds.
@@ -34,6 +38,8 @@ LIBRARIES: dict[str, Library[Any]] = {
     each.kind: each
     for each in (
         celery.LIBRARY,
+        bullmq.LIBRARY,
+        bull.LIBRARY,
         rq.LIBRARY,
         arq.LIBRARY,
         # The generic kinds come last: a key that no library knows may be anybody's.

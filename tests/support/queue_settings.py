@@ -5,6 +5,8 @@ from __future__ import annotations
 from autoscaler.queues import QueueSettings
 from autoscaler.queues.arq import ArqQueue, ArqTier
 from autoscaler.queues.band import Band
+from autoscaler.queues.bull import BullQueue
+from autoscaler.queues.bullmq import BullmqQueue, PriorityTier
 from autoscaler.queues.celery import CeleryQueue, CeleryTier
 from autoscaler.queues.library import QueueTier
 from autoscaler.queues.list import ListQueue, ListTier
@@ -23,7 +25,17 @@ _PRIORITIES = (
 )
 _QUEUES = (QueueTier(name="a", queue="q1"), QueueTier(name="b", queue="q2"))
 
+_OWN = (PriorityTier(name="a", queue="q1"), PriorityTier(name="b", queue="q2"))
+_SHARED = (
+    PriorityTier(name="a", queue="q", priorities=Band(high=9)),
+    PriorityTier(name="b", queue="q", priorities=Band(10)),
+)
+
 SETTINGS: tuple[QueueSettings, ...] = (
+    BullmqQueue(kind="bullmq", tiers=_OWN),
+    BullmqQueue(kind="bullmq", tiers=_SHARED, prefix="{acme}"),
+    BullQueue(kind="bull", tiers=_OWN),
+    BullQueue(kind="bull", tiers=_SHARED, prefix="{acme}"),
     RqQueue(kind="rq", tiers=_QUEUES),
     RqQueue(kind="rq", tiers=_QUEUES, key_prefix="{acme}"),
     ArqQueue(kind="arq", tiers=(ArqTier(name="a"), ArqTier(name="b", queue="q2"))),
