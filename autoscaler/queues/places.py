@@ -40,7 +40,7 @@ class Ration:
         self._rest_until = now + size / _BYTES_PER_S if size > MAX_PAYLOAD_BYTES else float("-inf")
 
 
-def _remembered(age: Age, now: float) -> Age:
+def remembered(age: Age, now: float) -> Age:
     """An age that stands for that of the job which may have followed, while that is not fetched."""
     too_large = frozenset({Caution.PAYLOAD_TOO_LARGE})
     if age.enqueued_at is None:
@@ -68,7 +68,7 @@ class StampedList:
         if not self._ration.allows(now):
             [length] = yield [self._length]
             waiting = counted(self._length, length, "list")
-            return Jobs(waiting=waiting, age=_remembered(self._last, now) if waiting else UNKNOWN_AGE)
+            return Jobs(waiting=waiting, age=remembered(self._last, now) if waiting else UNKNOWN_AGE)
         length, head = yield [self._length, self._head]
         waiting = counted(self._length, length, "list")
         age = (yield from self._stamp.read(head, now)) if waiting else UNKNOWN_AGE
@@ -115,19 +115,30 @@ class EstimatedList:
 class PartlyStampedList:
     """A list of which some jobs carry a stamp and others none, as while producers learn to set one.
 
-    The age is that of the stamp where the job next in line carries one, else it is estimated.
+    The age is that of the stamp where the job next in line carries one, else it is estimated. With `sent_before`, a
+    stamp says when the job was first sent, which may be long before it came into this list, as with jobs that were
+    delayed or tried before: where the estimate is less, it stands.
     """
 
-    def __init__(self, key: str, pop_side: Side, stamp: Stamp) -> None:
+    def __init__(self, key: str, pop_side: Side, stamp: Stamp, *, sent_before: bool = False) -> None:
         self._stamped = StampedList(key, pop_side, stamp)
         self._estimated = EstimatedList(key, pop_side)
+        self._sent_before = sent_before
 
     def read(self, now: float) -> Steps[Jobs]:
         """What both ways of reading ask."""
         stamped, estimated = yield from together([self._stamped.read(now), self._estimated.read(now)])
-        if not stamped.waiting or stamped.age.enqueued_at is not None:
+        sent_at = stamped.age.enqueued_at
+        if not stamped.waiting or (sent_at is not None and not self._came_after(sent_at, estimated.age)):
             return stamped
         return replace(estimated, cautions=stamped.age.cautions - {Caution.AGE_UNREADABLE})
+
+    def _came_after(self, sent_at: float, estimated: Age) -> bool:
+        """Whether the job came into the list after it was sent, and not with it."""
+        came_after = estimated.enqueued_at
+        if not self._sent_before or came_after is None or Caution.AGE_LOWER_BOUND in estimated.cautions:
+            return False
+        return came_after > sent_at
 
 
 class TimedSet:
@@ -179,7 +190,7 @@ class TimedSet:
         if due_at is None and self._next_at is not None and self._next_at <= now:
             due_at = self._next_at  # it came due since it was fetched
         age = unreadable() if due_at is None else age_since(due_at, now, self._source)
-        return age if fetched else _remembered(age, now)
+        return age if fetched else remembered(age, now)
 
 
 class PrioritySet:
@@ -206,7 +217,7 @@ class PrioritySet:
             [number] = yield [self._count]
             waiting = counted(self._count, number, "zset")
             known = waiting and self._stamp is not None
-            return Jobs(waiting=waiting, age=_remembered(self._last, now) if known else UNKNOWN_AGE)
+            return Jobs(waiting=waiting, age=remembered(self._last, now) if known else UNKNOWN_AGE)
         number, members = yield [self._count, self._head]
         waiting = counted(self._count, number, "zset")
         head = _only(members)

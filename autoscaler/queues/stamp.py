@@ -13,7 +13,7 @@ from autoscaler.link import Command, Reply
 from autoscaler.queues.age import UNKNOWN_AGE, Age, Unit, age_since, epoch_seconds, unreadable
 from autoscaler.queues.base import Steps, literal
 
-_MAX_ID_BYTES = 1024
+MAX_ID_BYTES = 1024
 
 
 class Stamp(Protocol):
@@ -58,7 +58,7 @@ class BesideJob:
         """`ask` makes a command of the job's id, and `tell` epoch seconds of its reply, or None."""
         if head is None:
             return UNKNOWN_AGE
-        if not isinstance(head, bytes) or len(head) > _MAX_ID_BYTES:
+        if not isinstance(head, bytes) or len(head) > MAX_ID_BYTES:
             return unreadable()
         if self._known is None or self._known[0] != head:
             [reply] = yield [self._ask(head)]
