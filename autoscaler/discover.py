@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,13 +11,15 @@ from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import StoreUnavailable
 from autoscaler.link import Command, RedisLink, Reply
 from autoscaler.queues import LIBRARIES
-from autoscaler.queues.library import Found, Keyspace
+from autoscaler.queues.library import Found, Keyspace, tier_name
 from autoscaler.queues.pool import PoolReader
 from autoscaler.queues.source import QueueDemand, answered
+from autoscaler.runtime.ports import Clock
 
 MAX_KEYS = 100_000
 """Keys looked at; SCAN gives them in no order, so that of more keys some queues may be missed."""
 _PAGE = 1000
+_SECOND_LOOK_S = 1.0
 _OURS = "autoscaler:{"
 
 
@@ -36,6 +39,8 @@ class Looked:
 class Recognised:
     """A queue that was recognised."""
 
+    name: str
+    """What its pool may be called; no other has this name."""
     found: Found[Any]
     demand: Demand | Unknown
     """What it holds now."""
@@ -57,7 +62,7 @@ class Discovery:
     """By type, the keys that belong to no queue that was recognised."""
 
 
-async def discover(link: RedisLink, now: float, done: Callable[[int, int], None]) -> Discovery:
+async def discover(link: RedisLink, clock: Clock, done: Callable[[int, int], None]) -> Discovery:
     """Look at the keys, recognise queues and read each; `done` is told how many keys were looked at, of how many.
 
     Raises:
@@ -73,15 +78,37 @@ async def discover(link: RedisLink, now: float, done: Callable[[int, int], None]
     readers: dict[str, tuple[RedisLink, PoolReader]] = {
         str(number): (link, LIBRARIES[each.settings.kind].reader(each.settings)) for number, each in enumerate(found)
     }
-    demands = await QueueDemand(readers).read(now)
+    demands = await read_now(QueueDemand(readers), clock)
     left_out = {kind: tuple(sorted(key for key in rest if rest[key] == kind)) for kind in sorted(set(rest.values()))}
+    named = zip(_names(found), found, demands.values(), strict=True)
     return Discovery(
         looked=looked,
-        queues=tuple(
-            Recognised(found=each, demand=demand) for each, demand in zip(found, demands.values(), strict=True)
-        ),
+        queues=tuple(Recognised(name=name, found=each, demand=demand) for name, each, demand in named),
         left_out=left_out,
     )
+
+
+async def read_now(queues: QueueDemand, clock: Clock) -> Mapping[str, Demand | Unknown]:
+    """What queues hold; read again a second later where an age may take two looks."""
+    readings = await queues.read(clock.now())
+    if any(_lacks_age(reading) for reading in readings.values()):
+        await clock.sleep(_SECOND_LOOK_S)
+        readings = await queues.read(clock.now())
+    return readings
+
+
+def _lacks_age(reading: Demand | Unknown) -> bool:
+    return isinstance(reading, Demand) and any(tier.waiting and tier.oldest_wait_s is None for tier in reading.tiers)
+
+
+def _names(found: Sequence[Found[Any]]) -> list[str]:
+    """A library's queue is called like the library; lists and other keys by what their names have in common."""
+    names: list[str] = []
+    for each in found:
+        keys = [getattr(tier, "key", each.settings.kind) for tier in each.settings.tiers]
+        common = os.path.commonprefix(keys)  # noqa: RUF071 - of characters, as keys have separators of any kind
+        names.append(tier_name(common or each.settings.kind, names))
+    return names
 
 
 async def look(link: RedisLink, done: Callable[[int, int], None], most: int = MAX_KEYS) -> Looked:

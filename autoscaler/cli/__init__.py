@@ -12,9 +12,11 @@ from autoscaler.core.errors import AutoscalerError
 
 COMMANDS: Mapping[str, str] = MappingProxyType(
     {
+        "init": "autoscaler.cli.init:init",
         "run": "autoscaler.cli.run:run",
         "plan": "autoscaler.cli.plan:plan",
         "check": "autoscaler.cli.check:check",
+        "queue": "autoscaler.cli.queue:queue",
         "status": "autoscaler.cli.status:status",
         "why": "autoscaler.cli.why:why",
         "simulate": "autoscaler.cli.simulate:simulate",
@@ -71,7 +73,9 @@ def main() -> None:
 
     \b
       autoscaler run --demo              see it, with nothing to install and no money spent
+      autoscaler init                    look into a Redis and write a configuration for the queues found there
       autoscaler check fleet.yaml        every mistake of a configuration at once
+      autoscaler queue fleet.yaml        what the queues hold now; --acl prints the rights that reading them needs
       autoscaler plan fleet.yaml         what would be done now, and why; --what-if supposes another state
       autoscaler run fleet.yaml          the daemon; status and why ask it
       autoscaler simulate, compare, tune, hindsight    the same on recorded jobs: --help of each says more

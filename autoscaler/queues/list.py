@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -72,23 +73,25 @@ def _rights(queue: ListQueue) -> Rights:
 def _find(keyspace: Keyspace) -> Steps[list[Found[ListQueue]]]:
     """Lists whose names do not say that they are something else. The jobs at both ends tell which end is popped."""
     found = families(keyspace, "list")
-    ends = (yield [("LINDEX", family.keys[0], end) for family in found for end in (0, -1)]) if found else ()
-    return [_found(family, *ends[2 * at : 2 * at + 2]) for at, family in enumerate(found)]
+    asked = [("LINDEX", key, end) for family in found for key in family.keys for end in (0, -1)]
+    ends = iter((yield asked) if asked else ())
+    return [_found(family, [(next(ends), next(ends)) for _ in family.keys]) for family in found]
 
 
-def _found(family: Family, left: Reply, right: Reply) -> Found[ListQueue]:
-    stamps = stamp_of(left), stamp_of(right)
-    path = stamps[0][0] if stamps[0] and stamps[1] and stamps[0][0] == stamps[1][0] else None
-    times = [stamp[1] for stamp in stamps if stamp] if path else []
-    told = len(set(times)) == 2
+def _found(family: Family, ends: Sequence[tuple[Reply, Reply]]) -> Found[ListQueue]:
+    """The queue of a family, by the jobs at the left and the right end of each list."""
+    stamps = [(stamp_of(left), stamp_of(right)) for left, right in ends]
+    paths = {stamp and stamp[0] for pair in stamps for stamp in pair}
+    path = paths.pop() if len(paths) == 1 else None
+    ahead = [left[1] - right[1] for left, right in stamps if left and right and path and left[1] != right[1]]
     notes = [*family.doubts()]
-    if not told:
+    if not ahead:
         notes.append("pop_side is guessed: `left` is for RPUSH with BLPOP, `right` for LPUSH with BRPOP")
     return Found(
         settings=ListQueue(
             kind="list",
             tiers=tuple(ListTier(name=name, key=key) for key, name in family.tier_names().items()),
-            pop_side="right" if told and times[1] < times[0] else "left",
+            pop_side="right" if sum(ahead) > 0 else "left",
             timestamp=None if path is None else Timestamp(path=path),
             in_flight_keys=family.in_flight,
         ),
