@@ -1,8 +1,10 @@
-"""Readiness probes: whether the service inside a machine answers."""
+"""Probes: whether the service inside a machine answers, and how many jobs it holds."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+from typing import Any
 
 import aiohttp
 
@@ -10,10 +12,11 @@ from autoscaler.core.instance import Instance
 from autoscaler.runtime.ports import Clock
 
 _PATIENCE_S = 5.0
+_MOST_BYTES = 4 * 2**20  # a queue lists its prompts in full, with images in them perhaps; what is longer is not idle
 
 
 class ServiceProbe:
-    """Asks over HTTP or TCP, as the pool's `ready` says."""
+    """Asks over HTTP or TCP, as the pool's `ready` and `busy` say."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -22,19 +25,47 @@ class ServiceProbe:
         """Whether `http :PORT/PATH` gives 200, or `tcp :PORT` accepts. Never raises."""
         kind, _, target = check.partition(" ")
         inner, slash, path = target.removeprefix(":").partition("/")
-        host, _, mapped = (instance.address or "").partition(":")
-        port = mapped or inner  # clouds map a container's port to one of their own
+        host, port = _place(instance, inner)
         try:
             async with self._clock.timeout(_PATIENCE_S):
                 if kind == "http":
-                    return await _answers(f"http://{host}:{port}{slash}{path}")
+                    return await _body(f"http://{host}:{port}{slash}{path}", 0) is not None
                 _, writer = await asyncio.open_connection(host, int(port))
                 writer.close()
                 return True
         except (OSError, TimeoutError, ValueError, aiohttp.ClientError):
             return False
 
+    async def jobs(self, instance: Instance, question: str) -> int | None:
+        """Prompts that run or wait at `comfyui :PORT`; None when it does not say. Never raises."""
+        host, port = _place(instance, question.rpartition(":")[2])
+        try:
+            async with self._clock.timeout(_PATIENCE_S):
+                body = await _body(f"http://{host}:{port}/queue", _MOST_BYTES)
+            return _prompts(json.loads(body or b"null"))
+        except (OSError, TimeoutError, ValueError, RecursionError, aiohttp.ClientError):
+            return None
 
-async def _answers(url: str) -> bool:
+
+def _prompts(queue: Any) -> int | None:
+    """How many prompts are in ComfyUI's answer to `GET /queue`; None where it is something else."""
+    parts = [queue.get(name) for name in ("queue_running", "queue_pending")] if isinstance(queue, dict) else []
+    lists = [part for part in parts if isinstance(part, list)]
+    return sum(map(len, lists)) if len(lists) == 2 else None
+
+
+def _place(instance: Instance, inner: str) -> tuple[str, str]:
+    """Host and port where a port of the container answers; clouds map it to one of their own."""
+    host, _, mapped = (instance.address or "").partition(":")
+    return host, mapped or inner
+
+
+async def _body(url: str, most: int) -> bytes | None:
+    """What a service answers under 200, `most` bytes of it; None under any other status."""
     async with aiohttp.ClientSession() as session, session.get(url, allow_redirects=False) as response:
-        return response.status == 200
+        if response.status != 200:
+            return None
+        body = b""
+        while len(body) < most and (chunk := await response.content.read(most - len(body))):
+            body += chunk
+        return body

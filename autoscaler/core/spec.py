@@ -15,7 +15,7 @@ from autoscaler.core.units import Count, Name, Seconds, Span
 SETTINGS: dict[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True}
 """How a settings dataclass is read: unknown keys are errors, attribute docstrings are its documentation."""
 
-_PORT = re.compile(r"^(?:http|tcp) :(\d+)", re.ASCII)
+_PORT = re.compile(r"^(?:http|tcp|comfyui) :(\d+)", re.ASCII)
 
 Buy = Literal["on_demand", "spot"]
 Prefer = Literal["order", "cost"]
@@ -60,6 +60,9 @@ class MachineSpec:
     ready: str = "running"
     """When a machine counts as HOT: `running` (the provider says so), `heartbeat` (its worker beats),
     `http :PORT/PATH` (answers 200) or `tcp :PORT` (accepts a connection)."""
+    busy: str | None = None
+    """A service inside that is sent its jobs and is asked how many it holds: `comfyui :PORT`. Only heartbeats tell when
+    absent."""
     download_gb: float = 0.0
     """What a new machine downloads, image and models, in GB; it counts where a provider bills traffic."""
     env: Mapping[str, str] = field(default_factory=dict)
@@ -73,8 +76,8 @@ class MachineSpec:
 
     @property
     def port(self) -> int | None:
-        """The port of the container that `ready` asks; None where it asks none."""
-        asked = _PORT.search(self.ready)
+        """The port of the container that `ready` or `busy` asks; None where they ask none."""
+        asked = _PORT.search(self.ready) or _PORT.search(self.busy or "")
         return int(asked[1]) if asked else None
 
 

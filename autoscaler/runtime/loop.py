@@ -36,7 +36,7 @@ from autoscaler.runtime.decide import decide
 from autoscaler.runtime.examine import examine
 from autoscaler.runtime.execute import Executor
 from autoscaler.runtime.fleet import Fleet
-from autoscaler.runtime.moment import Moment, by_pool
+from autoscaler.runtime.moment import Moment, busy_by_queues, by_pool
 from autoscaler.runtime.observe import Observer
 from autoscaler.runtime.ports import Clock, Control, DemandSource, Entropy, ReadinessProbe, Store
 from autoscaler.runtime.report import Listener, PoolReport, TickReport
@@ -216,7 +216,7 @@ class Loop:
         self._mirror(fleet, now)
         examine(fleet, self._observer, self._pools, now)
         fleet.set_apart(self._pools.values(), now)
-        busy = self._observer.busy(fleet.instances.values())
+        busy = self._observer.busy(fleet.instances.values(), busy_by_queues(demand))
         fleet.watch_idle(busy, now)
         grouped, drained_at = by_pool(fleet.instances.values())
         moment = Moment(

@@ -64,3 +64,12 @@ def by_pool(instances: Iterable[Instance]) -> tuple[dict[str, list[Instance]], d
         if record.phase is not Phase.GONE:
             grouped.setdefault(record.pool, []).append(record)
     return grouped, drained_at
+
+
+def busy_by_queues(demand: Mapping[str, Demand | Unknown]) -> dict[str, int]:
+    """Jobs at work by instance, as the queues' own workers tell; where several queues tell of one, the most."""
+    told: dict[str, int] = {}
+    for each in demand.values():
+        for instance, jobs in each.busy.items() if isinstance(each, Demand) else ():
+            told[instance] = max(jobs, told.get(instance, 0))
+    return told

@@ -17,6 +17,7 @@ from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing, Offer
 from autoscaler.core.spec import Pool
 from autoscaler.core.units import format_duration
+from autoscaler.runtime.inside import Inside
 from autoscaler.runtime.polled import Polled
 from autoscaler.runtime.ports import Clock, Heartbeat, ReadinessProbe
 from providers.base import Provider
@@ -58,6 +59,7 @@ class Observer:
         self._listening = False
         self._probing: dict[str, asyncio.Task[bool]] = {}
         self._services: dict[tuple[str, float, str | None], Polled[bool]] = {}
+        self._inside = Inside(pools, probe, clock)
 
     async def look(self, now: float) -> None:
         """Ask all providers; wait a moment for those that answer at once."""
@@ -209,33 +211,50 @@ class Observer:
                 self._probing[instance_id] = asyncio.get_running_loop().create_task(_result(work), name="probe")
         return answered & booting.keys()
 
-    def busy(self, instances: Iterable[Instance]) -> dict[str, int]:
-        """Slots at work where that is known: by a fresh heartbeat, or because the provider itself knows.
+    def busy(self, instances: Iterable[Instance], at_least: Mapping[str, int]) -> dict[str, int]:
+        """Slots at work where that is known: by a fresh heartbeat, by the service inside, or by the provider itself.
 
-        Of a machine that drains, only what was said in a later tick than the one that set its drain mark counts.
+        Where several tell, the busiest word counts, and a machine is idle only when all of them say so. Of a machine
+        that drains, only what was said in a later tick than the one that set its drain mark counts.
+
+        `at_least` has the jobs at work as queues know them: they prove a machine busy, and never idle.
         """
-        now = self._clock.now()
-        told: dict[tuple[str, str | None], tuple[int, float]] = {
+        instances = list(instances)
+        told = self._told()
+        unseen = [each for each in instances if (each.provider, each.provider_id) not in told]
+        inside = self._inside.jobs(unseen)
+        known: dict[str, int] = {}
+        for instance in instances:
+            words = [self._word(instance, told)] if instance.id in self._beats or instance.id not in inside else []
+            words += [inside[instance.id]] if instance.id in inside else []
+            sure = [jobs for jobs in words if jobs is not None]
+            if len(sure) == len(words):
+                known[instance.id] = max(sure)
+            if least := at_least.get(instance.id, 0):
+                known[instance.id] = max(least, known.get(instance.id, instance.slots))
+        return known
+
+    def _told(self) -> dict[tuple[str, str | None], tuple[int, float]]:
+        """What providers know of their machines' slots, and when they were asked."""
+        return {
             (name, remote.provider_id): (remote.busy_slots, polled.asked_at)
             for name, polled in self._listings.items()
             if not isinstance(polled.value, Unknown)
             for remote in polled.value.machines
             if remote.busy_slots is not None
         }
-        known: dict[str, int] = {}
-        for instance in instances:
-            since = instance.phase_since if instance.phase is Phase.DRAINING else float("-inf")
-            beat = self._beats.get(instance.id)
-            if beat is None:
-                busy, asked_at = told.get((instance.provider, instance.provider_id), (0, float("-inf")))
-                if asked_at > since:
-                    known[instance.id] = busy
-                continue
-            heartbeat, heard_at = beat
-            confirmed = heartbeat.drained or instance.phase is not Phase.DRAINING
-            if 0.0 <= now - heard_at <= _BEAT_FRESH_S and heard_at > since and confirmed:
-                known[instance.id] = heartbeat.busy
-        return known
+
+    def _word(self, instance: Instance, told: Mapping[tuple[str, str | None], tuple[int, float]]) -> int | None:
+        """What a machine's worker says, or its provider where no worker ever beat; None where neither is believed."""
+        since = instance.phase_since if instance.phase is Phase.DRAINING else float("-inf")
+        known = self._beats.get(instance.id)
+        if known is None:
+            busy, asked_at = told.get((instance.provider, instance.provider_id), (0, float("-inf")))
+            return busy if asked_at > since else None
+        beat, heard_at = known
+        confirmed = beat.drained or instance.phase is not Phase.DRAINING
+        fresh = 0.0 <= self._clock.now() - heard_at <= _BEAT_FRESH_S
+        return beat.busy if fresh and heard_at > since and confirmed else None
 
     async def close(self) -> None:
         """Stop asking."""
@@ -245,6 +264,7 @@ class Observer:
             await offers.cancel()
         for service in self._services.values():
             await service.cancel()
+        await self._inside.close()
         for task in self._probing.values():
             task.cancel()
         await asyncio.gather(*self._probing.values(), return_exceptions=True)

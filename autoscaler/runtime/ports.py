@@ -172,8 +172,15 @@ class DemandSource(Protocol):
 
 
 class ReadinessProbe(Protocol):
-    """Asks machines whether their service answers."""
+    """Asks machines whether their service answers, and what it has to do."""
 
     async def ready(self, instance: Instance, check: str) -> bool:
         """Whether `http :PORT/PATH` or `tcp :PORT` answers at the machine's address. Never raises."""
+        ...
+
+    async def jobs(self, instance: Instance, question: str) -> int | None:
+        """Jobs that run or wait inside the machine, as the service of `comfyui :PORT` says; None when it does not say.
+
+        Never raises.
+        """
         ...

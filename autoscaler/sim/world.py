@@ -180,6 +180,12 @@ class World:
         self.catch_up()
         return instance.id in self.floors[instance.pool].stations
 
+    async def jobs(self, instance: Instance, _question: str) -> int | None:
+        """Jobs on a machine, as its service says."""
+        self.catch_up()
+        station = self.floors[instance.pool].stations.get(instance.id)
+        return station.busy if station else None
+
     def store(self, owner: str, state: MemoryState) -> MemoryStore:
         """A store in which this world's workers beat and look for drain marks."""
         return _StoreWithWorkers(self, owner, state)

@@ -56,6 +56,9 @@ class Answers:
         self.asked.append(f"{instance.id} {check}")
         return instance.id in self.up
 
+    async def jobs(self, instance: Instance, question: str) -> int | None:
+        return None
+
 
 class Bench:
     """An observer of one slow provider."""
@@ -123,11 +126,11 @@ async def test_a_beat_found_at_the_start_may_be_of_any_age_and_proves_nothing() 
     bench, booting = Bench(), instance(Phase.BOOTING, phase_since=NOW - 10)
     bench.observer.hear(beat("1"), bench.clock.now())
     assert bench.observer.ready([booting]) == frozenset()
-    assert bench.observer.busy([instance()]) == {}
+    assert bench.observer.busy([instance()], {}) == {}
 
     bench.observer.hear(beat("2"), bench.clock.now())
     assert bench.observer.ready([booting]) == {"aaaa"}
-    assert bench.observer.busy([instance()]) == {"aaaa": 0}
+    assert bench.observer.busy([instance()], {}) == {"aaaa": 0}
 
 
 async def test_a_machine_whose_worker_fell_silent_may_be_busy() -> None:
@@ -135,10 +138,10 @@ async def test_a_machine_whose_worker_fell_silent_may_be_busy() -> None:
     bench.observer.hear({}, bench.clock.now())
     bench.observer.hear(beat("1"), bench.clock.now())
     await bench.clock.sleep(59.0)
-    assert bench.observer.busy([instance()]) == {"aaaa": 0}
+    assert bench.observer.busy([instance()], {}) == {"aaaa": 0}
 
     await bench.clock.sleep(2.0)
-    assert bench.observer.busy([instance()]) == {}
+    assert bench.observer.busy([instance()], {}) == {}
 
 
 async def test_a_draining_machine_is_idle_only_when_its_worker_says_it_pulls_no_more() -> None:
@@ -147,32 +150,32 @@ async def test_a_draining_machine_is_idle_only_when_its_worker_says_it_pulls_no_
     bench.observer.hear(beat("1", drained=True), bench.clock.now())
     await bench.clock.sleep(10.0)
     draining = instance(Phase.DRAINING, phase_since=bench.clock.now())
-    assert bench.observer.busy([draining]) == {}, "it was said before the mark"
+    assert bench.observer.busy([draining], {}) == {}, "it was said before the mark"
 
     bench.observer.hear(beat("1b", drained=True), bench.clock.now())
-    assert bench.observer.busy([draining]) == {}, "it was heard by the tick that set the mark"
+    assert bench.observer.busy([draining], {}) == {}, "it was heard by the tick that set the mark"
 
     await bench.clock.sleep(1.0)
     bench.observer.hear(beat("2"), bench.clock.now())
-    assert bench.observer.busy([draining]) == {}, "it has not seen the mark"
+    assert bench.observer.busy([draining], {}) == {}, "it has not seen the mark"
 
     bench.observer.hear(beat("3", drained=True, busy=1), bench.clock.now())
-    assert bench.observer.busy([draining]) == {"aaaa": 1}
+    assert bench.observer.busy([draining], {}) == {"aaaa": 1}
 
     bench.observer.hear(beat("4", drained=True), bench.clock.now())
-    assert bench.observer.busy([draining]) == {"aaaa": 0}
+    assert bench.observer.busy([draining], {}) == {"aaaa": 0}
 
 
 async def test_a_provider_that_knows_is_believed_only_where_no_worker_ever_beat() -> None:
     bench = Bench()
     await bench.observer.look(bench.clock.now())
-    assert bench.observer.busy([instance(Phase.DRAINING)]) == {"aaaa": 0}
-    assert bench.observer.busy([instance(Phase.DRAINING, phase_since=NOW)]) == {}, "it was said before the mark"
+    assert bench.observer.busy([instance(Phase.DRAINING)], {}) == {"aaaa": 0}
+    assert bench.observer.busy([instance(Phase.DRAINING, phase_since=NOW)], {}) == {}, "it was said before the mark"
 
     bench.observer.hear({}, bench.clock.now())
     bench.observer.hear(beat("1", busy=1), bench.clock.now())
     await bench.clock.sleep(100.0)
-    assert bench.observer.busy([instance(Phase.DRAINING)]) == {}
+    assert bench.observer.busy([instance(Phase.DRAINING)], {}) == {}
 
 
 @pytest.mark.parametrize("check", ["http :8188/", "tcp :22"])

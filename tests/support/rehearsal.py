@@ -77,6 +77,9 @@ class NoProbe:
     async def ready(self, instance: Instance, check: str) -> bool:
         return False
 
+    async def jobs(self, instance: Instance, question: str) -> int | None:
+        return None
+
 
 class Rehearsal:
     """A market and a store that outlive the daemons run on them."""
