@@ -93,6 +93,8 @@ class InFlight:
     """What the count means; no matter where there is none."""
     oldest_at: float | None = None
     """Epoch seconds when the oldest of them was enqueued."""
+    busy: Mapping[str, int] = field(default_factory=dict)
+    """Those at work by the instance whose worker says so."""
     cautions: frozenset[Caution] = frozenset()
 
 

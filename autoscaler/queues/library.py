@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any, Generic, TypeVar
 
 from autoscaler.core.spec import Tier
+from autoscaler.link import Reply
 from autoscaler.queues.base import Steps
 from autoscaler.queues.caution import Caution
 from autoscaler.queues.pool import PoolReader
@@ -115,6 +116,12 @@ def urgency(queue: str) -> tuple[int, str]:
 def queue_tiers(queues: Collection[str]) -> tuple[QueueTier, ...]:
     """A tier for each of these queues, those first whose names sound most urgent."""
     return tuple(QueueTier(name=name, queue=queue) for queue, name in tier_names(queues).items())
+
+
+def names_in(reply: Reply) -> list[str]:
+    """The members of a set of names, as SMEMBERS gives them; none where the reply makes no sense."""
+    members = reply if isinstance(reply, list) else []
+    return [each.decode(errors="replace") for each in members if isinstance(each, bytes)]
 
 
 def find_nothing(_keyspace: Keyspace) -> Steps[list[Any]]:

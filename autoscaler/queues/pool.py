@@ -128,7 +128,7 @@ class PoolReader:
                 in_flight_kind=InFlightKind.HIDDEN if in_flight_count is None else in_flight.kind,
                 oldest_in_flight_at=in_flight.oldest_at,
                 paused=rest.paused,
-                busy=rest.busy,
+                busy={**in_flight.busy, **rest.busy},
                 seen=seen,
                 warnings=tuple(sorted(cautions)),
             )

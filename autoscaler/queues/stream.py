@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Literal
 
 from redis.exceptions import ResponseError
@@ -12,12 +12,13 @@ from redis.exceptions import ResponseError
 from autoscaler.core.demand import AgeSource, InFlightKind
 from autoscaler.core.spec import SETTINGS, Tier
 from autoscaler.link import Command, Reply
-from autoscaler.queues.age import UNKNOWN_AGE, Age, age_since, unreadable
+from autoscaler.queues.age import UNKNOWN_AGE, Age, age_since, epoch_seconds, unreadable
 from autoscaler.queues.base import InFlight, Jobs, Refused, Steps, counted, literal
 from autoscaler.queues.caution import Caution
 from autoscaler.queues.guess import ORDER_GUESSED, Family, families
 from autoscaler.queues.in_flight import UNREADABLE
 from autoscaler.queues.library import Found, Keyspace, Library, Rights
+from autoscaler.queues.places import Ration, remembered
 from autoscaler.queues.pool import PoolReader, TierReader, check_tiers
 from autoscaler.queues.stream_replies import (
     Entry,
@@ -86,21 +87,33 @@ class Stream:
     bound when there are more. Without the group, all entries wait. The age is that of the first entry that was not
     delivered, by its id. That entry is asked for after the id which was the last delivered one a tick before, and once
     more only where that answer is out of date.
+
+    Entries bring their jobs along, so large ones are fetched as seldom as the ration allows, unless they must be
+    counted; between, the last age stands for that of the entry that may have followed.
+
+    What a library's own streams tell beyond that: `stamp`, the field of an entry with the time since which its job
+    waits, which the id of an entry that was delayed does not tell; and `done_deleted`, that workers delete the entries
+    they are done with, so that all that is not pending waits, whether or not Redis knows the lag.
     """
 
-    def __init__(self, key: str, group: str) -> None:
+    def __init__(self, key: str, group: str, *, stamp: str | None = None, done_deleted: bool = False) -> None:
         self._key = key
         self._group = group
+        self._stamp = stamp
+        self._done_deleted = done_deleted
         self._delivered = EntryId()
         self._wanted = 1
         """Entries that the last tick needed: none, one for its age, or many to count."""
         self._entry_bytes: int | None = None
         """Size of the largest entry in the last answer."""
+        self._ration = Ration()
+        self._last = UNKNOWN_AGE
 
     def read(self, now: float) -> Steps[Jobs]:
         """Length, lag and age."""
         length_of, groups_of = ("XLEN", self._key), ("XINFO", "GROUPS", self._key)
-        guess = [self._after(self._delivered, self._wanted)] if self._wanted else []
+        resting = not self._ration.allows(now)
+        guess = [self._after(self._delivered, self._wanted)] if self._wanted and not resting else []
         length, groups, *guessed = yield [length_of, groups_of, *guess]
         entries = counted(length_of, length, "stream")
         group = parse_group(groups, self._group)
@@ -109,6 +122,11 @@ class Stream:
             if entries == 0:
                 return Jobs(waiting=0)
             raise Refused(groups_of, groups, "stream")
+        if self._done_deleted:
+            group = _with_lag(group, entries)
+        known = _waiting(group, None, entries) if resting else None
+        if known is not None:
+            return _jobs(group, known, remembered(self._last, now))
         seen = parse_entries(guessed[0]) if guessed else None
         largest = max((entry.size for entry in seen), default=self._entry_bytes) if seen else self._entry_bytes
         wanted = _entries_wanted(group, largest)
@@ -118,11 +136,22 @@ class Stream:
         if wanted and ahead is None:
             [reply] = yield [asked]
             ahead = self._ahead(group, wanted, group.delivered, wanted, parse_entries(reply))
-        jobs = _jobs(group, ahead, entries, now)
-        if jobs is None:
+        waiting = _waiting(group, ahead, entries)
+        if waiting is None:
             raise Refused(asked, reply, "stream")
         self._entry_bytes, self._delivered, self._wanted = largest, group.delivered, wanted
-        return jobs
+        self._ration.fetched(now, *_payloads(seen), *_payloads(parse_entries(reply)))
+        self._last = self._age(ahead, now) if waiting[0] else UNKNOWN_AGE
+        return _jobs(group, waiting, self._last)
+
+    def _age(self, ahead: _Ahead | None, now: float) -> Age:
+        if ahead is None or not ahead.entries:
+            return unreadable()
+        first = ahead.entries[0]
+        stamped = None if self._stamp is None else epoch_seconds(first.fields.get(self._stamp.encode()), "auto")
+        if stamped is not None:
+            return age_since(stamped, now, AgeSource.EXACT)
+        return age_since(first.id.ms / 1000, now, AgeSource.STREAM_ID)
 
     def _after(self, delivered: EntryId, wanted: int) -> Command:
         return ("XRANGE", self._key, f"({delivered}", "+", "COUNT", wanted)
@@ -145,36 +174,56 @@ def _entries_wanted(group: Group, largest: int | None) -> int:
     return 1 if largest is None else min(_MAX_COUNTED, max(1, _MAX_COUNTED_BYTES // max(1, largest)))
 
 
-def _jobs(group: Group, ahead: _Ahead | None, length: int, now: float) -> Jobs | None:
-    """What waits in a stream of that length, or None where nothing tells."""
-    is_lower_bound = False
+def _payloads(entries: Sequence[Entry] | None) -> Iterator[bytes]:
+    return (value for entry in entries or () for value in entry.fields.values())
+
+
+def _with_lag(group: Group, length: int) -> Group:
+    """A group, where Redis does not know its lag with that of a stream in which all that is not pending waits.
+
+    It is never 0, so that the entries themselves are asked for: an entry that was deleted while pending counts twice.
+    """
+    if group.absent or group.lag is not None or group.pending is None:
+        return group
+    return replace(group, lag=max(1, length - group.pending))
+
+
+def _jobs(group: Group, waiting: tuple[int, bool], age: Age) -> Jobs:
+    number, is_lower_bound = waiting
+    return Jobs(
+        waiting=number,
+        is_lower_bound=is_lower_bound,
+        age=age if number else UNKNOWN_AGE,
+        cautions=frozenset({Caution.GROUP_ABSENT}) if group.absent else frozenset(),
+    )
+
+
+def _waiting(group: Group, ahead: _Ahead | None, length: int) -> tuple[int, bool] | None:
+    """How many entries of a stream of that length wait, and whether there may be more; None where nothing tells."""
     if group.absent:
-        waiting = length
-    elif ahead is not None and not ahead.entries:
-        waiting = 0
-    elif group.lag is not None:
-        waiting = min(group.lag, length)
-    elif ahead is not None:
-        waiting, is_lower_bound = len(ahead.entries), not ahead.complete
-    else:
-        return None
-    cautions = frozenset({Caution.GROUP_ABSENT}) if group.absent else frozenset[Caution]()
-    age = _age(ahead, now) if waiting else UNKNOWN_AGE
-    return Jobs(waiting=waiting, is_lower_bound=is_lower_bound, age=age, cautions=cautions)
-
-
-def _age(ahead: _Ahead | None, now: float) -> Age:
-    if ahead is None or not ahead.entries:
-        return unreadable()
-    return age_since(ahead.entries[0].id.ms / 1000, now, AgeSource.STREAM_ID)
+        return length, False
+    if ahead is not None and not ahead.entries:
+        return 0, False
+    if group.lag is not None:
+        return min(group.lag, length), False
+    return None if ahead is None else (len(ahead.entries), not ahead.complete)
 
 
 class PendingEntries:
     """The entries delivered to the group's workers and not acknowledged, in all streams of a queue."""
 
-    def __init__(self, keys: Sequence[str], group: str, kind: InFlightKind = InFlightKind.DELIVERED) -> None:
+    def __init__(
+        self,
+        keys: Sequence[str],
+        group: str,
+        kind: InFlightKind = InFlightKind.DELIVERED,
+        *,
+        when_several: Collection[Caution] = (),
+    ) -> None:
         self._summaries: list[Command] = [("XPENDING", key, group) for key in keys]
         self._kind = kind
+        self._when_several = frozenset(when_several)
+        """What to warn of while one consumer holds several entries."""
 
     def read(self, now: float) -> Steps[InFlight]:
         """The sum over all streams, and the oldest of them by its id; a stream without the group has none."""
@@ -189,7 +238,7 @@ class PendingEntries:
             count=sum(summary.count for summary in known),
             kind=self._kind,
             oldest_at=age.enqueued_at,
-            cautions=age.cautions,
+            cautions=age.cautions | (self._when_several if any(s.most > 1 for s in known) else frozenset()),
         )
 
 

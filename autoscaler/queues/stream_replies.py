@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from autoscaler.link import Reply
+from autoscaler.queues.age import parse_number
 from autoscaler.queues.base import count
 
 _ID = re.compile(rb"(\d{1,20})-(\d{1,20})")
@@ -24,11 +26,15 @@ class EntryId:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A stream entry, without its payload."""
+    """A stream entry."""
 
     id: EntryId
-    size: int
-    """Bytes of its fields."""
+    fields: Mapping[bytes, bytes]
+
+    @property
+    def size(self) -> int:
+        """Bytes of its fields."""
+        return sum(len(name) + len(value) for name, value in self.fields.items())
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +45,8 @@ class Group:
     """The last entry that was delivered to a worker."""
     lag: int | None = None
     """Entries after that one; None where Redis cannot tell, which before version 7 it never can."""
+    pending: int | None = None
+    """Entries delivered and not acknowledged; None where Redis does not say."""
     absent: bool = False
 
 
@@ -48,6 +56,8 @@ class Pending:
 
     count: int
     oldest: EntryId | None
+    most: int
+    """The most that one consumer holds."""
 
 
 def parse_id(reply: Reply) -> EntryId | None:
@@ -63,9 +73,9 @@ def parse_entries(reply: Reply) -> tuple[Entry, ...] | None:
     entries = []
     for item in reply:
         entry_id = parse_id(item[0]) if isinstance(item, list) and len(item) == 2 else None
-        if entry_id is None or not isinstance(item[1], list):
+        if entry_id is None or not isinstance(item[1], list) or not all(isinstance(part, bytes) for part in item[1]):
             return None
-        entries.append(Entry(entry_id, sum(len(part) for part in item[1] if isinstance(part, bytes))))
+        entries.append(Entry(entry_id, dict(zip(item[1][::2], item[1][1::2], strict=False))))
     return tuple(entries)
 
 
@@ -79,7 +89,8 @@ def parse_group(reply: Reply, name: str) -> Group | None:
         fields = dict(zip(item[::2], item[1::2], strict=False))
         if fields.get(b"name") == name.encode():
             delivered = parse_id(fields.get(b"last-delivered-id"))
-            return None if delivered is None else Group(delivered, count(fields.get(b"lag")))
+            lag, pending = count(fields.get(b"lag")), count(fields.get(b"pending"))
+            return None if delivered is None else Group(delivered, lag, pending)
     return Group(absent=True)
 
 
@@ -97,4 +108,8 @@ def consumers_of(reply: Reply) -> dict[str, int]:
 def parse_pending(reply: Reply) -> Pending | None:
     """The summary of an XPENDING, or None where the reply makes no sense."""
     number = count(reply[0]) if isinstance(reply, list) and len(reply) == 4 else None
-    return None if number is None else Pending(number, parse_id(reply[1]))
+    if number is None:
+        return None
+    consumers = reply[3] if isinstance(reply[3], list) else []
+    held = [parse_number(each[1]) or 0 for each in consumers if isinstance(each, list) and len(each) == 2]
+    return Pending(number, parse_id(reply[1]), int(max(held, default=0)))

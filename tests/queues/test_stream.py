@@ -149,6 +149,19 @@ async def test_an_unknown_lag_of_huge_entries_is_counted_by_a_few_of_them(redis_
         assert (tier.waiting, tier.waiting_is_lower_bound, tier.oldest_wait_s) == (2, True, 60.0)
 
 
+async def test_large_entries_are_fetched_seldom_and_the_last_age_stands_meanwhile(redis_url: str) -> None:
+    async with open_queue(redis_url, SETTINGS) as queue:
+        await queue.do("XGROUP", "CREATE", "jobs", "workers", "0", "MKSTREAM")
+        await add(queue, 60, 50, payload="x" * 200_000)
+        assert (await queue.tier()).oldest_wait_s == 60.0
+        await deliver(queue, 1)
+        assert await queue.sent_bytes(NOW + 1) < 20_000
+        demand = await queue.read(NOW + 2)
+        assert (demand.waiting, demand.oldest_wait_s, demand.warnings) == (1, 62.0, ("payload_too_large",))
+        demand = await queue.read(NOW + 30)
+        assert (demand.waiting, demand.oldest_wait_s, demand.warnings) == (1, 80.0, ())
+
+
 async def test_a_lag_above_the_length_after_a_trim_is_clamped(redis_url: str) -> None:
     async with open_queue(redis_url, SETTINGS) as queue:
         await queue.do("XGROUP", "CREATE", "jobs", "workers", "0", "MKSTREAM")
