@@ -6,17 +6,41 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from autoscaler.queues import arq, bull, bullmq, celery, rq, stream, zset
+from autoscaler.queues import (
+    arq,
+    asynq,
+    bull,
+    bullmq,
+    celery,
+    docket,
+    dramatiq,
+    huey,
+    rq,
+    saq,
+    sidekiq,
+    stream,
+    streaq,
+    taskiq,
+    zset,
+)
 from autoscaler.queues import list as plain_list
 from autoscaler.queues.arq import ArqQueue
+from autoscaler.queues.asynq import AsynqQueue
 from autoscaler.queues.bull import BullQueue
 from autoscaler.queues.bullmq import BullmqQueue
 from autoscaler.queues.celery import CeleryQueue
+from autoscaler.queues.docket import DocketQueue
+from autoscaler.queues.dramatiq import DramatiqQueue
+from autoscaler.queues.huey import HueyQueue
 from autoscaler.queues.library import Library
 from autoscaler.queues.list import ListQueue
 from autoscaler.queues.pool import PoolReader
 from autoscaler.queues.rq import RqQueue
+from autoscaler.queues.saq import SaqQueue
+from autoscaler.queues.sidekiq import SidekiqQueue
 from autoscaler.queues.stream import StreamQueue
+from autoscaler.queues.streaq import StreaqQueue
+from autoscaler.queues.taskiq import TaskiqQueue
 from autoscaler.queues.zset import ZsetQueue
 
 QueueSettings = Annotated[
@@ -26,6 +50,14 @@ QueueSettings = Annotated[
     | BullQueue
     | RqQueue
     | ArqQueue
+    | DramatiqQueue
+    | HueyQueue
+    | SaqQueue
+    | StreaqQueue
+    | DocketQueue
+    | SidekiqQueue
+    | AsynqQueue
+    | TaskiqQueue
     # The generic kinds.
     | ListQueue
     | StreamQueue
@@ -42,6 +74,14 @@ LIBRARIES: dict[str, Library[Any]] = {
         bull.LIBRARY,
         rq.LIBRARY,
         arq.LIBRARY,
+        dramatiq.LIBRARY,
+        huey.LIBRARY,
+        saq.LIBRARY,
+        streaq.LIBRARY,
+        docket.LIBRARY,
+        sidekiq.LIBRARY,
+        asynq.LIBRARY,
+        taskiq.LIBRARY,
         # The generic kinds come last: a key that no library knows may be anybody's.
         plain_list.LIBRARY,
         stream.LIBRARY,

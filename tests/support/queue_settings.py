@@ -4,15 +4,23 @@ from __future__ import annotations
 
 from autoscaler.queues import QueueSettings
 from autoscaler.queues.arq import ArqQueue, ArqTier
+from autoscaler.queues.asynq import AsynqQueue
 from autoscaler.queues.band import Band
 from autoscaler.queues.bull import BullQueue
 from autoscaler.queues.bullmq import BullmqQueue, PriorityTier
 from autoscaler.queues.celery import CeleryQueue, CeleryTier
+from autoscaler.queues.docket import DocketQueue
+from autoscaler.queues.dramatiq import DramatiqQueue
+from autoscaler.queues.huey import HueyQueue, HueyTier
 from autoscaler.queues.library import QueueTier
 from autoscaler.queues.list import ListQueue, ListTier
 from autoscaler.queues.rq import RqQueue
+from autoscaler.queues.saq import SaqQueue
+from autoscaler.queues.sidekiq import SidekiqQueue
 from autoscaler.queues.stamp import Timestamp
 from autoscaler.queues.stream import StreamQueue, StreamTier
+from autoscaler.queues.streaq import StreaqQueue, StreaqTier
+from autoscaler.queues.taskiq import TaskiqQueue, TaskiqTier
 from autoscaler.queues.zset import ZsetQueue, ZsetTier
 
 _LISTS = (ListTier(name="a", key="l1"), ListTier(name="b", key="l2"))
@@ -25,6 +33,10 @@ _PRIORITIES = (
 )
 _QUEUES = (QueueTier(name="a", queue="q1"), QueueTier(name="b", queue="q2"))
 
+_HUEY_BANDS = (
+    HueyTier(name="a", queue="q", priorities=Band(10)),
+    HueyTier(name="b", queue="q", priorities=Band(high=9)),
+)
 _OWN = (PriorityTier(name="a", queue="q1"), PriorityTier(name="b", queue="q2"))
 _SHARED = (
     PriorityTier(name="a", queue="q", priorities=Band(high=9)),
@@ -39,6 +51,18 @@ SETTINGS: tuple[QueueSettings, ...] = (
     RqQueue(kind="rq", tiers=_QUEUES),
     RqQueue(kind="rq", tiers=_QUEUES, key_prefix="{acme}"),
     ArqQueue(kind="arq", tiers=(ArqTier(name="a"), ArqTier(name="b", queue="q2"))),
+    DramatiqQueue(kind="dramatiq", tiers=_QUEUES),
+    DramatiqQueue(kind="dramatiq", tiers=_QUEUES, namespace="{acme}"),
+    HueyQueue(kind="huey", tiers=(HueyTier(name="a", queue="q1"), HueyTier(name="b", queue="q2"))),
+    HueyQueue(kind="huey", tiers=_HUEY_BANDS, priority=True),
+    SaqQueue(kind="saq", tiers=_QUEUES),
+    StreaqQueue(kind="streaq", tiers=(StreaqTier(name="a"), StreaqTier(name="b", priority="low"))),
+    DocketQueue(kind="docket", tiers=_QUEUES),
+    SidekiqQueue(kind="sidekiq", tiers=_QUEUES),
+    SidekiqQueue(kind="sidekiq", tiers=(QueueTier(name="a", queue="one"),), namespace="acme"),
+    AsynqQueue(kind="asynq", tiers=_QUEUES),
+    TaskiqQueue(kind="taskiq", broker="list", tiers=(TaskiqTier(name="a"), TaskiqTier(name="b", queue="q2"))),
+    TaskiqQueue(kind="taskiq", broker="stream", tiers=(TaskiqTier(name="a"),), consumer_group_name="g"),
     ListQueue(kind="list", tiers=_LISTS, in_flight_keys=("f1", "f2")),
     ListQueue(kind="list", tiers=_LISTS, pop_side="right"),
     ListQueue(kind="list", tiers=_LISTS, timestamp=_PATH),
