@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from autoscaler.config import Config
 from autoscaler.core.errors import SettingsError, StoreRefused, StoreUnavailable
 from autoscaler.embedded import EmbeddedRedis
-from autoscaler.link import RedisLink
+from autoscaler.link import RedisLink, RedisSettings
 from autoscaler.probe import ServiceProbe
 from autoscaler.queues import make_reader
 from autoscaler.queues.source import QueueDemand
@@ -40,9 +40,6 @@ from providers.session import Session
 
 _TICKS_PER_LEASE = 3
 
-EMBEDDED_PORT = 6390
-"""Where `redis: embedded` listens unless told otherwise, so that every command finds it."""
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class App:
@@ -53,7 +50,7 @@ class App:
     """What reads the queues."""
     store: Store
     links: Mapping[str, RedisLink]
-    """By URL; the queue's first."""
+    """By the first setting that names each: `redis`, `store`, `pools.NAME.redis`; the first pool's comes first."""
     providers: Mapping[str, Provider]
     markets: Mapping[str, Market]
     """The markets of the mock providers, for a demo to play in."""
@@ -64,15 +61,18 @@ class App:
         """Ask each Redis once whether it lets us in. One that is merely away is no error: it may come back.
 
         Raises:
-            SettingsError: it refuses the user name or password.
+            SettingsError: it refuses us, and will until the settings change: one line for each.
         """
-        for link in self.links.values():
+        refusals = []
+        for setting, link in self.links.items():
             try:
                 await link.execute([("PING",)])
             except StoreRefused as error:
-                raise SettingsError(f"redis: {error}") from error
+                refusals.append(f"{setting}: {error}")
             except StoreUnavailable:
                 continue
+        if refusals:
+            raise SettingsError(*refusals)
 
     async def close(self) -> None:
         """Let go of connections."""
@@ -88,13 +88,15 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
     Raises:
         SettingsError: a provider's settings name a file that cannot be used.
     """
-    queue_url = redis_url(config.redis)
-    store_url = redis_url(config.store) if config.store else queue_url
-    links = {url: RedisLink(url) for url in (queue_url, store_url)}
+    named = _named(config)
+    links = {setting: RedisLink(redis) for redis, setting in named.items()}
+    asked = {name: links[named[pool.redis or config.redis]] for name, pool in config.pools.items()}
+    demand = QueueDemand({name: (asked[name], make_reader(pool.queue)) for name, pool in config.pools.items()})
     entropy = Entropy()
     owner = f"{socket.gethostname()}:{os.getpid()}:{entropy.token()}"
     # A lease shorter than the tick that renews it would pass from daemon to daemon, and none would ever act.
-    redis_store = RedisStore(links[store_url], config.fleet, owner, ttl_s=max(LEASE_S, _TICKS_PER_LEASE * config.tick))
+    own = links[named[config.store or config.redis]]
+    redis_store = RedisStore(own, config.fleet, owner, ttl_s=max(LEASE_S, _TICKS_PER_LEASE * config.tick))
     store: Store = PreviewStore(redis_store) if preview else redis_store
     registry = CollectorRegistry()
     metrics = Metrics(registry)
@@ -105,7 +107,6 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         name: Instrumented(Breaker(each, clock.now), metrics.asked, clock.now) for name, each in adapters.items()
     }
     providers: dict[str, Provider] = {name: DryRun(each) if preview else each for name, each in watched.items()}
-    demand = QueueDemand({name: (links[queue_url], make_reader(pool.queue)) for name, pool in config.pools.items()})
     loop = Loop(
         fleet=config.fleet,
         pools=pool_setups(config),
@@ -160,18 +161,13 @@ class _Means:
         return Paced(Session(service), service, self._clock)
 
 
-def embedded_port(redis: str) -> int | None:
-    """The port of `embedded` or `embedded:PORT`; None for any other Redis."""
-    kind, _, port = redis.partition(":")
-    if kind != "embedded":
-        return None
-    return int(port) if port else EMBEDDED_PORT
-
-
-def redis_url(redis: str) -> str:
-    """The URL of a configured Redis; for `embedded` that of the one a running daemon serves."""
-    port = embedded_port(redis)
-    return redis if port is None else f"redis://127.0.0.1:{port}"
+def _named(config: Config) -> dict[RedisSettings, str]:
+    """Each Redis that is used, and the first setting that names it."""
+    named: dict[RedisSettings, str] = {}
+    for name, pool in config.pools.items():
+        named.setdefault(pool.redis or config.redis, f"pools.{name}.redis" if pool.redis else "redis")
+    named.setdefault(config.store or config.redis, "store" if config.store else "redis")
+    return named
 
 
 def start_embedded(config: Config) -> list[EmbeddedRedis]:
@@ -180,7 +176,8 @@ def start_embedded(config: Config) -> list[EmbeddedRedis]:
     Raises:
         SettingsError: a port is taken.
     """
-    ports = {port for redis in (config.redis, config.store or config.redis) if (port := embedded_port(redis))}
+    addresses = [redis.address() for redis in _named(config)]
+    ports = {port for address in addresses if address.embedded for _, port in address.hosts}
     servers = [EmbeddedRedis(port) for port in sorted(ports)]
     for server in servers:
         server.start()

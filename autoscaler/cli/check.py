@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from autoscaler.config import Config, PoolSettings
     from autoscaler.core.spec import FleetLimits, Limits, MachineSpec, Pace, Placement, Tier
+    from autoscaler.link import RedisSettings
     from autoscaler.survey import OnOffer, Survey
 
 
@@ -96,12 +97,17 @@ def _on_offer(found: list[OnOffer]) -> Table:
     return table
 
 
-def _summary(config: Config) -> Iterator[str]:
+def _place(redis: RedisSettings) -> str:
     from autoscaler.config.words import mask_password
+
+    return mask_password(redis.url) if redis.url else str(redis)
+
+
+def _summary(config: Config) -> Iterator[str]:
     from autoscaler.core.units import format_duration
 
-    state = f", own state at {mask_password(config.store)}" if config.store else ""
-    queue, every = mask_password(config.redis), format_duration(config.tick)
+    state = f", own state at {_place(config.store)}" if config.store else ""
+    queue, every = _place(config.redis), format_duration(config.tick)
     yield f"fleet {config.fleet}: queue at {queue}{state}, a tick every {every}"
     if together := _caps(config.limits):
         yield f"all pools together: {together}"

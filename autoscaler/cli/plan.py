@@ -60,7 +60,7 @@ async def _look(config: Config) -> dict[str, Any]:
     try:
         await app.check_access()
         if await app.loop.tick_safely() is None:
-            hint = "; start a daemon with: autoscaler run" if config.redis.startswith("embedded") else ""
+            hint = "; start a daemon with: autoscaler run" if config.redis.address().embedded else ""
             raise SettingsError(f"nothing can be planned: {app.board.error}{hint}")
         return app.board.plan()
     finally:

@@ -81,11 +81,10 @@ def _configure_logging(config: Config, *, quiet: bool) -> None:
 
 def _introduce(config: Config, file: Path | None) -> list[Any]:
     """Say what can be done next; there is nothing more to run."""
-    from autoscaler.app import embedded_port, redis_url
-
-    port = embedded_port(config.redis)
-    if port is not None:
-        click.echo(f"Embedded Redis at {redis_url(config.redis)}; it forgets everything when this ends.")
+    address = config.redis.address()
+    if address.embedded:
+        [(_, port)] = address.hosts
+        click.echo(f"Embedded Redis at {address.shown()}; it forgets everything when this ends.")
         click.echo(f"  push a job      redis-cli -p {port} rpush jobs:pro '{{}}'")
     named = f" {file}" if file else ""
     click.echo(f"  what it does    autoscaler status --watch --url http://{config.http.listen}")

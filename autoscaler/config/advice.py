@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from autoscaler.config.schema import Config, PoolSettings
 from autoscaler.config.words import either
 from autoscaler.core.money import caps
-from autoscaler.core.spec import FleetLimits, Limits
+from autoscaler.core.spec import FleetLimits, Limits, Tier
 
 _PERIODS = {
     "usd_per_hour": (1, "an hour"),
@@ -60,10 +60,15 @@ def _floor_too_dear(limits: Limits | FleetLimits, usd_per_hour: float) -> Iterat
 
 
 def _shared_keys(config: Config) -> Iterator[str]:
-    readers: defaultdict[str, list[str]] = defaultdict(list)
+    readers: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for name, pool in config.pools.items():
-        for key in {tier.key for tier in pool.queue.tiers}:
-            readers[key].append(f"pools.{name}")
-    for key, pools in sorted(readers.items()):
+        for place in {_place(pool, tier) for tier in pool.queue.tiers}:
+            readers[place, str(pool.redis or config.redis)].append(f"pools.{name}")
+    for (place, _), pools in sorted(readers.items()):
         if len(pools) > 1:
-            yield f"{key} is read by {either(pools).replace(' or ', ' and ')}: each counts its jobs as its own"
+            yield f"{place} is read by {either(pools).replace(' or ', ' and ')}: each counts its jobs as its own"
+
+
+def _place(pool: PoolSettings, tier: Tier) -> str:
+    """Where a tier's jobs wait: a key, or what its library calls a queue."""
+    return getattr(tier, "key", None) or f"{pool.queue.kind} queue {getattr(tier, 'queue', tier.name)}"

@@ -13,7 +13,6 @@ from typing import Any
 
 from pydantic import ValidationError, ValidationInfo, ValidatorFunctionWrapHandler, WrapValidator
 from pydantic_core import ErrorDetails, PydanticCustomError
-from redis.asyncio.connection import parse_url
 
 from autoscaler.config.words import suggest
 from autoscaler.core.money import caps
@@ -26,10 +25,8 @@ from policies.base import Finding
 from providers.base import Capabilities
 
 _READY = re.compile(r"running|heartbeat|http :(?P<http>\d{1,5})/\S*|tcp :(?P<tcp>\d{1,5})", re.ASCII)
+_BUSY = re.compile(r"comfyui :(?P<port>\d{1,5})", re.ASCII)
 _LISTEN = re.compile(r"(?P<host>[^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})", re.ASCII)
-_EMBEDDED = re.compile(r"embedded(?::(?P<port>\d{1,5}))?", re.ASCII)
-_REDIS = re.compile(r"rediss?://[^/?#\s]+(?:/\d*)?(?:\?\S*)?|unix://[^?#\s]*/\S+", re.ASCII)
-"""Stricter than redis-py, which takes `/name` for database 0."""
 _MAX_PORT = 65535
 _LEAST_DEAD_MAN_S = 600.0
 _POOL_PARTS = frozenset(each.name for each in fields(Pool)) - {"name", "tiers"}
@@ -103,9 +100,14 @@ def machine(spec: MachineSpec, _context: Context) -> Iterator[Finding]:
             f"expected at least {format_duration(_LEAST_DEAD_MAN_S)}, so that a daemon that restarts costs no machine"
         )
         yield ("dead_man",), f"{text}; leave it out for none"
-    ready = _READY.fullmatch(spec.ready)
-    if ready is None or not _is_port(ready["http"] or ready["tcp"] or "1"):
+    ready, busy = _READY.fullmatch(spec.ready), _BUSY.fullmatch(spec.busy or "comfyui :1")
+    asked = (ready["http"] or ready["tcp"]) if ready else None
+    if ready is None or not _is_port(asked or "1"):
         yield ("ready",), "expected running, heartbeat, http :PORT/PATH or tcp :PORT"
+    if busy is None or not _is_port(busy["port"]):
+        yield ("busy",), "expected comfyui :PORT, such as comfyui :8188; leave it out where workers beat"
+    elif spec.busy and asked and asked != busy["port"]:
+        yield ("busy",), f"expected the port of ready, {asked}: one port of a machine is published"
 
 
 def placement(place: Placement, context: Context) -> Iterator[Finding]:
@@ -233,27 +235,6 @@ def tick(seconds: float, _context: Context) -> Iterator[Finding]:
     """A tick that ends."""
     if seconds <= 0:
         yield (), "expected more than 0s"
-
-
-def parse_redis_url(value: object) -> str:
-    """Where a Redis is.
-
-    Raises:
-        ValueError: neither a URL that Redis clients know nor `embedded`.
-    """
-    if isinstance(value, str):
-        embedded = _EMBEDDED.fullmatch(value)
-        if _is_port(embedded["port"] or "1") if embedded else _is_redis_url(value):
-            return value
-    raise ValueError("expected embedded, embedded:PORT, or a redis://, rediss:// or unix:// URL")
-
-
-def _is_redis_url(text: str) -> bool:
-    try:
-        options = parse_url(text)
-    except ValueError:  # another scheme, a port that is no number, a broken IPv6 address, a bad option
-        return False
-    return _REDIS.fullmatch(text) is not None and options.get("port") != 0
 
 
 def parse_listen(value: object) -> str:

@@ -10,8 +10,9 @@ from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchema
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from autoscaler.config import checks
+from autoscaler.config import checks, redis_checks
 from autoscaler.config.checks import checked
+from autoscaler.config.redis_checks import UrlAlone
 from autoscaler.config.words import suggest
 from autoscaler.core.spec import (
     SETTINGS,
@@ -26,6 +27,7 @@ from autoscaler.core.spec import (
     Prefer,
 )
 from autoscaler.core.units import Name, Seconds, Written
+from autoscaler.link import RedisSettings
 from autoscaler.queues import QueueSettings
 from autoscaler.sim.workload import Workload
 from policies import POLICIES, RECOMMENDED
@@ -41,7 +43,7 @@ else:
     ]
 """The settings of any provider; `kind` tells which."""
 
-RedisUrl = Annotated[str, Written(checks.parse_redis_url, "redis://localhost:6379/0")]
+Redis = Annotated[RedisSettings, UrlAlone(), checked(redis_checks.redis)]
 Listen = Annotated[str, Written(checks.parse_listen, "127.0.0.1:8080")]
 
 
@@ -115,6 +117,8 @@ class PoolSettings:
 
     queue: Annotated[QueueSettings, checked(checks.queue)]
     """Where its jobs wait."""
+    redis: Redis | None = None
+    """Another Redis for this pool's queue; that of all pools when absent."""
     machine: Annotated[MachineSpec, checked(checks.machine)]
     """What its jobs run on."""
     placements: Annotated[
@@ -174,10 +178,10 @@ class Config:
 
     fleet: Name
     """Every machine rented carries this name, and no machine without it is ever touched. One daemon a fleet."""
-    redis: RedisUrl = "embedded"
-    """The queue: a redis://, rediss:// or unix:// URL; `embedded` or `embedded:PORT` for one inside the daemon, which
-    needs no installation and forgets everything when the daemon ends."""
-    store: RedisUrl | None = None
+    redis: Redis = RedisSettings(url="embedded")
+    """The queue: a URL, or a mapping of what else there is to say; `embedded` or `embedded:PORT` for one inside the
+    daemon, which needs no installation and forgets everything when the daemon ends."""
+    store: Redis | None = None
     """Another Redis for the daemon's own state; the queue's when absent."""
     tick: Annotated[Seconds, checked(checks.tick)] = 10.0
     """How often the queues are read and decisions made."""

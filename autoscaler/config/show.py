@@ -15,6 +15,7 @@ from autoscaler.config.schema import Config, PolicyChoice
 from autoscaler.config.words import mask_password
 from autoscaler.core.spec import MachineSpec
 from autoscaler.core.units import DurationRange, Secret, Span, Written, parse_duration
+from autoscaler.link import RedisSettings
 from autoscaler.queues.band import Band
 
 _UNITS = (("d", 86400), ("h", 3600), ("m", 60))
@@ -32,6 +33,8 @@ def written(value: Any, hint: Any = None) -> Any:
     """A setting as plain YAML data, the way a person would write it."""
     if isinstance(value, PolicyChoice):
         return {value.name: written(value.settings)}
+    if isinstance(value, RedisSettings) and value == RedisSettings(url=value.url):
+        return _scalar(value.url, str)
     if is_dataclass(value) and hasattr(value, "__pydantic_config__"):
         return {name: _field(value, name, wanted) for name, wanted in field_hints(type(value)).items()}
     if isinstance(value, Mapping):

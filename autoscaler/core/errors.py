@@ -5,7 +5,7 @@
     AutoscalerError
     ├── SettingsError         a bad file or option: exit code 2, before anything is touched
     ├── StoreUnavailable      Redis does not answer: hold, keep trying
-    │   └── StoreRefused      it refuses our user name or password: at the start, bad input
+    │   └── StoreRefused      it refuses us until the settings change: at the start, bad input
     ├── LeaseLost             another daemon leads: make no call
     ├── NewerRecords          records of a newer version: refuse to touch them
     └── ProviderError
@@ -42,7 +42,7 @@ class StoreUnavailable(AutoscalerError):
 
 
 class StoreRefused(StoreUnavailable):
-    """The store refuses the user name or password."""
+    """The store refuses us, such as our password, or we its certificate: only other settings help."""
 
 
 class LeaseLost(AutoscalerError):

@@ -11,6 +11,7 @@ from autoscaler.config import Config, PolicyChoice, load_config
 from autoscaler.core.errors import SettingsError
 from autoscaler.core.spec import Cap, Deadlines, Limits, Placement, Tier
 from autoscaler.core.units import Span
+from autoscaler.link import RedisSettings
 from policies import POLICIES, RECOMMENDED
 
 SHORT = """
@@ -59,7 +60,7 @@ def test_the_configuration_a_user_writes_loads_as_it_is() -> None:
     pool = config.pools["images"].pool("images")
 
     assert config.fleet == "llamasketch"
-    assert config.redis == "embedded"
+    assert config.redis == RedisSettings(url="embedded")
     assert [(t.name, t.wait_target, t.refuse_above) for t in pool.tiers] == [
         ("pro", 30.0, None),
         ("premium", 120.0, None),
@@ -75,7 +76,8 @@ def test_the_least_that_must_be_written_gets_every_default() -> None:
     config = load(LEAST)
     pool = config.pools["p"]
 
-    assert (config.redis, config.store, config.tick, config.http.listen) == ("embedded", None, 10.0, "127.0.0.1:8080")
+    assert (config.redis, config.store) == (RedisSettings(url="embedded"), None)
+    assert (config.tick, config.http.listen) == (10.0, "127.0.0.1:8080")
     assert (config.log.format, config.log.level) == ("auto", "info")
     assert (pool.limits, pool.deadlines) == (Limits(), Deadlines())
     assert pool.placements == (Placement(provider="mock", max_usd_per_hour=1.0),)

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 from autoscaler.config import checks, full_yaml, load_config
 from autoscaler.core.errors import SettingsError
 from autoscaler.core.spec import Placement
+from autoscaler.link import RedisSettings
 from providers.base import Capabilities
 from tests.support.config import GOOD
 
@@ -109,10 +110,12 @@ def test_spot_at_a_provider_without_spot_machines_is_refused() -> None:
         "redis://u:p@h:6379/2",
         "rediss://[::1]:6380",
         "unix:///run/redis.sock",
+        "redis+sentinel://u:p@a:1,b/mymaster/2?protocol=3",
+        "rediss+cluster://a:7000,[::1]:7001",
     ],
 )
 def test_every_form_of_redis_address_is_accepted(url: str) -> None:
-    assert load_config(GOOD.replace("tick: 10s", f"redis: {url}"), {}).redis == url
+    assert load_config(GOOD.replace("tick: 10s", f"redis: {url}"), {}).redis == RedisSettings(url=url)
 
 
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.dates() | st.binary(max_size=20)

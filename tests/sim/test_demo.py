@@ -14,7 +14,7 @@ from autoscaler.config import Config, load_config
 from autoscaler.core.demand import AgeSource, Demand, Unknown
 from autoscaler.core.lifecycle import Phase
 from autoscaler.demo import DEMO_TRAFFIC, DemoTraffic, RedisJobSource
-from autoscaler.link import RedisLink
+from autoscaler.link import RedisLink, RedisSettings
 from autoscaler.queues import make_reader
 from autoscaler.queues.list import ListQueue
 from autoscaler.queues.source import QueueDemand
@@ -72,7 +72,7 @@ async def ask(link: RedisLink, *words: str | int) -> object:
 @pytest.mark.parametrize("name", ["demo", "default"])
 def test_a_packaged_configuration_rents_nothing_real_and_needs_no_redis(name: str) -> None:
     config = packaged(name)
-    assert config.redis == "embedded"
+    assert config.redis == RedisSettings(url="embedded")
     assert {settings.kind for settings in config.providers.values()} == {"mock"}
 
 
