@@ -118,6 +118,7 @@ PYTHON_QUEUES = Environment(
     ),
 )
 """The job-queue libraries that get along with one redis-py."""
+RQ_1 = Environment("rq-1", ("rq==1.16.2",))
 RQ_2 = Environment("rq-2", ("rq==2.12.0",))
 ARQ = Environment("arq", ("arq==0.28.0",))
 NODE_QUEUES = NodeEnvironment(
@@ -125,7 +126,7 @@ NODE_QUEUES = NodeEnvironment(
     ("bullmq4@npm:bullmq@4.18.3", "bullmq5@npm:bullmq@5.81.5", "bullmq6@npm:bullmq@6.7.0", "bull4@npm:bull@4.16.5"),
 )
 
-ALL = (VASTAI, RUNPOD, RUNPOD_NEXT, PYTHON_QUEUES, RQ_2, ARQ)
+ALL = (VASTAI, RUNPOD, RUNPOD_NEXT, PYTHON_QUEUES, RQ_1, RQ_2, ARQ)
 
 
 def require_specs(*below: str) -> Path:
