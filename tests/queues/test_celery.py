@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter, ValidationError
+from redis.exceptions import NoPermissionError
+
+from autoscaler.core.demand import Demand
+from autoscaler.link import Command
+from autoscaler.queues.celery import LIBRARY, CeleryQueue, CeleryTier, celery_reader
+from autoscaler.queues.celery_messages import Message, parse_message, parse_unacked
+from tests.support.queues import NOW, driven
+
+QUEUE = TypeAdapter(CeleryQueue)
+LATE = CeleryQueue(
+    kind="celery", tiers=(CeleryTier(name="gpu", queue="gpu"),), task_acks_late=True, worker_prefetch_multiplier=1
+)
+
+
+def a_tier(name: str, priorities: str = "..", queue: str = "gpu") -> dict[str, Any]:
+    return {"name": name, "queue": queue, "priorities": priorities}
+
+
+@pytest.mark.parametrize(
+    ("tiers", "others", "complaint"),
+    [
+        ([a_tier("a", "4..5")], {}, "priorities 4..5 of tier 'a' hold none of the priority_steps [0, 3, 6, 9]"),
+        ([a_tier("a", "0..3"), a_tier("b", "3..")], {}, "tiers 'a' and 'b' both have step 3 of queue 'gpu'"),
+        ([a_tier("a", "0..3"), a_tier("b", "9")], {}, "no tier has the priority steps [6] of queue 'gpu'"),
+        ([a_tier("a"), a_tier("b", "0..3", "cpu")], {}, "no tier has the priority steps [6, 9] of queue 'cpu'"),
+        ([a_tier("a")], {"priority_steps": [3, 0]}, "priority_steps [3, 0] must rise"),
+        ([a_tier("a")], {"priority_steps": []}, "priority_steps [] must rise"),
+        ([], {}, "expected at least one tier"),
+    ],
+)
+def test_each_priority_step_of_a_queue_belongs_to_exactly_one_tier(
+    tiers: list[dict[str, Any]], others: dict[str, Any], complaint: str
+) -> None:
+    with pytest.raises(ValidationError) as refused:
+        QUEUE.validate_python({"kind": "celery", "tiers": tiers, **others})
+    assert complaint in str(refused.value)
+
+
+def test_rights_are_written_in_plain_text() -> None:
+    assert LIBRARY.rights(LATE).keys == (
+        *("gpu", "gpu??3", "gpu??6", "gpu??9", "unacked", "unacked_index", "_kombu.binding.gpu"),
+    )
+
+
+def of(**parts: Any) -> bytes:
+    return json.dumps(parts).encode()
+
+
+@pytest.mark.parametrize(
+    ("message", "parsed"),
+    [
+        (of(headers={"enqueued_at": NOW, "timestamp": 1}), Message(enqueued_at=NOW)),
+        (of(headers={"enqueued_at": None, "timestamp": NOW}), Message(enqueued_at=NOW)),
+        (of(headers={}, properties={"timestamp": NOW * 1000}), Message(enqueued_at=NOW)),
+        (of(headers={"eta": "2027-01-15T09:00:00+01:00"}), Message(eta=NOW)),
+        (of(properties={"delivery_info": {"exchange": "", "routing_key": "gpu"}}), Message(queue="gpu")),
+        (of(properties={"delivery_info": {"exchange": "topic", "routing_key": "a.b"}}), Message()),
+        (of(properties={"delivery_info": {"exchange": "", "routing_key": None}}), Message()),
+        (of(headers=[], properties="x"), Message()),
+        (b"[]", None),
+        (b"{", None),
+        (b"\xff", None),
+        (None, None),
+    ],
+)
+def test_a_message_tells_its_times_and_its_queue(message: bytes | None, parsed: Message | None) -> None:
+    assert parse_message(message) == parsed
+    assert parse_unacked(None if message is None else b"[" + message + b', "", "gpu"]') == parsed
+
+
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.floats() | st.text(max_size=4) | st.integers(),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["headers", "properties", "delivery_info", "eta", "timestamp", "exchange"]), inner
+            )
+        ),
+    )
+)
+def test_no_message_makes_it_raise(document: object) -> None:
+    parse_message(json.dumps(document).encode())
+    parse_unacked(json.dumps([document]).encode())
+
+
+class Broker:
+    """Answers for a Redis in which one worker holds one task."""
+
+    def __init__(self, held: bytes) -> None:
+        self.held = held
+        self.tag = b"tag"
+
+    def __call__(self, command: Command) -> Any:
+        fetched = {"HLEN": 1, "ZRANGE": [self.tag], "HSTRLEN": len(self.held), "HGET": self.held, "LLEN": 0}
+        return fetched.get(str(command[0]))
+
+
+def fetched(broker: Broker, ticks: int) -> list[int]:
+    """On which ticks the held task was fetched."""
+    reader = celery_reader(LATE)
+    asked = [driven(reader.read(NOW + tick), broker)[1] for tick in range(ticks)]
+    return [tick for tick, steps in enumerate(asked) if any(c[0] == "HGET" for step in steps for c in step)]
+
+
+def test_the_longest_held_task_is_fetched_once_and_only_when_it_was_held_for_a_tick() -> None:
+    assert fetched(Broker(b'[{"headers": {}}, "", "gpu"]'), 5) == [1]
+    assert fetched(Broker(b"nonsense"), 5) == [1]
+
+
+def test_a_large_task_is_never_fetched_from_those_in_flight() -> None:
+    assert fetched(Broker(b"x" * 65_537), 5) == []
+
+
+def test_a_count_in_flight_that_is_refused_is_unknown_and_not_zero() -> None:
+    def answer(command: Command) -> Any:
+        return {"LLEN": 0, "HLEN": NoPermissionError("no")}.get(str(command[0]))
+
+    demand, _ = driven(celery_reader(LATE).read(NOW), answer)
+    assert isinstance(demand, Demand)
+    assert (demand.in_flight, demand.warnings) == (None, ("in_flight_unreadable",))
