@@ -114,19 +114,20 @@ PYTHON_QUEUES = Environment(
     "python-queues",
     (
         *("celery[redis]==5.7.0", "rq==3.0.0", "dramatiq[redis]==2.2.1", "huey==3.5.4", "saq==0.26.4"),
-        *("taskiq==0.13.0", "taskiq-redis==1.2.2", "streaq==7.2.0", "pydocket==0.27.0", "bullmq==3.4.4"),
+        *("streaq==7.2.0", "pydocket==0.27.0", "bullmq==3.4.4"),
     ),
 )
 """The job-queue libraries that get along with one redis-py."""
 RQ_1 = Environment("rq-1", ("rq==1.16.2",))
 RQ_2 = Environment("rq-2", ("rq==2.12.0",))
+TASKIQ = Environment("taskiq", ("taskiq==0.13.0", "taskiq-redis==1.2.4"))
 ARQ = Environment("arq", ("arq==0.28.0",))
 NODE_QUEUES = NodeEnvironment(
     "node-queues",
     ("bullmq4@npm:bullmq@4.18.3", "bullmq5@npm:bullmq@5.81.5", "bullmq6@npm:bullmq@6.7.0", "bull4@npm:bull@4.16.5"),
 )
 
-ALL = (VASTAI, RUNPOD, RUNPOD_NEXT, PYTHON_QUEUES, RQ_1, RQ_2, ARQ)
+ALL = (VASTAI, RUNPOD, RUNPOD_NEXT, PYTHON_QUEUES, TASKIQ, RQ_1, RQ_2, ARQ)
 
 
 def require_specs(*below: str) -> Path:
