@@ -94,8 +94,8 @@ class QueuedJobs:
 
     def _look(self, now: float) -> Steps[_First]:
         """The first ids, whether each is at work, and whether it is still there: it may be done between the two."""
-        first: Command = ("ZRANGEBYSCORE", self._queue, "-inf", repr(now * _MS_PER_S), "WITHSCORES", "LIMIT", 0)
-        first = (*first, self._looked_at)
+        until = repr(now * _MS_PER_S)
+        first: Command = ("ZRANGEBYSCORE", self._queue, "-inf", until, "WITHSCORES", "LIMIT", 0, self._looked_at)
         [reply] = yield [first]
         times = _times(first, reply)
         if not times:
@@ -162,7 +162,7 @@ def _find(keyspace: Keyspace) -> Steps[list[Found[ArqQueue]]]:
     if not queues:
         return []
     tiers = tuple(ArqTier(name=tier.name, queue=tier.queue) for tier in queue_tiers(queues))
-    keys = {key for key in keyspace.types if key.startswith("arq:")} | queues | {q + _HEALTH_CHECK for q in queues}
+    keys = [key for key in keyspace.types if key.startswith("arq:") or key.removesuffix(_HEALTH_CHECK) in queues]
     notes = (ORDER_GUESSED,) if len(tiers) > 1 else ()
     return [Found(settings=ArqQueue(kind="arq", tiers=tiers), keys=frozenset(keys), notes=notes)]
 

@@ -13,11 +13,12 @@ from rq import Queue, Retry
 
 URL = sys.argv[1]
 client = redis.from_url(URL)
-workers = {}
+names, workers = [], {}
 
 
 def enqueue(queue, name, due=None, retries=0, after=None, **options):
     """Enqueue a job, at once or from `due` in epoch seconds."""
+    names.append(name)
     at = Queue(queue, connection=client)
     options |= {"job_id": name, "args": (name,)}
     options |= {"retry": Retry(max=retries)} if retries else {}
@@ -72,3 +73,5 @@ try:
 finally:
     for worker in workers.values():
         worker.kill()
+    for name in names:  # ends the processes that workers left behind
+        client.rpush(f"release:{name}", "done")
