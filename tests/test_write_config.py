@@ -1,0 +1,84 @@
+"""What `autoscaler init` writes is what was found, and is a configuration."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoscaler.config import load_config, warnings
+from autoscaler.core.demand import Unknown
+from autoscaler.discover import Recognised
+from autoscaler.queues.band import Band
+from autoscaler.queues.library import Found
+from autoscaler.queues.list import ListQueue, ListTier
+from autoscaler.queues.zset import ZsetQueue, ZsetTier
+from autoscaler.write_config import Draft, Fleet, as_yaml, first_draft, redis_reference, save
+from tests.support.queue_settings import SETTINGS
+
+QUEUE = ListQueue(kind="list", tiers=(ListTier(name="pro", key="jobs:pro"),))
+ODD = (
+    ListQueue(kind="list", tiers=(ListTier(name="no", key="NO"), ListTier(name="on", key="${HOME} # $x"))),
+    ListQueue(kind="list", tiers=(ListTier(name="1", key="null"), ListTier(name="2", key="a\x06\x16: {b}, 'ü\n"))),
+    ZsetQueue(kind="zset", score="priority", tiers=(ZsetTier(name="a", key="z", scores=Band(-1.5)),)),
+)
+
+
+def recognised(settings: Any, *notes: str) -> Recognised:
+    found = Found(settings=settings, keys=frozenset(), notes=notes)
+    return Recognised(name="images", found=found, demand=Unknown("", 0.0))
+
+
+@pytest.mark.parametrize("settings", [*SETTINGS, *ODD], ids=lambda settings: settings.kind)
+def test_every_queue_reads_back_as_it_was_found(settings: Any) -> None:
+    fleet = Fleet(redis="embedded", pools=(Draft(name="images", queue=settings),))
+    config = load_config(as_yaml(fleet), {})
+    assert config.pools["images"].queue == settings
+    assert warnings(config) == ()
+
+
+@pytest.mark.parametrize(("tiers", "targets"), [(1, [120]), (2, [30, 120]), (4, [30, 120, 300, 300])])
+def test_wait_targets_follow_the_order_of_the_tiers(tiers: int, targets: list[float]) -> None:
+    queue = replace(QUEUE, tiers=tuple(ListTier(name=f"t{n}", key=str(n)) for n in range(tiers)))
+    assert [tier.wait_target for tier in first_draft(recognised(queue)).queue.tiers] == targets
+
+
+def test_what_was_guessed_stands_above_the_queue() -> None:
+    text = as_yaml(Fleet(redis="embedded", pools=(first_draft(recognised(QUEUE, "the end is guessed")),)))
+    assert "  images:\n    # look at this: the end is guessed\n    queue:\n" in text
+
+
+def test_keys_of_providers_are_references_to_variables() -> None:
+    pools = (Draft(name="a", queue=QUEUE, provider="vastai"), Draft(name="b", queue=QUEUE, provider="runpod"))
+    fleet = Fleet(redis="${REDIS_URL}", pools=pools)
+    assert fleet.variables == ("REDIS_URL", "VAST_API_KEY", "RUNPOD_API_KEY")
+    variables = {"REDIS_URL": "redis://:secret@queue", "VAST_API_KEY": "v", "RUNPOD_API_KEY": "r"}
+    config = load_config(as_yaml(fleet), variables)
+    assert list(config.providers) == ["vastai", "runpod"]
+
+
+@pytest.mark.parametrize(
+    ("url", "written"),
+    [
+        ("redis://localhost:6379", "redis://localhost:6379"),
+        ("redis://user@queue/3", "redis://user@queue/3"),
+        ("redis://user:secret@queue", "${REDIS_URL}"),
+        ("redis://queue?password=secret", "${REDIS_URL}"),
+        ("rediss://:secret@queue", "${REDIS_URL}"),
+        ("unix:///run/redis$1.sock", "unix:///run/redis$$1.sock"),
+    ],
+)
+def test_a_url_with_a_password_is_left_to_a_variable(url: str, written: str) -> None:
+    assert redis_reference(url) == written
+    fleet = Fleet(redis=written, pools=(Draft(name="images", queue=QUEUE),))
+    assert "secret" not in as_yaml(fleet)
+    assert load_config(as_yaml(fleet), {"REDIS_URL": url}).redis.url == url
+
+
+def test_a_file_is_written_whole_and_nothing_else_is_left(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text("old")
+    save("new", file)
+    assert [(each.name, each.read_text()) for each in tmp_path.iterdir()] == [("fleet.yaml", "new")]
