@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -10,33 +12,47 @@ import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
 
+_HIGHEST_PORT = 55_535
+"""The nodes of a Cluster before version 7 speak to each other on the port 10,000 above."""
+
 
 def free_port() -> int:
     """A loopback port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    while True:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            if (port := int(probe.getsockname()[1])) <= _HIGHEST_PORT:
+                return port
 
 
 class RedisServer:
     """One redis-server process, without persistence, on loopback."""
 
-    def __init__(self, directory: Path, *arguments: str) -> None:
+    def __init__(self, directory: Path, *arguments: str, program: str = "redis-server") -> None:
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}"
         self._directory = directory
         self._arguments = arguments
+        self._program = program
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
+        command = [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
         self._process = subprocess.Popen(
             [*command, "--dir", str(self._directory), *self._arguments], stdout=subprocess.DEVNULL
         )
+        self._wait()
+
+    def _wait(self) -> None:
         patient = Retry(ConstantBackoff(0.02), 250)
         with redis.Redis(port=self.port, retry=patient) as client:
             client.ping()
+
+    def do(self, *command: str | int) -> object:
+        """A command of whoever runs it, and what it replied."""
+        with redis.Redis(port=self.port, decode_responses=True) as client:
+            return client.execute_command(*command)
 
     def stop(self) -> None:
         """End it at once."""
@@ -44,3 +60,34 @@ class RedisServer:
             self._process.kill()
             self._process.wait()
             self._process = None
+
+
+class Sentinel(RedisServer):
+    """One Sentinel, which watches a Redis under the name `mymaster`."""
+
+    def __init__(self, directory: Path, watched: RedisServer, quorum: int, *lines: str) -> None:
+        super().__init__(directory)
+        directory.mkdir(parents=True, exist_ok=True)
+        self._config = directory / "sentinel.conf"
+        every = (
+            f"port {self.port}",
+            "bind 127.0.0.1",
+            f'dir "{directory}"',
+            f"sentinel monitor mymaster 127.0.0.1 {watched.port} {quorum}",
+            "sentinel down-after-milliseconds mymaster 500",
+            "sentinel failover-timeout mymaster 5000",
+            *lines,
+        )
+        self._config.write_text("\n".join(every) + "\n")
+
+    def start(self) -> None:
+        """Start it and wait until it answers."""
+        command = [self._program, str(self._config), "--sentinel"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        self._wait()
+
+
+def more_servers() -> list[str]:
+    """Programs to test besides `redis-server`: Valkey's where it is installed, and what REDIS_SERVERS names."""
+    named = os.environ.get("REDIS_SERVERS", "").split(os.pathsep)
+    return [program for program in ("valkey-server", *named) if program and shutil.which(program)]

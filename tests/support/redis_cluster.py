@@ -1,0 +1,71 @@
+"""A real Redis Cluster of three nodes under a test's control."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from redis.crc import key_slot
+
+from tests.support.real_time import until
+from tests.support.redis_server import RedisServer
+
+SLOTS = 16384
+_NODES = 3
+
+
+class RedisCluster:
+    """Three nodes on loopback, each with a third of the slots."""
+
+    def __init__(self, directory: Path, *arguments: str, program: str = "redis-server") -> None:
+        self.nodes = [self._node(directory / str(number), *arguments, program=program) for number in range(_NODES)]
+        self.url = f"redis+cluster://127.0.0.1:{self.nodes[0].port}"
+
+    @staticmethod
+    def _node(directory: Path, *arguments: str, program: str) -> RedisServer:
+        directory.mkdir()
+        own = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "no")
+        return RedisServer(directory, *own, *arguments, program=program)
+
+    def start(self) -> None:
+        """Start all and wait until each knows who owns what."""
+        for number, node in enumerate(self.nodes):
+            node.start()
+            node.do("CLUSTER", "ADDSLOTS", *range(number * SLOTS // _NODES, (number + 1) * SLOTS // _NODES))
+        for node in self.nodes[1:]:
+            node.do("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port)
+        until(self._complete, "all nodes know all owners")
+
+    def _complete(self) -> bool:
+        said = [str(node.do("CLUSTER", "INFO")) for node in self.nodes]
+        return all(f"cluster_slots_ok:{SLOTS}" in each and "cluster_state:ok" in each for each in said)
+
+    def stop(self) -> None:
+        """End all."""
+        for node in self.nodes:
+            node.stop()
+
+    def owner(self, key: str) -> RedisServer:
+        """The node that owns a key, as they were made."""
+        return self.nodes[key_slot(key.encode()) * _NODES // SLOTS]
+
+    def key_of(self, node: RedisServer, prefix: str) -> str:
+        """A key that a node owns."""
+        return next(key for number in range(1000) if self.owner(key := f"{prefix}{number}") is node)
+
+    def id_of(self, node: RedisServer) -> str:
+        """What the Cluster calls a node."""
+        return str(node.do("CLUSTER", "MYID"))
+
+    def flush(self) -> None:
+        """Empty it."""
+        for node in self.nodes:
+            node.do("FLUSHALL")
+
+    def reads(self) -> dict[int, int]:
+        """How often each node has read from its sockets: at least once a round trip."""
+        return {node.port: _reads(node.do("INFO", "stats")) for node in self.nodes}
+
+
+def _reads(stats: Any) -> int:
+    return int(stats["total_reads_processed"])
