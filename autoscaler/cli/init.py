@@ -104,6 +104,7 @@ def _show(found: Discovery, url: str) -> None:
     console.print()
     for line in _left_out(found):
         console.print(Text(line, "dim"))
+    console.print()
 
 
 def _queue(number: int, each: Recognised) -> RenderableType:
