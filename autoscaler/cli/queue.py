@@ -33,8 +33,8 @@ def queue(file: Path | None, as_json: bool, watch: bool, acl: bool) -> None:
     """Read the queue of each pool now; write nothing.
 
     What it shows is what a daemon reads: waiting and delayed jobs, the age of the next job and where it comes from,
-    jobs in flight, and what to do about each warning. Ages that are estimated need two looks: it takes a second one
-    after a second, and they become exact with --watch or in a daemon, as the jobs that are there now are done.
+    jobs in flight, and what to do about each warning. Ages that are estimated need two looks, so it may take a second
+    one; with --watch, as in a daemon, they are exact to a tick once the jobs that are there now are done.
 
     Exit code 1 says that a queue cannot be read.
     """
