@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from itertools import chain
 
 from redis.crc import key_slot
@@ -59,6 +59,16 @@ class Cluster:
         for number, _, _ in asked:
             replies[number] = StoreUnavailable("the Cluster is being resharded: each of its nodes names another")
         return replies
+
+    async def listen(self, channel: str) -> AsyncIterator[bytes]:
+        """What is published on a channel from now on: each node hears what is published at any other.
+
+        Raises:
+            StoreUnavailable: it was refused, or broke off.
+        """
+        _, _, host = (self._owners or await self._learn())[0]
+        async for message in self._server(host).listen(channel):
+            yield message
 
     async def _ask(
         self, commands: Sequence[Command], asked: Iterable[tuple[int, HostPort | None, bool]], replies: list[Reply]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from typing import Any, Protocol
 
 Command = tuple[str | bytes | int | float, ...]
@@ -22,6 +22,14 @@ class Servers(Protocol):
 
         Raises:
             StoreUnavailable: none of them was answered.
+        """
+        ...
+
+    def listen(self, channel: str) -> AsyncIterator[bytes]:
+        """What is published on a channel from now on, over a connection of its own.
+
+        Raises:
+            StoreUnavailable: it was refused, or broke off.
         """
         ...
 

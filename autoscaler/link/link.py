@@ -7,7 +7,7 @@ readers take part; with a Cluster, one to each of its nodes.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from autoscaler.core.errors import StoreUnavailable
 from autoscaler.link.cluster import Cluster
@@ -29,9 +29,12 @@ class RedisLink:
         Raises:
             ValueError: the settings have no sense.
         """
-        self._servers = _servers(RedisSettings(url=redis) if isinstance(redis, str) else redis)
+        settings = RedisSettings(url=redis) if isinstance(redis, str) else redis
+        self._servers = _servers(settings)
+        self._db = int(settings.address().options.get("db", 0))
         self._waiting: _Batch = []
         self._sending: set[asyncio.Task[None]] = set()
+        self._listening: set[asyncio.Task[StoreUnavailable]] = set()
         self.round_trips = 0
         """Pipelines sent so far; those sent to the nodes of a Cluster at the same time count once."""
 
@@ -73,8 +76,30 @@ class RedisLink:
             else:
                 answer.set_result(own)
 
+    def listen(self, channel: str, hear: Callable[[bytes], None]) -> asyncio.Task[StoreUnavailable]:
+        """Have heard what is published on a channel, until that breaks off or is refused: the task gives why.
+
+        `{db}` in the channel's name stands for the number of the database.
+        """
+        listening = self._listen(channel.replace("{db}", str(self._db)), hear)
+        task = asyncio.get_running_loop().create_task(listening, name="redis-channel")
+        self._listening.add(task)
+        task.add_done_callback(self._listening.discard)
+        return task
+
+    async def _listen(self, channel: str, hear: Callable[[bytes], None]) -> StoreUnavailable:
+        try:
+            async for message in self._servers.listen(channel):
+                hear(message)
+        except StoreUnavailable as error:
+            return error
+        return StoreUnavailable("Redis ended the subscription")
+
     async def close(self) -> None:
         """Close the connection."""
+        for task in (listening := list(self._listening)):
+            task.cancel()
+        await asyncio.gather(*listening, return_exceptions=True)
         await self._servers.close()
 
 

@@ -30,6 +30,12 @@ _SAID = (
 )
 """Words of Redis that mean a mistake in the settings, and what to do about each."""
 
+_HUNG_UP = {
+    False: "; if it always hangs up, it may speak TLS alone (write rediss://) or be in protected mode",
+    True: "; if it always hangs up, it may ask for our certificate (`tls.cert` and `tls.key`)",
+}
+"""What else may be wrong, without and with TLS."""
+
 
 class Unusable(RedisError):
     """Something of ours, such as a file, is not fit to connect with."""
@@ -55,13 +61,8 @@ def unavailable(error: BaseException, *, tls: bool = False) -> StoreUnavailable:
         hint = "; does its port speak TLS? If not, write redis://" if tls and "connecting" in said else ""
         return StoreUnavailable(f"Redis did not answer in time{hint}")
     if isinstance(error, (ConnectionError, OSError)):
-        hung_up = not tls and ("reset by peer" in said or "closed by server" in said)
-        hint = (
-            "; if it always hangs up, it may speak TLS alone (write rediss://) or be in protected mode"
-            if hung_up
-            else ""
-        )
-        return StoreUnavailable(f"Redis cannot be reached: {said}{hint}")
+        hung_up = "reset by peer" in said or "closed by server" in said
+        return StoreUnavailable(f"Redis cannot be reached: {said}{_HUNG_UP[tls] if hung_up else ''}")
     return StoreUnavailable(f"Redis refused: {said}")
 
 

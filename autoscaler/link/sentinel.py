@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 
 from autoscaler.core.errors import StoreRefused, StoreUnavailable
 from autoscaler.link.address import Address, HostPort, host_port
@@ -39,6 +39,16 @@ class Watched:
             where = f"{host_port(*host)}, the primary that Sentinel names for {self._name}"
             raise type(error)(f"{error} ({where})") from error
 
+    async def listen(self, channel: str) -> AsyncIterator[bytes]:
+        """What is published on a channel from now on; it breaks off when Sentinel has named another primary.
+
+        Raises:
+            StoreUnavailable: it was refused, or broke off.
+        """
+        _, server = await self._find()
+        async for message in server.listen(channel):
+            yield message
+
     async def _find(self) -> tuple[HostPort, Server]:
         host = await self._named()
         if self._primary is None or self._primary[0] != host:
@@ -49,20 +59,20 @@ class Watched:
 
     async def _named(self) -> HostPort:
         """What the first Sentinel that answers says; that one is asked first the next time."""
-        problems, stranger = [], False
+        problems: list[str] = []
+        kind: type[StoreUnavailable] = StoreUnavailable
         for _ in range(len(self._sentinels)):
             host, sentinel = self._sentinels[0]
             try:
                 [reply] = await sentinel.exchange([("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name)])
             except StoreUnavailable as error:
-                problems.append(f"{host_port(*host)}: {error}")
-            else:
-                if isinstance(reply, list) and len(reply) == 2:
-                    return reply[0].decode(), int(reply[1])
-                stranger = stranger or reply is None
-                problems.append(f"{host_port(*host)}: {'knows none of that name' if reply is None else reply}")
+                reply = error
+            if isinstance(reply, list) and len(reply) == 2:
+                return reply[0].decode(), int(reply[1])
+            if reply is None or isinstance(reply, StoreRefused):
+                kind = StoreRefused
+            problems.append(f"{host_port(*host)}: {'knows none of that name' if reply is None else reply}")
             self._sentinels.rotate(-1)
-        kind = StoreRefused if stranger else StoreUnavailable
         raise kind(f"no Sentinel names a primary for {self._name} ({'; '.join(problems)})")
 
     async def close(self) -> None:

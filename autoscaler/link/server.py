@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ssl
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +58,20 @@ class Server:
         if self._protocol == 2:
             return replies
         return [as_resp2(command, reply) for command, reply in zip(commands, replies, strict=True)]
+
+    async def listen(self, channel: str) -> AsyncIterator[bytes]:
+        """What is published on a channel from now on, over a connection of its own.
+
+        Raises:
+            StoreUnavailable: it was refused, or broke off.
+        """
+        try:
+            async with self._redis.pubsub(ignore_subscribe_messages=True) as subscription:
+                await subscription.subscribe(channel)
+                async for message in subscription.listen():
+                    yield message["data"]
+        except (RedisError, OSError) as error:
+            raise unavailable(error, tls=self._tls) from error
 
     async def close(self) -> None:
         """Close its connections."""

@@ -8,17 +8,24 @@ from typing import Any
 from redis.crc import key_slot
 
 from tests.support.real_time import until
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, free_port
 
 SLOTS = 16384
 _NODES = 3
 
 
 class RedisCluster:
-    """Three nodes on loopback, each with a third of the slots."""
+    """Three nodes on loopback, each with a third of the slots.
 
-    def __init__(self, directory: Path, *arguments: str, program: str = "redis-server") -> None:
-        self.nodes = [self._node(directory / str(number), *arguments, program=program) for number in range(_NODES)]
+    With `tls` they speak it to each other, and to clients on ports of their own.
+    """
+
+    def __init__(self, directory: Path, *arguments: str, program: str = "redis-server", tls: bool = False) -> None:
+        self.tls_ports = [free_port() for _ in range(_NODES)] if tls else []
+        self.nodes = []
+        for number in range(_NODES):
+            secured = ("--tls-cluster", "yes", "--tls-port", str(self.tls_ports[number])) if tls else ()
+            self.nodes.append(self._node(directory / str(number), *arguments, *secured, program=program))
         self.url = f"redis+cluster://127.0.0.1:{self.nodes[0].port}"
 
     @staticmethod
@@ -33,7 +40,7 @@ class RedisCluster:
             node.start()
             node.do("CLUSTER", "ADDSLOTS", *range(number * SLOTS // _NODES, (number + 1) * SLOTS // _NODES))
         for node in self.nodes[1:]:
-            node.do("CLUSTER", "MEET", "127.0.0.1", self.nodes[0].port)
+            node.do("CLUSTER", "MEET", "127.0.0.1", self.tls_ports[0] if self.tls_ports else self.nodes[0].port)
         until(self._complete, "all nodes know all owners")
 
     def _complete(self) -> bool:

@@ -65,7 +65,9 @@ class RedisServer:
 class Sentinel(RedisServer):
     """One Sentinel, which watches a Redis under the name `mymaster`."""
 
-    def __init__(self, directory: Path, watched: RedisServer, quorum: int, *lines: str) -> None:
+    def __init__(
+        self, directory: Path, watched: RedisServer, quorum: int, *lines: str, watched_port: int | None = None
+    ) -> None:
         super().__init__(directory)
         directory.mkdir(parents=True, exist_ok=True)
         self._config = directory / "sentinel.conf"
@@ -73,7 +75,7 @@ class Sentinel(RedisServer):
             f"port {self.port}",
             "bind 127.0.0.1",
             f'dir "{directory}"',
-            f"sentinel monitor mymaster 127.0.0.1 {watched.port} {quorum}",
+            f"sentinel monitor mymaster 127.0.0.1 {watched_port or watched.port} {quorum}",
             "sentinel down-after-milliseconds mymaster 500",
             "sentinel failover-timeout mymaster 5000",
             *lines,
