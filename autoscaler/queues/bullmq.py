@@ -150,7 +150,8 @@ def _ready_jobs(own: str, priorities: Band) -> list[Reader[Jobs]]:
 class MarkedList:
     """The list of jobs without a priority; workers pop its right end, where `lifo` pushes, too.
 
-    BullMQ 4 puts a marker `0:…` into an empty list, to wake workers for jobs that lie elsewhere. It is no job.
+    BullMQ 4 puts a marker `0:…` into an empty list, to wake workers for jobs that lie elsewhere. It is no job, and is
+    counted only where it lies between jobs that were pushed to either end.
     """
 
     def __init__(self, key: str, stamp: Stamp) -> None:
@@ -235,11 +236,7 @@ def _find(keyspace: Keyspace) -> Steps[list[Found[BullmqQueue]]]:
     metas = list(keyspace.of_type("hash", r"(.+):([^:]+):meta"))
     asked: list[Command] = [("HMGET", meta[0], "version", "opts.maxLenEvents") for meta in metas]
     replies = (yield asked) if asked else ()
-    ours = [
-        (meta[1], meta[2])
-        for meta, reply in zip(metas, replies, strict=True)
-        if isinstance(reply, list) and any(isinstance(each, bytes) for each in reply)
-    ]
+    ours = [(meta[1], meta[2]) for meta, reply in zip(metas, replies, strict=True) if _is_bullmq(reply)]
     return [
         Found(settings=BullmqQueue(kind="bullmq", prefix=prefix, tiers=tiers), keys=keys, notes=notes)
         for prefix, tiers, keys, notes in queues_found(keyspace, ours, "prioritized")
@@ -261,6 +258,12 @@ def queues_found(
         shared = [tier.queue for tier in tiers if f"{key_prefix(prefix, tier.queue)}{prioritized}" in keys]
         notes = [f"jobs of queue {queue!r} have priorities: tiers may share it by `priorities`" for queue in shared]
         yield prefix, tiers, keys, (*([ORDER_GUESSED] if len(tiers) > 1 else []), *notes)
+
+
+def _is_bullmq(meta: Reply) -> bool:
+    """The port to Python does not write its version."""
+    version, kept_events = meta if isinstance(meta, list) and len(meta) == 2 else (None, None)
+    return isinstance(kept_events, bytes) or (isinstance(version, bytes) and version.startswith(b"bullmq"))
 
 
 LIBRARY = Library(

@@ -20,13 +20,9 @@ export async function serve(deeds) {
   process.exit(0);
 }
 
-// A gate that jobs stand before until it is opened.
+// Jobs stand before it until it is opened.
 export class Gate {
   constructor() {
-    this.close();
-  }
-
-  close() {
     this.passed = new Promise((resolve) => (this.open = resolve));
   }
 }
