@@ -14,10 +14,14 @@ import yaml
 from click.testing import CliRunner
 from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import TypeAdapter
+from rich.console import Console
 
 from autoscaler.cli import main
+from autoscaler.cli.queue_view import queue_view
 from autoscaler.config import load_config
-from autoscaler.core.spec import Cap, Deadlines, FleetLimits, Health, Limits
+from autoscaler.core.demand import AgeSource, Demand, InFlightKind, TierDemand
+from autoscaler.core.spec import Cap, Deadlines, FleetLimits, Health, Limits, Tier
+from autoscaler.queues.caution import Caution
 from autoscaler.telemetry.metrics import Metrics
 from autoscaler.web.server import make_app
 from autoscaler.web.views import Board
@@ -86,6 +90,22 @@ def test_what_it_supposes_is_answered_as_it_says() -> None:
     [command], [said] = blocks(section, "sh"), blocks(section, "text")
     result = CliRunner().invoke(main, shlex.split(command)[1:])
     assert priceless(result.output) == priceless(said)
+
+
+def test_the_queue_that_it_shows_is_shown_so() -> None:
+    pro = TierDemand(
+        tier="pro", waiting=3, delayed=2, next_due_at=NOW + 300, oldest_wait_s=45, age_source=AgeSource.EXACT
+    )
+    free = TierDemand(tier="free", waiting=12, oldest_wait_s=20, age_source=AgeSource.ESTIMATED)
+    codes = (Caution.AGE_LOWER_BOUND, Caution.PREFETCH_HIDES_BACKLOG)
+    demand = Demand(taken_at=NOW, tiers=(pro, free), in_flight=4, in_flight_kind=InFlightKind.DELIVERED, warnings=codes)
+    console = Console(width=120)
+    with console.capture() as capture:
+        console.print(
+            queue_view("celery", demand, (Tier(name="pro", wait_target=30), Tier(name="free", wait_target=300)))
+        )
+    _, *lines = blocks(part("Find your queues"), "text")[0].splitlines()
+    assert [line for line in map(str.rstrip, capture.get().splitlines()) if "age_lower_bound" not in line] == lines
 
 
 def test_its_table_of_policies_has_all_of_them_with_settings_that_they_have() -> None:
