@@ -35,8 +35,7 @@ def store_rights(fleet: str) -> Rights:
 def line(redis: RedisSettings, fleet: str, queues: Iterable[Rights]) -> str:
     """A user who keeps the fleet's own keys and only reads the queues; from version 7 on."""
     own, read = store_rights(fleet), _union(queues)
-    selector = " ".join((*_keys("%R~", read), *_commands(read.commands)))
-    return _line(redis, *_keys("~", own), *_commands(own.commands | _connection(redis)), f"({selector})")
+    return _line(redis, *_rules("~", own, _connection(redis)), f"({' '.join(_rules('%R~', read))})")
 
 
 def old_line(redis: RedisSettings, fleet: str, queues: Iterable[Rights]) -> str:
@@ -55,7 +54,7 @@ def store_line(redis: RedisSettings, fleet: str) -> str:
 
 
 def _plain_line(redis: RedisSettings, rights: Rights) -> str:
-    return _line(redis, *_keys("~", rights), *_commands(rights.commands | _connection(redis)))
+    return _line(redis, *_rules("~", rights, _connection(redis)))
 
 
 def _connection(redis: RedisSettings) -> frozenset[str]:
@@ -80,16 +79,26 @@ def _user(redis: RedisSettings) -> str:
 def _union(rights: Iterable[Rights]) -> Rights:
     every = list(rights)
     keys = dict.fromkeys(key for each in every for key in each.keys)
-    return Rights(keys=tuple(keys), commands=frozenset[str]().union(*(each.commands for each in every)))
+    return Rights(
+        keys=tuple(keys),
+        commands=frozenset[str]().union(*(each.commands for each in every)),
+        channels=tuple(dict.fromkeys(channel for each in every for channel in each.channels)),
+    )
 
 
 def _line(redis: RedisSettings, *rules: str) -> str:
     return " ".join(("ACL SETUSER", _user(redis), "reset", "on", f">{PASSWORD}", *rules))
 
 
-def _keys(sign: str, rights: Rights) -> list[str]:
-    return [sign + _UNWRITABLE.sub(b"?", key.encode()).decode() for key in rights.keys]
+def _rules(sign: str, rights: Rights, others: frozenset[str] = frozenset()) -> list[str]:
+    """What grants these rights, keys after that sign, and some commands more."""
+    commands = rights.commands | others | ({"SUBSCRIBE"} if rights.channels else set())
+    return [
+        *(sign + _writable(key) for key in rights.keys),
+        *(f"&{_writable(channel)}" for channel in rights.channels),
+        *(f"+{name.lower()}" for name in sorted(commands)),
+    ]
 
 
-def _commands(names: Iterable[str]) -> list[str]:
-    return [f"+{name.lower()}" for name in sorted(names)]
+def _writable(pattern: str) -> str:
+    return _UNWRITABLE.sub(b"?", pattern.encode()).decode()

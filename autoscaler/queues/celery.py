@@ -14,9 +14,11 @@ from autoscaler.link import Reply
 from autoscaler.queues.band import Band, Scores
 from autoscaler.queues.base import Jobs, Steps, literal
 from autoscaler.queues.caution import Caution
+from autoscaler.queues.celery_heartbeats import Heartbeats
 from autoscaler.queues.celery_messages import MessageStamp
 from autoscaler.queues.celery_unacked import Unacked
 from autoscaler.queues.guess import ORDER_GUESSED
+from autoscaler.queues.heard import Heard
 from autoscaler.queues.library import Found, Keyspace, Library, QueueTier, Rights, tier_names
 from autoscaler.queues.places import PartlyStampedList
 from autoscaler.queues.pool import PoolReader, TierReader, check_tiers
@@ -58,6 +60,9 @@ class CeleryQueue:
     """As the workers have it. Only with `true`, and a prefetch multiplier of 1, are executing tasks counted exactly."""
     worker_prefetch_multiplier: int = 4
     """As the workers have it; 1 where they run with `worker_disable_prefetch`."""
+    events: bool = False
+    """Listen to the workers' heartbeats: they tell which machines execute tasks, where workers run with
+    `-n celery@$AUTOSCALER_INSTANCE`, and how many, where `task_acks_late` is off. Needs the right to subscribe."""
 
     def __post_init__(self) -> None:
         check_tiers(self.tiers, [(tier.queue, str(tier.priorities)) for tier in self.tiers])
@@ -106,6 +111,10 @@ class CeleryQueue:
         """The sets by which kombu knows the queues, be they empty or not."""
         return list(dict.fromkeys(f"{self.global_keyprefix}_kombu.binding.{tier.queue}" for tier in self.tiers))
 
+    def heartbeat_channel(self) -> str:
+        """Where workers publish their heartbeats; `{db}` stands for the number of the database."""
+        return self.global_keyprefix + "/{db}.celeryev/worker.heartbeat"
+
     def in_flight_keys(self) -> tuple[str, str]:
         """The hash of the tasks in flight, and the sorted set of the times at which they were delivered."""
         return self.global_keyprefix + self.unacked_key, self.global_keyprefix + self.unacked_index_key
@@ -113,6 +122,7 @@ class CeleryQueue:
 
 def celery_reader(queue: CeleryQueue) -> PoolReader:
     """The reader of Celery's queues."""
+    heard = Heard(queue.heartbeat_channel()) if queue.events else None
     return PoolReader(
         [TierReader(tier.name, *(Sublist(key) for key in queue.keys_of(tier))) for tier in queue.tiers],
         Unacked(
@@ -120,8 +130,10 @@ def celery_reader(queue: CeleryQueue) -> PoolReader:
             queues={tier.queue for tier in queue.tiers},
             acks_late=queue.task_acks_late,
             prefetches=queue.worker_prefetch_multiplier != 1,
+            heartbeats=None if heard is None else Heartbeats(heard),
         ),
         probe=[("EXISTS", key) for key in queue.binding_keys()],
+        heard=heard,
     )
 
 
@@ -142,11 +154,10 @@ class Sublist:
 
 def _rights(queue: CeleryQueue) -> Rights:
     lists = [key for tier in queue.tiers for key in queue.keys_of(tier)]
-    keys = (*lists, *queue.in_flight_keys(), *queue.binding_keys())
     return Rights(
-        # An ACL is written in plain text: `?` stands for any byte, such as those of the default separator.
-        keys=tuple(re.sub(r"[\x00-\x20\x7f]", "?", literal(key)) for key in keys),
+        keys=tuple(map(literal, (*lists, *queue.in_flight_keys(), *queue.binding_keys()))),
         commands=frozenset({"EXISTS", "TYPE", "LLEN", "LINDEX", "LPOS", "HLEN", "HGET", "HSTRLEN", "ZRANGE"}),
+        channels=(literal(queue.heartbeat_channel()).replace("{db}", "*"),) if queue.events else (),
     )
 
 
@@ -231,6 +242,7 @@ LIBRARY = Library(
         Caution.IN_FLIGHT_SHARED: "set `global_keyprefix` in broker_transport_options, another for each pool",
         Caution.PREFETCH_HIDES_BACKLOG: "set `worker_prefetch_multiplier = 1` in Celery, and the same here",
         Caution.EXECUTING_HIDDEN: "set `task_acks_late = True` in Celery, and `task_acks_late: true` here",
+        Caution.WORKERS_UNREAD: "`autoscaler queue --acl` prints the rights that are needed to hear the workers",
         Caution.DELAYED_UNKNOWN: "let a scheduler such as Celery beat send tasks once due, without `countdown`",
     },
 )

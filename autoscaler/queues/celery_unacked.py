@@ -8,6 +8,7 @@ from autoscaler.core.demand import InFlightKind
 from autoscaler.link import Command, Reply
 from autoscaler.queues.base import InFlight, Steps, count
 from autoscaler.queues.caution import Caution
+from autoscaler.queues.celery_heartbeats import AtWork, Heartbeats
 from autoscaler.queues.celery_messages import Message, parse_unacked
 from autoscaler.queues.in_flight import UNREADABLE
 from autoscaler.queues.watermark import MAX_PAYLOAD_BYTES
@@ -20,8 +21,8 @@ class Unacked:
 
     What these are depends on how workers run. Where they acknowledge late and take one task at a time, they are the
     executing ones and no others. With a larger prefetch waiting ones are among them. Where workers acknowledge early
-    all of them wait, and the executing ones are not to be seen: then a count of 0 is no proof that none executes, and
-    is given as None.
+    all of them wait. Those executing are added where heartbeats tell of them, else not seen; a sum of 0 is no proof
+    that none executes, for a worker may be silent, and is given as None.
 
     The scores of `unacked_index` are times of delivery, not of enqueueing, so that no age is given. The task delivered
     longest ago is fetched, once it has been that for a tick, if it is no larger than 64 KiB: an ETA in the future shows
@@ -29,7 +30,14 @@ class Unacked:
     """
 
     def __init__(
-        self, unacked: str, unacked_index: str, *, queues: Collection[str], acks_late: bool, prefetches: bool
+        self,
+        unacked: str,
+        unacked_index: str,
+        *,
+        queues: Collection[str],
+        acks_late: bool,
+        prefetches: bool,
+        heartbeats: Heartbeats | None,
     ) -> None:
         self._unacked = unacked
         self._count: Command = ("HLEN", unacked)
@@ -37,6 +45,7 @@ class Unacked:
         self._queues = frozenset(queues)
         self._acks_late = acks_late
         self._exact = acks_late and not prefetches
+        self._heartbeats = heartbeats
         self._tag: bytes | None = None
         """Of the task delivered longest ago, as of the last tick."""
         self._task: Message | None = None
@@ -59,20 +68,28 @@ class Unacked:
             [held] = yield [("HGET", self._unacked, tag)]
             self._task = parse_unacked(held) or Message()
             self._shared |= self._task.queue is not None and self._task.queue not in self._queues
-        if not number and not self._acks_late:
-            return InFlight(count=None, kind=InFlightKind.HIDDEN, cautions=frozenset({Caution.EXECUTING_HIDDEN}))
-        kind = InFlightKind.EXECUTING if self._exact else InFlightKind.DELIVERED
-        return InFlight(count=number, kind=kind, cautions=frozenset(self._cautions(number, now)))
+        return self._in_flight(number, now)
 
-    def _cautions(self, number: int, now: float) -> set[Caution]:
-        found = set() if self._acks_late else {Caution.EXECUTING_HIDDEN}
-        if number and not self._exact:
-            found.add(Caution.PREFETCH_HIDES_BACKLOG)
-        if number and self._shared:
-            found.add(Caution.IN_FLIGHT_SHARED)
+    def _in_flight(self, unacked: int, now: float) -> InFlight:
+        told = AtWork(0, {}) if self._heartbeats is None else self._heartbeats.at_work(now)
+        number = unacked if self._acks_late else unacked + sum(told.busy.values())
+        cautions = set[Caution]()
+        if not self._acks_late and not told.workers:
+            cautions.add(Caution.EXECUTING_HIDDEN)
+        if unacked and not self._exact:
+            cautions.add(Caution.PREFETCH_HIDES_BACKLOG)
+        if unacked and self._shared:
+            cautions.add(Caution.IN_FLIGHT_SHARED)
         if self._task is not None and (self._task.eta or now) > now:
-            found.add(Caution.DELAYED_UNKNOWN)
-        return found
+            cautions.add(Caution.DELAYED_UNKNOWN)
+        if self._heartbeats is not None and self._heartbeats.unheard:
+            cautions.add(Caution.WORKERS_UNREAD)
+        return InFlight(
+            count=number if number or self._acks_late else None,
+            kind=InFlightKind.EXECUTING if self._exact else InFlightKind.DELIVERED,
+            busy=told.busy,
+            cautions=frozenset(cautions),
+        )
 
 
 def _only(members: Reply) -> bytes | None:

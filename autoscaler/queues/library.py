@@ -33,6 +33,8 @@ class Rights:
     """Patterns of keys as Redis' ACL takes them; `literal` makes one of a name."""
     commands: frozenset[str]
     """Upper case, of `autoscaler.queues.base.READ_ONLY`."""
+    channels: tuple[str, ...] = ()
+    """Patterns of channels to subscribe to, in the same way."""
 
 
 @dataclass(frozen=True, slots=True)

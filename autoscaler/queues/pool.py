@@ -13,6 +13,7 @@ from autoscaler.core.spec import Tier
 from autoscaler.link import Command
 from autoscaler.queues.base import InFlight, Jobs, Reader, Refused, Rest, Steps, Unreadable, count, together
 from autoscaler.queues.caution import Caution
+from autoscaler.queues.heard import Heard
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +96,14 @@ class PoolReader:
         *,
         probe: Sequence[Command],
         rest: Reader[Rest] | None = None,
+        heard: Heard | None = None,
     ) -> None:
         self._tiers = tuple(tiers)
         self._in_flight = in_flight
         self._probe = Probe(*probe)
         self._rest = rest or Nothing()
+        self.heard = heard
+        """What is to be listened to between readings, and was heard."""
 
     def read(self, now: float) -> Steps[Demand | Unknown]:
         """The pool's demand. `seen` stays true once any of its keys has existed."""

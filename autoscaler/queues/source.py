@@ -11,6 +11,7 @@ from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import StoreUnavailable
 from autoscaler.link import Command, RedisLink, Reply
 from autoscaler.queues.base import READ_ONLY, Steps
+from autoscaler.queues.heard import Heard
 from autoscaler.queues.pool import PoolReader
 
 T = TypeVar("T")
@@ -25,10 +26,13 @@ class QueueDemand:
 
     def __init__(self, queues: Mapping[str, tuple[RedisLink, PoolReader]]) -> None:
         self._queues = dict(queues)
+        self._ears = [_Ear(link, reader.heard) for link, reader in self._queues.values() if reader.heard is not None]
         self._unknown_since: dict[str, float] = {}
 
     async def read(self, now: float) -> Mapping[str, Demand | Unknown]:
         """What each pool's queue holds. A queue that cannot be read is Unknown since its first failure in a row."""
+        for ear in self._ears:
+            ear.listen()
         readings = await asyncio.gather(*(_read(link, reader, now) for link, reader in self._queues.values()))
         return {pool: self._dated(pool, reading) for pool, reading in zip(self._queues, readings, strict=True)}
 
@@ -37,6 +41,21 @@ class QueueDemand:
             return replace(reading, since=self._unknown_since.setdefault(pool, reading.since))
         self._unknown_since.pop(pool, None)
         return reading
+
+
+class _Ear:
+    """Listens for a reader while the link is open. No reading waits for it."""
+
+    def __init__(self, link: RedisLink, heard: Heard) -> None:
+        self._link = link
+        self._heard = heard
+        self._listening: asyncio.Task[StoreUnavailable] | None = None
+
+    def listen(self) -> None:
+        """Begin to, or begin anew where it was refused or broke off since the last tick."""
+        self._heard.broke_off = self._listening is not None and self._listening.done()
+        if self._listening is None or self._listening.done():
+            self._listening = self._link.listen(self._heard.channel, self._heard.hear)
 
 
 async def _read(link: RedisLink, reader: PoolReader, now: float) -> Demand | Unknown:

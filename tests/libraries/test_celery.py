@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -278,8 +279,11 @@ async def test_large_tasks_are_fetched_seldom(redis_url: str) -> None:
         assert await read.sent_bytes(NOW + 40) < 20_000
 
 
-async def test_a_user_of_the_least_rights_reads_everything_and_can_do_nothing_else(redis_url: str) -> None:
-    queue = settings(**EXACT)
+@pytest.mark.parametrize("events", [False, True])
+async def test_a_user_of_the_least_rights_reads_everything_and_can_do_nothing_else(
+    redis_url: str, events: bool
+) -> None:
+    queue = settings(events=events, **EXACT)
     async with (
         celery_and(redis_url, queue, **EXACT) as (celery, _),
         least_user(redis_url, LIBRARY.rights(queue)) as user,
@@ -293,11 +297,65 @@ async def test_a_user_of_the_least_rights_reads_everything_and_can_do_nothing_el
         await settled(read, 0, 1)
         await celery("send", queue="gpu", at=NOW, times=3)
         await celery("send", queue="gpu", priority=9)
-        demand = await settled(read, 3, 2)
-        assert demand.seen
+        assert (await settled(read, 3, 2)).seen
         assert (await read.read(NOW)).warnings == ()
         assert await user.refused() == []
         assert await user.excess() == set()
+
+
+@pytest.mark.parametrize(("prefix", "db"), [("", ""), ("pfx:", "/3")])
+async def test_heartbeats_tell_which_machines_are_busy(redis_url: str, prefix: str, db: str) -> None:
+    early = {"worker_prefetch_multiplier": 1}
+    queue = settings(global_keyprefix=prefix, events=True, **early)
+    transport = {"global_keyprefix": prefix}
+    async with celery_and(redis_url + db, queue, broker_transport_options=transport, **early) as (celery, read):
+        assert (await read.read()).warnings == ("executing_hidden",)
+        await celery("start", queue="cpu", name="celery@machine-2")
+        busy = await celery("start", queue="gpu", name="celery@machine-1")
+        await celery("send", queue="gpu", times=2)
+        demand = await settled(read, 0, 2)
+        assert (demand.busy, demand.warnings) == ({"machine-1": 1}, ("prefetch_hides_backlog",))
+        counts = await celery("counts", queue="gpu")
+        assert (counts["active"], counts["reserved"], counts["unacked"]) == (1, 1, 1)
+        await celery("end", pid=busy, how="SIGKILL")
+        await read.read(NOW)
+        assert (await read.read(NOW + 10)).busy == {}
+
+
+async def test_a_subscription_that_broke_off_is_taken_up_again(redis_url: str) -> None:
+    async with celery_and(redis_url, settings(events=True)) as (celery, read):
+        await read.read()
+        await celery("start", queue="gpu")
+        await celery("send", queue="gpu")
+
+        async def busy() -> bool:
+            return (await read.read()).busy == {"machine-1": 1}
+
+        await until(busy)
+        await read.do("CLIENT", "KILL", "TYPE", "pubsub")
+
+        async def broken() -> bool:
+            return "workers_unread" in (await read.read(NOW + 10)).warnings
+
+        await until(broken)
+        await until(busy)
+
+
+async def test_a_subscription_that_is_refused_is_told_and_harms_nothing(redis_url: str) -> None:
+    queue = settings(**EXACT)
+    async with (
+        celery_and(redis_url, queue) as (celery, _),
+        least_user(redis_url, LIBRARY.rights(queue)) as user,
+        open_queue(user.url, replace(queue, events=True)) as read,
+    ):
+        await celery("send", queue="gpu", at=NOW)
+
+        async def told() -> bool:
+            return (await read.read()).warnings == ("workers_unread",)
+
+        await until(told)
+        demand = await read.read()
+        assert (demand.waiting, demand.in_flight, demand.busy) == (1, 0, {})
 
 
 @pytest.mark.parametrize(("prefix", "sep", "steps"), [("", "\x06\x16", (0, 3, 6, 9)), ("pfx:", ":", tuple(range(10)))])

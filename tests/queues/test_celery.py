@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import base64
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +14,9 @@ from redis.exceptions import NoPermissionError
 from autoscaler.core.demand import Demand
 from autoscaler.link import Command
 from autoscaler.queues.celery import LIBRARY, CeleryQueue, CeleryTier, celery_reader
+from autoscaler.queues.celery_heartbeats import AtWork, Heartbeats, parse_beat
 from autoscaler.queues.celery_messages import Message, parse_message, parse_unacked
+from autoscaler.queues.heard import Heard
 from tests.support.queues import NOW, driven
 
 QUEUE = TypeAdapter(CeleryQueue)
@@ -45,10 +49,12 @@ def test_each_priority_step_of_a_queue_belongs_to_exactly_one_tier(
     assert complaint in str(refused.value)
 
 
-def test_rights_are_written_in_plain_text() -> None:
-    assert LIBRARY.rights(LATE).keys == (
-        *("gpu", "gpu??3", "gpu??6", "gpu??9", "unacked", "unacked_index", "_kombu.binding.gpu"),
-    )
+def test_rights_are_those_to_its_own_keys_and_only_with_events_to_a_channel() -> None:
+    queue = replace(LATE, sep=":", global_keyprefix="[a]")
+    keys = ("gpu", "gpu:3", "gpu:6", "gpu:9", "unacked", "unacked_index", "_kombu.binding.gpu")
+    assert LIBRARY.rights(queue).keys == tuple(f"\\[a\\]{key}" for key in keys)
+    assert LIBRARY.rights(queue).channels == ()
+    assert LIBRARY.rights(replace(queue, events=True)).channels == ("\\[a\\]/*.celeryev/worker.heartbeat",)
 
 
 def of(**parts: Any) -> bytes:
@@ -128,3 +134,54 @@ def test_a_count_in_flight_that_is_refused_is_unknown_and_not_zero() -> None:
     demand, _ = driven(celery_reader(LATE).read(NOW), answer)
     assert isinstance(demand, Demand)
     assert (demand.in_flight, demand.warnings) == (None, ("in_flight_unreadable",))
+
+
+def beat(worker: str, active: int, freq: float = 2.0) -> bytes:
+    event = {"hostname": worker, "active": active, "freq": freq}
+    return of(body=base64.b64encode(of(**event)).decode())
+
+
+def test_a_worker_counts_for_three_of_its_heartbeats() -> None:
+    heard = Heard("channel")
+    beats = Heartbeats(heard)
+    for message in (beat("a@one", 1), beat("a@one", 2), beat("b@one", 1), beat("a@two", 0), beat("three", 1, 10.0)):
+        heard.hear(message)
+    assert beats.at_work(NOW) == AtWork(4, {"one": 3, "three": 1})
+    assert beats.at_work(NOW + 6) == AtWork(4, {"one": 3, "three": 1})
+    assert beats.at_work(NOW + 7) == AtWork(1, {"three": 1})
+    assert beats.at_work(NOW + 31) == AtWork(0, {})
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        *(b"", b"\xff", b"1", b"[]", b"{}", of(body=1), of(body="!"), of(body="MQ=="), of(body="e30=")),
+        *(beat("a", -1), beat("a", 1, float("nan")), of(body=base64.b64encode(of(hostname=1)).decode())),
+    ],
+)
+def test_what_is_no_heartbeat_is_passed_over(message: bytes) -> None:
+    assert parse_beat(message) is None
+
+
+@pytest.mark.parametrize(
+    ("late", "unacked", "beats", "in_flight", "warnings"),
+    [
+        (False, 3, [], 3, {"executing_hidden", "prefetch_hides_backlog"}),
+        (False, 3, [beat("a@one", 2)], 5, {"prefetch_hides_backlog"}),
+        (False, 0, [beat("a@one", 2)], 2, set()),
+        # Another worker may be silent, and at work.
+        (False, 0, [beat("a@one", 0)], None, set()),
+        (True, 3, [beat("a@one", 2)], 3, {"prefetch_hides_backlog"}),
+        (True, 0, [], 0, set()),
+    ],
+)
+def test_executing_tasks_that_workers_tell_of_are_added_where_they_are_not_among_the_unacknowledged(
+    late: bool, unacked: int, beats: list[bytes], in_flight: int | None, warnings: set[str]
+) -> None:
+    reader = celery_reader(replace(LATE, task_acks_late=late, worker_prefetch_multiplier=4, events=True))
+    assert reader.heard is not None
+    for message in beats:
+        reader.heard.hear(message)
+    demand, _ = driven(reader.read(NOW), lambda command: unacked if command[0] == "HLEN" else 0)
+    assert isinstance(demand, Demand)
+    assert (demand.in_flight, set(demand.warnings)) == (in_flight, warnings)

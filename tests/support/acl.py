@@ -73,8 +73,12 @@ async def least_user(url: str, rights: Rights) -> AsyncIterator[LeastUser]:
 
 def rules(rights: Rights) -> Command:
     """The rights as ACL SETUSER takes them, with what a connection needs."""
-    keys = [f"%R~{pattern}" for pattern in rights.keys]
-    return (*keys, "-@all", *(f"+{name.lower()}" for name in sorted(rights.commands | _CONNECTION)))
+    patterns = [*(f"%R~{key}" for key in rights.keys), *(f"&{channel}" for channel in rights.channels)]
+    return (*patterns, "-@all", *(f"+{name.lower()}" for name in sorted(_commands(rights) | _CONNECTION)))
+
+
+def _commands(rights: Rights) -> frozenset[str]:
+    return rights.commands | ({"SUBSCRIBE"} if rights.channels else set())
 
 
 def _example(pattern: str) -> str:

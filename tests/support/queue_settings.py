@@ -71,6 +71,6 @@ SETTINGS: tuple[QueueSettings, ...] = (
     ZsetQueue(kind="zset", tiers=(ZsetTier(name="a", key="z1"),), score="time", unit="ms"),
     ZsetQueue(kind="zset", tiers=_BANDS, score="priority", timestamp=_PATH),
     ZsetQueue(kind="zset", tiers=_BANDS, score="priority", pop="highest", timestamp=_FIELD, in_flight_keys=("f",)),
-    CeleryQueue(kind="celery", tiers=(CeleryTier(name="a", queue="q1"), CeleryTier(name="b", queue="q2"))),
+    CeleryQueue(kind="celery", tiers=(CeleryTier(name="a", queue="q1"), CeleryTier(name="b", queue="q2")), events=True),
     CeleryQueue(kind="celery", tiers=_PRIORITIES, task_acks_late=True, worker_prefetch_multiplier=1),
 )

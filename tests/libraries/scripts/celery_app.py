@@ -58,7 +58,17 @@ def start(queue, name="w@machine-1", conf=None, pool="threads"):
     """A worker; gives its process."""
     arguments = ["-Q", queue, "-n", name, "-c", "1", "--pool", pool, "--loglevel", "ERROR"]
     merged = json.dumps(json.loads(CONF) | (conf or {}))
-    command = [sys.executable, __file__, URL, merged, *arguments, "--without-mingle", "--without-gossip"]
+    command = [
+        sys.executable,
+        __file__,
+        URL,
+        merged,
+        *arguments,
+        "--without-mingle",
+        "--without-gossip",
+        "--heartbeat-interval",
+        "1",
+    ]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
     workers[process.pid] = process
     return process.pid
