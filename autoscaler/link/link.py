@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from autoscaler.core.errors import StoreUnavailable
 from autoscaler.link.cluster import Cluster
@@ -34,7 +35,7 @@ class RedisLink:
         self._db = int(settings.address().options.get("db", 0))
         self._waiting: _Batch = []
         self._sending: set[asyncio.Task[None]] = set()
-        self._listening: set[asyncio.Task[StoreUnavailable]] = set()
+        self._listening: set[asyncio.Task[None]] = set()
         self.round_trips = 0
         """Pipelines sent so far; those sent to the nodes of a Cluster at the same time count once."""
 
@@ -76,8 +77,8 @@ class RedisLink:
             else:
                 answer.set_result(own)
 
-    def listen(self, channel: str, hear: Callable[[bytes], None]) -> asyncio.Task[StoreUnavailable]:
-        """Have heard what is published on a channel, until that breaks off or is refused: the task gives why.
+    def listen(self, channel: str, hear: Callable[[bytes], None]) -> asyncio.Task[None]:
+        """Have heard what is published on a channel. The task is done when that is refused, or breaks off.
 
         `{db}` in the channel's name stands for the number of the database.
         """
@@ -87,17 +88,15 @@ class RedisLink:
         task.add_done_callback(self._listening.discard)
         return task
 
-    async def _listen(self, channel: str, hear: Callable[[bytes], None]) -> StoreUnavailable:
-        try:
+    async def _listen(self, channel: str, hear: Callable[[bytes], None]) -> None:
+        with suppress(StoreUnavailable):
             async for message in self._servers.listen(channel):
                 hear(message)
-        except StoreUnavailable as error:
-            return error
-        return StoreUnavailable("Redis ended the subscription")
 
     async def close(self) -> None:
         """Close the connection."""
-        for task in (listening := list(self._listening)):
+        listening = list(self._listening)
+        for task in listening:
             task.cancel()
         await asyncio.gather(*listening, return_exceptions=True)
         await self._servers.close()

@@ -49,7 +49,7 @@ class _Ear:
     def __init__(self, link: RedisLink, heard: Heard) -> None:
         self._link = link
         self._heard = heard
-        self._listening: asyncio.Task[StoreUnavailable] | None = None
+        self._listening: asyncio.Task[None] | None = None
 
     def listen(self) -> None:
         """Begin to, or begin anew where it was refused or broke off since the last tick."""

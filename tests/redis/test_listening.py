@@ -1,0 +1,85 @@
+"""Channels, heard in whichever way a Redis is reached."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+
+from autoscaler.link import RedisLink
+from tests.support.library import until
+from tests.support.queues import as_admin
+from tests.support.redis_cluster import RedisCluster
+from tests.support.redis_server import RedisServer, Sentinel, free_port
+
+
+@asynccontextmanager
+async def linked(url: str) -> AsyncIterator[RedisLink]:
+    link = RedisLink(url)
+    try:
+        yield link
+    finally:
+        await link.close()
+
+
+async def hears(link: RedisLink, publisher: RedisServer) -> None:
+    """It hears what that server publishes."""
+    heard: list[bytes] = []
+    listening = link.listen("news", heard.append)
+
+    async def published() -> list[bytes]:
+        publisher.do("PUBLISH", "news", "x")
+        return heard
+
+    assert set(await until(published)) == {b"x"}
+    assert not listening.done()
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+async def test_what_a_server_publishes_is_heard_while_it_is_asked_other_things(
+    redis_server: RedisServer, protocol: int
+) -> None:
+    async with linked(f"{redis_server.url}?protocol={protocol}") as link:
+        await hears(link, redis_server)
+        assert await link.execute([("PING",)]) == [b"PONG"]
+
+
+async def test_what_one_node_of_a_cluster_publishes_is_heard_at_any_other(cluster: RedisCluster) -> None:
+    async with linked(cluster.url) as link:
+        for node in cluster.nodes:
+            await hears(link, node)
+
+
+async def test_what_the_primary_publishes_that_sentinel_names_is_heard(tmp_path: Path) -> None:
+    primary = RedisServer(tmp_path)
+    sentinel = Sentinel(tmp_path / "sentinel", primary, quorum=1)
+    try:
+        primary.start()
+        sentinel.start()
+        async with linked(f"redis+sentinel://127.0.0.1:{sentinel.port}/mymaster") as link:
+            await hears(link, primary)
+    finally:
+        sentinel.stop()
+        primary.stop()
+
+
+async def test_a_closed_link_listens_no_more(redis_server: RedisServer) -> None:
+    link = RedisLink(redis_server.url)
+    listening = link.listen("news", lambda _: None)
+
+    async def subscribed() -> bool:
+        return redis_server.do("PUBLISH", "news", "x") == 1
+
+    await until(subscribed)
+    await link.close()
+    assert listening.cancelled()
+
+
+async def test_listening_ends_where_it_is_refused_and_where_nobody_answers(redis_server: RedisServer) -> None:
+    await as_admin(redis_server.url, ("ACL", "SETUSER", "reader", "reset", "on", ">pw", "+ping"))
+    for url in (redis_server.url.replace("//", "//reader:pw@"), f"redis://127.0.0.1:{free_port()}"):
+        async with linked(url) as link:
+            await link.listen("news", lambda _: None)
+    await as_admin(redis_server.url, ("ACL", "DELUSER", "reader"))
