@@ -11,6 +11,7 @@ import redis
 
 from autoscaler.cli.check import check
 from autoscaler.cli.init import init
+from autoscaler.cli.queue import queue
 from tests.support.api import run_command
 from tests.support.environments import ARQ, NODE_QUEUES, PYTHON_QUEUES
 from tests.support.library import library
