@@ -101,6 +101,20 @@ async def test_running_jobs_stay_in_flight_when_their_worker_is_killed(redis_url
             assert (drained.oldest_wait_s, drained.seen) == (None, True)
 
 
+async def test_a_worker_that_is_paused_ends_what_it_has_and_takes_no_more(redis_url: str) -> None:
+    async with bull_and(redis_url) as (bull, read), process(redis_url) as worker:
+        for _ in range(2):
+            await add(bull, 60)
+        await worker("work", queue="gpu")
+        await settled(read, 1, 1)
+        await worker("drain", queue="gpu")
+        assert not await worker("drained")
+        await worker("finish")
+        await until(lambda: worker("drained"))
+        left = await read.read()
+        assert (left.waiting, left.in_flight, left.paused) == (1, 0, False)
+
+
 async def test_delayed_jobs_wait_once_they_are_due_though_no_worker_lives(redis_url: str) -> None:
     async with bull_and(redis_url) as (bull, read):
         await add(bull, delay=60_000)

@@ -8,6 +8,7 @@ const Queue = packages("bull4");
 const queues = {};
 const queue = (name) => (queues[name] ??= new Queue(name, { redis: { host: "127.0.0.1", port: Number(port) } }));
 const gate = new Gate();
+let drained = false;
 
 // A job called `fail` fails once; every other stands before the gate.
 async function work(job) {
@@ -29,5 +30,7 @@ await serve({
     queue(name).process("*", concurrency, work);
     await queue(name).isReady();
   },
+  drain: ({ queue: name }) => void queue(name).pause(true).then(() => (drained = true)),
+  drained: () => drained,
   finish: () => gate.open(),
 });

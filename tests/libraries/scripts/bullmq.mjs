@@ -10,6 +10,8 @@ const queues = {};
 const queue = (name) => (queues[name] ??= new Queue(name, { connection }));
 const gate = new Gate();
 const failed = new Set();
+let worker;
+let drained = false;
 
 // A job called `fail` fails once; every other stands before the gate.
 async function work(job) {
@@ -35,7 +37,10 @@ await serve({
   resume: async ({ queue: name }) => queue(name).resume(),
   promote: async ({ queue: name, id }) => (await queue(name).getJob(id)).promote(),
   work: async ({ queue: name, concurrency = 1 }) => {
-    await new Worker(name, work, { connection, concurrency }).waitUntilReady();
+    worker = new Worker(name, work, { connection, concurrency });
+    await worker.waitUntilReady();
   },
+  drain: () => void worker.pause().then(() => (drained = true)),
+  drained: () => drained,
   finish: () => gate.open(),
 });
