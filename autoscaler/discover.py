@@ -10,6 +10,7 @@ from typing import Any
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import StoreUnavailable
 from autoscaler.link import Command, RedisLink, Reply
+from autoscaler.link.commands import Servers
 from autoscaler.queues import LIBRARIES
 from autoscaler.queues.library import Found, Keyspace, tier_name
 from autoscaler.queues.pool import PoolReader
@@ -112,19 +113,23 @@ def _names(found: Sequence[Found[Any]]) -> list[str]:
 
 
 async def look(link: RedisLink, done: Callable[[int, int], None], most: int = MAX_KEYS) -> Looked:
-    """The keys of a Redis and their types, by SCAN, a page at a time, up to `most` of them.
+    """The keys of a Redis and their types, by SCAN, a page at a time, up to about `most` of them.
 
     Raises:
         StoreUnavailable: Redis did not answer, or refuses SCAN, DBSIZE or TYPE.
     """
-    [total] = await _ask(link, ("DBSIZE",))
+    parts = await link.parts()
+    total = sum([(await _ask(part, ("DBSIZE",)))[0] for part in parts])
     types: dict[bytes, bytes] = {}
-    cursor, complete = b"0", False
-    while not complete and len(types) < most:
-        [(cursor, page)] = await _ask(link, ("SCAN", cursor, "COUNT", _PAGE))
-        types |= dict(zip(page, await _ask(link, *(("TYPE", key) for key in page)), strict=True))
-        complete = cursor == b"0"
-        done(len(types), total)
+    complete = True
+    for part in parts:
+        cursor, ended = b"0", False
+        while not ended and len(types) < most:
+            [(cursor, page)] = await _ask(part, ("SCAN", cursor, "COUNT", _PAGE))
+            types |= dict(zip(page, await _ask(part, *(("TYPE", key) for key in page)), strict=True))
+            ended = cursor == b"0"
+            done(len(types), total)
+        complete = complete and ended
     named = {_text(key): kind.decode() for key, kind in types.items()}
     ours = {
         key: kind for key, kind in named.items() if key is not None and not key.startswith(_OURS) and kind != "none"
@@ -132,8 +137,8 @@ async def look(link: RedisLink, done: Callable[[int, int], None], most: int = MA
     return Looked(keyspace=Keyspace(ours), seen=len(types), complete=complete)
 
 
-async def _ask(link: RedisLink, *commands: Command) -> list[Reply]:
-    replies = await link.execute(commands)
+async def _ask(part: Servers, *commands: Command) -> list[Reply]:
+    replies = await part.exchange(commands) if commands else []
     refused = next((reply for reply in replies if isinstance(reply, Exception)), None)
     if refused is not None:
         raise StoreUnavailable(f"Redis refused a look at its keys: {refused}; allow it: +scan +dbsize +type and +@read")

@@ -17,7 +17,7 @@ from redis.exceptions import AskError, MovedError, ResponseError
 
 from autoscaler.core.errors import StoreRefused, StoreUnavailable
 from autoscaler.link.address import Address, HostPort, host_port
-from autoscaler.link.commands import Command, Reply
+from autoscaler.link.commands import Command, Reply, Servers
 from autoscaler.link.server import Server, connect
 from autoscaler.link.settings import RedisSettings
 
@@ -69,6 +69,15 @@ class Cluster:
         _, _, host = (self._owners or await self._learn())[0]
         async for message in self._server(host).listen(channel):
             yield message
+
+    async def parts(self) -> Sequence[Servers]:
+        """The nodes that own slots.
+
+        Raises:
+            StoreUnavailable: no node says who owns what.
+        """
+        owners = self._owners or await self._learn()
+        return [self._server(host) for host in dict.fromkeys(host for _, _, host in owners)]
 
     async def _ask(
         self, commands: Sequence[Command], asked: Iterable[tuple[int, HostPort | None, bool]], replies: list[Reply]

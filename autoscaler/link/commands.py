@@ -33,6 +33,14 @@ class Servers(Protocol):
         """
         ...
 
+    async def parts(self) -> Sequence[Servers]:
+        """The servers that hold all keys between them, each for itself.
+
+        Raises:
+            StoreUnavailable: nobody says which those are.
+        """
+        ...
+
     async def close(self) -> None:
         """Let go of all connections."""
         ...

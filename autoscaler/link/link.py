@@ -93,6 +93,14 @@ class RedisLink:
             async for message in self._servers.listen(channel):
                 hear(message)
 
+    async def parts(self) -> Sequence[Servers]:
+        """The servers that hold all keys between them, for commands such as SCAN that look at one server's.
+
+        Raises:
+            StoreUnavailable: nobody says which those are.
+        """
+        return await self._servers.parts()
+
     async def close(self) -> None:
         """Close the connection."""
         listening = list(self._listening)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 from autoscaler.core.errors import StoreRefused, StoreUnavailable
 from autoscaler.link.address import Address, HostPort, host_port
-from autoscaler.link.commands import Command, Reply
+from autoscaler.link.commands import Command, Reply, Servers
 from autoscaler.link.server import Server, connect, connect_sentinel
 from autoscaler.link.settings import RedisSettings
 
@@ -48,6 +48,15 @@ class Watched:
         _, server = await self._find()
         async for message in server.listen(channel):
             yield message
+
+    async def parts(self) -> Sequence[Servers]:
+        """The primary.
+
+        Raises:
+            StoreUnavailable: no Sentinel names one.
+        """
+        _, server = await self._find()
+        return [server]
 
     async def _find(self) -> tuple[HostPort, Server]:
         host = await self._named()

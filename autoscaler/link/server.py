@@ -16,7 +16,7 @@ from redis.exceptions import RedisError
 
 from autoscaler.core.units import Secret
 from autoscaler.link.address import TLS_OPTIONS, Address, HostPort
-from autoscaler.link.commands import Command, Reply, as_resp2
+from autoscaler.link.commands import Command, Reply, Servers, as_resp2
 from autoscaler.link.refusals import Unusable, unavailable
 from autoscaler.link.settings import RedisSettings, Tls
 
@@ -73,6 +73,10 @@ class Server:
         except (RedisError, OSError) as error:
             raise unavailable(error, tls=self._tls) from error
 
+    async def parts(self) -> Sequence[Servers]:
+        """Itself."""
+        return [self]
+
     async def close(self) -> None:
         """Close its connections."""
         await self._redis.aclose()
@@ -124,11 +128,13 @@ def _server(
 
 def _tls(settings: RedisSettings, options: dict[str, Any]) -> Tls:
     """The settings of TLS, or what the options of a URL say; those are taken out."""
-    found = {ours: options.pop(theirs, None) for theirs, ours in TLS_OPTIONS.items()}
-    unverified = str(options.pop("ssl_cert_reqs", "required")).lower().removeprefix("cert_") == "none"
-    password = found.pop("key_password")
-    key_password = None if password is None else Secret(password)
-    return settings.tls or Tls(key_password=key_password, insecure_skip_verify=unverified, **found)
+    said = {ours: options.pop(theirs, None) for theirs, ours in TLS_OPTIONS.items()}
+    password, verify = said.pop("key_password"), said.pop("insecure_skip_verify")
+    return settings.tls or Tls(
+        key_password=None if password is None else Secret(password),
+        insecure_skip_verify=str(verify).lower().removeprefix("cert_") == "none" if verify else False,
+        **said,
+    )
 
 
 class _Credentials(CredentialProvider):

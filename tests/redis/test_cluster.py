@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import StoreRefused, StoreUnavailable
+from autoscaler.discover import look
 from autoscaler.link import Command, RedisLink, RedisSettings
 from autoscaler.queues import make_reader
 from autoscaler.queues.list import ListQueue, ListTier
@@ -173,3 +174,12 @@ async def test_a_user_of_a_cluster_needs_to_ask_who_owns_what_and_no_more(cluste
         with pytest.raises(StoreRefused, match=r"allow its user \+cluster\|slots"):
             await link.execute([("GET", "k")])
     await asyncio.gather(*(as_admin(node.url, ("ACL", "DELUSER", "reader")) for node in cluster.nodes))
+
+
+async def test_a_look_at_the_keys_sees_those_of_all_nodes(cluster: RedisCluster) -> None:
+    async with linked(cluster.url) as link:
+        await link.execute([("RPUSH", f"jobs{number}:{{{number}}}", "x") for number in range(50)])
+        looked = await look(link, lambda _seen, _of: None)
+        assert (looked.seen, looked.complete, set(looked.keyspace.types.values())) == (50, True, {"list"})
+        partly = await look(link, lambda _seen, _of: None, most=1)
+        assert (0 < partly.seen < 50, partly.complete) == (True, False)
