@@ -174,4 +174,12 @@ def _is_job(keyspace: Keyspace, members: Reply) -> bool:
     return _JOB + members[0].decode(errors="replace") in keyspace.types
 
 
-LIBRARY = Library(kind="arq", title="arq", settings=ArqQueue, reader=arq_reader, rights=_rights, find=_find)
+LIBRARY = Library(
+    kind="arq",
+    title="arq",
+    settings=ArqQueue,
+    reader=arq_reader,
+    rights=_rights,
+    find=_find,
+    advice={Caution.ABSURD_TIMESTAMP: "let the machines that enqueue keep their time by NTP"},
+)

@@ -142,18 +142,21 @@ class Workers:
     def read(self, _now: float) -> Steps[Rest]:
         """The names, and the state of each worker that was there a tick ago; then of those that are new."""
         suspended, *replies = yield [self._suspended, *self._members, *map(_state, self._known)]
-        lists, states = (
-            replies[: len(self._members)],
-            dict(zip(self._known, replies[len(self._members) :], strict=True)),
-        )
+        lists = replies[: len(self._members)]
+        states = dict(zip(self._known, replies[len(self._members) :], strict=True))
         members = sorted(set[bytes]().union(*map(self._records, lists)))
         workers = members[:_MAX_WORKERS]
-        read = count(suspended) is not None and all(isinstance(each, list) for each in lists) and workers == members
         fresh = [worker for worker in workers if worker not in states]
         if fresh:
             states |= dict(zip(fresh, (yield [*map(_state, fresh)]), strict=True))
         self._known = tuple(workers)
         at_work = [worker for worker in workers if states[worker] == b"busy"]
+        read = (
+            count(suspended) is not None
+            and all(isinstance(each, list) for each in lists)
+            and workers == members
+            and not any(isinstance(states[worker], Exception) for worker in workers)
+        )
         return Rest(
             paused=bool(count(suspended)),
             busy=dict(Counter(map(self._instance, at_work))),

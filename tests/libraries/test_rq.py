@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from redis.exceptions import NoPermissionError
 
 from autoscaler.core.demand import AgeSource, Demand, InFlightKind
 from autoscaler.queues.library import Keyspace, QueueTier
@@ -221,6 +222,14 @@ async def test_only_so_many_workers_are_asked(redis_url: str) -> None:
             await register(queue, f"w@{number}", "busy")
         demand = await queue.read()
         assert (len(demand.busy), demand.warnings) == (200, ("workers_unread",))
+
+
+@pytest.mark.parametrize("refused", ["EXISTS", "SMEMBERS", "HGET"])
+def test_what_workers_say_is_not_taken_for_read_where_it_was_refused(refused: str) -> None:
+    replies = {"SMEMBERS": [b"rq:worker:w@one"], "HGET": b"idle", refused: NoPermissionError("no")}
+    demand, _ = driven(LIBRARY.reader(SETTINGS).read(NOW), lambda command: replies.get(str(command[0]), 0))
+    assert isinstance(demand, Demand)
+    assert demand.warnings == ("workers_unread",)
 
 
 async def register(queue: QueueUnderTest, worker: str, state: str) -> None:
