@@ -72,6 +72,7 @@ class Unacked:
 
     def _in_flight(self, unacked: int, now: float) -> InFlight:
         told = AtWork(0, {}) if self._heartbeats is None else self._heartbeats.at_work(now)
+        early = self._task is not None and self._task.eta is not None and self._task.eta > now
         number = unacked if self._acks_late else unacked + sum(told.busy.values())
         cautions = set[Caution]()
         if not self._acks_late and not told.workers:
@@ -80,13 +81,13 @@ class Unacked:
             cautions.add(Caution.PREFETCH_HIDES_BACKLOG)
         if unacked and self._shared:
             cautions.add(Caution.IN_FLIGHT_SHARED)
-        if self._task is not None and (self._task.eta or now) > now:
+        if early:
             cautions.add(Caution.DELAYED_UNKNOWN)
         if self._heartbeats is not None and self._heartbeats.unheard:
             cautions.add(Caution.WORKERS_UNREAD)
         return InFlight(
             count=number if number or self._acks_late else None,
-            kind=InFlightKind.EXECUTING if self._exact else InFlightKind.DELIVERED,
+            kind=InFlightKind.EXECUTING if self._exact and not early else InFlightKind.DELIVERED,
             busy=told.busy,
             cautions=frozenset(cautions),
         )

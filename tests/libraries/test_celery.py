@@ -163,8 +163,9 @@ async def test_tasks_with_an_eta_that_a_worker_holds_are_told_by_the_longest_hel
         await settled(read, 0, 20, now)
         await celery("send", queue="gpu", times=6)
         await settled(read, 5, 21, now)
-        assert (await read.read(now)).warnings == ("delayed_unknown",)
-        assert (await read.read(now + 100)).warnings == ()
+        early, due = await read.read(now), await read.read(now + 100)
+        assert (early.in_flight_kind, early.warnings) == (InFlightKind.DELIVERED, ("delayed_unknown",))
+        assert (due.in_flight_kind, due.warnings) == (InFlightKind.EXECUTING, ())
         counts = await celery("counts", queue="gpu")
         assert (counts["unacked"], counts["scheduled"], counts["active"]) == (21, 20, 1)
 
