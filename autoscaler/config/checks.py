@@ -47,7 +47,13 @@ FINDINGS = "findings"
 """The type of a validation error that carries findings."""
 
 
-_STAND_INS: Mapping[str, object] = {"image": "x", "gpus": ["x"], "provider": "x", "max_usd_per_hour": 1}
+_STAND_INS: Mapping[str, object] = {
+    "image": "x",
+    "gpus": ["x"],
+    "provider": "x",
+    "max_usd_per_hour": 1,
+    "sentinel": {"master": "x", "addresses": ["x"]},
+}
 """Values for required fields that are missing or have no sense, so that the others can be checked all the same."""
 
 

@@ -28,11 +28,17 @@ _CLUSTER = re.compile(
 )
 _HOST = re.compile(r"(?P<host>[^\s:/\[\]@,]+|\[[0-9A-Fa-f:.]+\])(?::(?P<port>\d{1,5}))?", re.ASCII)
 
-TLS_OPTIONS = {"ssl_ca_certs": "ca", "ssl_certfile": "cert", "ssl_keyfile": "key", "ssl_password": "key_password"}
-"""Options of a rediss:// URL, as redis-py calls them, by what they are called under `tls`."""
+TLS_OPTIONS = {
+    "ssl_ca_certs": "ca",
+    "ssl_certfile": "cert",
+    "ssl_keyfile": "key",
+    "ssl_password": "key_password",
+    "ssl_cert_reqs": "insecure_skip_verify",
+}
+"""Options of a rediss:// URL, as redis-py calls them, and what they are called under `tls`."""
 _OPTIONS = frozenset(
     {
-        *("db", "username", "password", "protocol", "client_name", "ssl_cert_reqs", *TLS_OPTIONS),
+        *("db", "username", "password", "protocol", "client_name", *TLS_OPTIONS),
         *("socket_timeout", "socket_connect_timeout", "socket_keepalive", "health_check_interval"),
     }
 )
@@ -108,10 +114,13 @@ def _parse_one(text: str) -> Address:
     host, path = options.pop("host", "localhost"), options.pop("path", None)
     if unknown := sorted(options.keys() - _OPTIONS):
         raise ValueError(f"the URL has the option {unknown[0]}; expected {', '.join(sorted(_OPTIONS))}")
+    tls = text.startswith("rediss:")
+    if not tls and (needless := sorted(options.keys() & TLS_OPTIONS.keys())):
+        raise ValueError(f"expected a rediss:// URL: without TLS there is no {needless[0]}")
     if options.get("protocol", 2) not in (2, 3):
         raise ValueError("expected protocol=2 or protocol=3")
     hosts = () if path is not None else ((host, port),)
-    return Address(hosts=hosts, path=path, tls=text.startswith("rediss:"), options=options)
+    return Address(hosts=hosts, path=path, tls=tls, options=options)
 
 
 def parse_hosts(texts: Iterable[str], *, sentinels: bool = False) -> tuple[HostPort, ...]:

