@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from autoscaler.core.spec import Tier
 from autoscaler.link import Reply
@@ -124,9 +124,3 @@ def names_in(reply: Reply) -> list[str]:
     """The members of a set of names, as SMEMBERS gives them; none where the reply makes no sense."""
     members = reply if isinstance(reply, list) else []
     return [each.decode(errors="replace") for each in members if isinstance(each, bytes)]
-
-
-def find_nothing(_keyspace: Keyspace) -> Steps[list[Any]]:
-    """Of a kind whose keys cannot be told from others."""
-    yield from ()
-    return []
