@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -11,7 +12,9 @@ import pytest
 from redis.exceptions import NoPermissionError
 
 from autoscaler import acl
+from autoscaler.core.admission import Notice
 from autoscaler.core.demand import Demand
+from autoscaler.core.errors import StoreUnavailable
 from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.samples import Sample
@@ -49,7 +52,8 @@ class User:
     async def keep_records(self) -> None:
         """All that a daemon does to its own keys."""
         store = RedisStore(self.link, FLEET, "daemon")
-        assert (await store.read()).leads
+        for _take_and_renew in range(2):
+            assert (await store.read()).leads
         await store.load()
         entry = Entry(at=NOW, kind=Kind.ALARM, text="x")
         samples = (Sample(at=NOW, until=NOW + 60.0, pools={}),)
@@ -57,7 +61,7 @@ class User:
         await store.commit(
             Changes(instances=(machine,), journal=(entry,), samples=samples, ledger={"2026-11-21": "{}"})
         )
-        await store.commit(Changes(forgotten=("i1",)))
+        await store.commit(Changes(forgotten=("i1",), notice=Notice(at=NOW, valid_for_s=60.0)))
         assert len(await store.journal(10)) == 1
         assert len([sample async for sample in store.samples()]) == 1
         await store.set_paused(True, by="me")
@@ -108,6 +112,14 @@ async def test_so_does_the_user_of_an_old_redis(redis_url: str) -> None:
         await user.tick(*SETTINGS)
         await user.keep_records()
         assert await user.refused() == []
+
+
+@pytest.mark.parametrize("command", re.findall(r"\+(?!ping)\S+", acl.store_line(NOBODY, FLEET)))
+async def test_of_the_commands_for_the_records_none_can_be_left_out(redis_url: str, command: str) -> None:
+    line = " ".join(word for word in acl.store_line(NOBODY, FLEET).split() if word != command)
+    async with user_of(redis_url, line) as user:
+        with pytest.raises(StoreUnavailable):
+            await user.keep_records()
 
 
 async def test_two_users_share_the_work_where_queue_and_store_are_apart(redis_url: str) -> None:
