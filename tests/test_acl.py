@@ -85,7 +85,7 @@ async def user_of(url: str, line: str) -> AsyncIterator[User]:
     words = shlex.split(line.replace("\\", "\\\\"))
     password = words.index(f">{acl.PASSWORD}")
     words[password] = ">pw"
-    await as_admin(url, tuple(words), ("ACL", "LOG", "RESET"))
+    await as_admin(url, tuple(words), ("ACL", "LOG", "RESET"), ("SCRIPT", "FLUSH"))
     link, admin = RedisLink(url.replace("redis://", f"redis://{words[2]}:pw@")), RedisLink(url)
     try:
         yield User(link, admin)
