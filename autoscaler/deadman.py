@@ -94,6 +94,23 @@ def _says_busy(beat: bytes | None) -> bool:
         return True
 
 
+class Plead:
+    """Asks for the machine's end, again and again with growing pauses, until it is dead, or need not end any more."""
+
+    def __init__(self, end: Callable[[], None]) -> None:
+        self._end = end
+        self._pause_s, self._not_before = FIRST_RETRY_S, float("-inf")
+
+    def look(self, now: float, *, due: bool) -> None:
+        """Ask, if it is due and no pause is to be kept. `now` is monotonic."""
+        if not due:
+            self._pause_s, self._not_before = FIRST_RETRY_S, float("-inf")
+        elif now >= self._not_before:
+            self._end()
+            self._not_before = now + self._pause_s
+            self._pause_s = min(2 * self._pause_s, LONGEST_RETRY_S)
+
+
 def watch(
     switch: Switch,
     listen: Callable[[], Word | str],
@@ -101,15 +118,11 @@ def watch(
     now: Callable[[], float],
     sleep: Callable[[float], None],
 ) -> NoReturn:
-    """Listen, and end the machine when it is time: again and again until it is dead, or the daemon is back."""
-    retry_s, retry_at = FIRST_RETRY_S, float("-inf")
+    """Listen, and end the machine when it is time."""
+    plead = Plead(end)
     while True:
-        if not switch.hear(now(), listen()):
-            retry_s, retry_at = FIRST_RETRY_S, float("-inf")
-        elif now() >= retry_at:
-            end()
-            retry_at = now() + retry_s
-            retry_s = min(2 * retry_s, LONGEST_RETRY_S)
+        due = switch.hear(now(), listen())
+        plead.look(now(), due=due)
         sleep(switch.pause_s)
 
 

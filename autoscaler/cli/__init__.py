@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "hindsight": "autoscaler.cli.hindsight:hindsight",
         "pause": "autoscaler.cli.pause:pause",
         "unpause": "autoscaler.cli.pause:unpause",
+        "agent": "autoscaler.cli.agent:agent",
         "deadman": "autoscaler.cli.deadman:deadman",
         "schema": "autoscaler.cli.schema:schema",
         "trace": "autoscaler.cli.trace:trace",

@@ -1,0 +1,308 @@
+"""The agent as the process that it is on a machine: real Redis, real workers, signals, the daemon's own decoding."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from autoscaler import agent, deadman, machine
+from autoscaler.runtime.ports import Heartbeat
+from autoscaler.store.codec import decode_heartbeat
+from autoscaler.store.keys import Keys
+from tests.support.environments import PYTHON_QUEUES
+from tests.support.real_time import until
+from tests.support.redis_server import RedisServer
+
+KEYS, ME = Keys("attic"), "i1"
+
+JOBS_OF_A_LIST = """
+import os, signal, sys, time
+import redis
+queue = redis.Redis.from_url(os.environ["REDIS_URL"])
+going = True
+def stop(*_):
+    global going
+    going = False
+signal.signal(signal.SIGTERM, stop)
+queue.incr("starts")
+while going:
+    job = queue.blpop(["jobs"], timeout=0.1)
+    if job:
+        queue.incr("began")
+        while not queue.exists("finish"):
+            time.sleep(0.02)
+        queue.rpush("done", job[1])
+"""
+LIST_WORKER = [sys.executable, "-c", JOBS_OF_A_LIST]
+
+
+class Machine:
+    """One rented machine: its agent, as files copied into an image, and what the daemon sees of it."""
+
+    def __init__(self, url: str, directory: Path) -> None:
+        self.client: Any = redis.Redis.from_url(url)
+        self.directory = directory
+        self.env = {"REDIS_URL": url, "AUTOSCALER_FLEET": "attic", "AUTOSCALER_INSTANCE": ME, "PATH": os.defpath}
+        self.process: subprocess.Popen[str] | None = None
+        for module in (agent, machine, deadman):
+            path = Path(str(module.__file__))
+            (directory / path.name).write_bytes(path.read_bytes())
+
+    def start(self, *words: str, env: Mapping[str, str] | None = None) -> None:
+        """Start the agent."""
+        self.process = subprocess.Popen(
+            [sys.executable, str(self.directory / "agent.py"), *words],
+            env={**self.env, **(env or {})},
+            cwd=self.directory,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def beat(self) -> Heartbeat | None:
+        """What the daemon reads."""
+        stored = self.client.hget(KEYS.workers, ME)
+        return None if stored is None else decode_heartbeat(stored)
+
+    def says(self, **what: Any) -> None:
+        """Wait until it says this."""
+        until(lambda: (beat := self.beat()) and all(getattr(beat, key) == what[key] for key in what), f"it says {what}")
+
+    def mark(self) -> None:
+        """Set the drain mark. Any signal wakes the agent, which then looks at once."""
+        self.client.set(KEYS.drain(ME), "3 machines wanted, 4 HOT")
+        self.wake()
+
+    def lift(self) -> None:
+        """Take it back."""
+        self.client.delete(KEYS.drain(ME))
+        self.wake()
+
+    def wake(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCHLD)
+
+    def soon(self, condition: Callable[[], object], what: str) -> None:
+        """Wait for what a beat, or several, bring about."""
+
+        def woken() -> bool:
+            self.wake()
+            return bool(condition())
+
+        until(woken, what)
+
+    def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
+        """Exit code and log, after a signal."""
+        assert self.process is not None
+        self.process.send_signal(number)
+        _, log = self.process.communicate(timeout=20)
+        return self.process.returncode, log
+
+
+@pytest.fixture
+def there(redis_url: str, tmp_path: Path) -> Iterator[Machine]:
+    here = Machine(redis_url, tmp_path)
+    yield here
+    here.client.set("finish", 1)
+    if here.process is not None and here.process.poll() is None:
+        here.end()
+    here.client.close()
+
+
+def test_a_job_that_runs_when_the_machine_is_drained_is_finished_and_then_it_says_so(there: Machine) -> None:
+    there.start("--", *LIST_WORKER)
+    there.client.rpush("jobs", "a")
+    until(lambda: there.client.get("began") == b"1", "the job is at work")
+    there.says(busy=1, drained=False)
+
+    there.client.rpush("jobs", "b")
+    there.mark()
+    until(lambda: not there.client.exists("done"), "the job is at work still")
+    there.wake()
+    there.says(busy=1, drained=False)
+    there.client.set("finish", 1)
+    there.says(busy=0, drained=True)
+    assert there.client.lrange("done", 0, -1) == [b"a"]
+    assert there.client.lrange("jobs", 0, -1) == [b"b"], "it pulled no more"
+
+    there.lift()
+    there.soon(lambda: there.client.get("starts") == b"2", "the worker is back")
+    there.says(busy=1, drained=False)
+    until(lambda: there.client.lrange("done", 0, -1) == [b"a", b"b"], "it works again")
+    code, log = there.end()
+    assert code == 0
+    assert log.splitlines() == ["agent: draining", "agent: the worker has drained, and ended with 0"]
+
+
+def test_an_rq_worker_finishes_its_job_and_the_machine_is_drained(there: Machine) -> None:
+    PYTHON_QUEUES.require()
+    rq = str(PYTHON_QUEUES.home / "bin" / "rq")
+    (there.directory / "work.py").write_text(
+        "import time, redis, os\n"
+        "def work():\n"
+        "    client = redis.Redis.from_url(os.environ['REDIS_URL'])\n"
+        "    client.incr('began')\n"
+        "    while not client.exists('finish'):\n"
+        "        time.sleep(0.02)\n"
+    )
+    enqueue = (
+        "import os, redis, rq; queue = rq.Queue('gpu', connection=redis.Redis.from_url(os.environ['REDIS_URL']))\n"
+        "[queue.enqueue('work.work') for _ in range(2)]"
+    )
+    environment = {"PYTHONPATH": str(there.directory)}
+    python = str(PYTHON_QUEUES.home / "bin" / "python")
+    subprocess.run([python, "-c", enqueue], env={**there.env, **environment}, check=True, timeout=30)
+    there.start("--", rq, "worker", "gpu", "--url", there.env["REDIS_URL"], "--quiet", env=environment)
+    until(lambda: there.client.get("began") == b"1", "the job is at work", patience_s=30.0)
+    there.mark()
+    there.says(busy=1, drained=False)
+    there.client.set("finish", 1)
+    there.says(busy=0, drained=True)
+    assert there.client.llen("rq:queue:gpu") == 1, "it pulled no more"
+    assert there.client.zcard("rq:finished:gpu") == 1
+
+
+def test_a_process_that_the_worker_left_in_its_session_holds_the_drain_up_and_a_daemon_does_not(there: Machine) -> None:
+    """As RQ does with a job's process: a process group of its own, in the worker's session."""
+    gone, flag = there.directory / "gone", there.directory / "flag"
+    hold = "[sys.executable, '-c', \"import os, time\\nwhile not os.path.exists('{}'): time.sleep(0.02)\"]"
+    in_session = f"subprocess.Popen({hold.format(flag)}, process_group=0)"
+    daemon = f"subprocess.Popen({hold.format(gone)}, start_new_session=True)"
+    script = f"import subprocess, sys, time\n{in_session}\n{daemon}\ntime.sleep(1000)"
+    there.start("--", sys.executable, "-c", script)
+    try:
+        there.says(busy=1, drained=False)
+        until(lambda: runs(flag) and runs(gone), "both are there")
+        there.mark()
+        until(lambda: not worker_of(there), "the worker has ended")
+        there.wake()
+        there.says(busy=1, drained=False)
+        flag.touch()
+        there.soon(lambda: (there.beat() or Heartbeat(busy=9)).drained, "it has drained")
+    finally:
+        flag.touch()
+        gone.touch()
+
+
+def runs(flag: Path) -> bool:
+    """Whether the process that waits for this file is there; not the one that has it among its words to start it."""
+    lines = [_read(each) for each in Path("/proc").glob("[0-9]*/cmdline")]
+    return any(str(flag).encode() in line and b"Popen" not in line for line in lines)
+
+
+def worker_of(there: Machine) -> bool:
+    """Whether the agent's own child is there."""
+    assert there.process is not None
+    path = Path(f"/proc/{there.process.pid}/task/{there.process.pid}/children")
+    return bool(_read(path).strip())
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+def test_a_worker_that_crashes_is_started_again(there: Machine) -> None:
+    there.start(
+        "--", sys.executable, "-c", "import os, redis; redis.Redis.from_url(os.environ['REDIS_URL']).incr('n'); 1/0"
+    )
+    until(lambda: there.client.get("n") == b"2", "it runs again")
+    there.says(busy=0, drained=False)
+
+
+@pytest.mark.parametrize(
+    ("script", "number", "code"),
+    [
+        ("sys.exit(7)", signal.SIGTERM, 7),
+        ("sys.exit(7)", signal.SIGINT, 7),
+        ("signal.signal(number, signal.SIG_DFL); os.kill(os.getpid(), number)", signal.SIGTERM, 128 + 15),
+    ],
+)
+def test_a_signal_that_ends_the_agent_is_the_workers_and_so_is_the_exit_code(
+    there: Machine, script: str, number: int, code: int
+) -> None:
+    source = f"import os, signal, sys, time\ndef stop(number, _): {script}\nsignal.signal({int(number)}, stop)\n"
+    there.start("--", sys.executable, "-c", source + "open('ready', 'w').close()\nwhile True: time.sleep(0.05)")
+    until((there.directory / "ready").exists, "the worker is up")
+    assert there.end(number)[0] == code
+
+
+def test_other_signals_are_only_passed_on(there: Machine) -> None:
+    source = "import signal, sys, time\nsignal.signal(signal.SIGUSR1, lambda *_: sys.exit(0))\n"
+    there.start("--", sys.executable, "-c", source + "open('ready', 'w').close()\ntime.sleep(1e6)")
+    until((there.directory / "ready").exists, "the worker is up")
+    assert there.process is not None
+    there.process.send_signal(signal.SIGUSR1)
+    there.says(busy=0, drained=False)
+    assert there.process.poll() is None
+
+
+def test_a_command_that_is_not_there_ends_the_agent_as_it_ends_a_shell(there: Machine) -> None:
+    there.start("--", "no-such-worker")
+    assert there.process is not None
+    _, log = there.process.communicate(timeout=20)
+    assert there.process.returncode == 127
+    assert "no-such-worker" in log
+
+
+def test_jobs_are_counted_in_a_directory_and_the_gpus_use_is_told(there: Machine) -> None:
+    tool = there.directory / "nvidia-smi"
+    tool.write_text("#!/bin/sh\necho 80\n")
+    tool.chmod(0o755)
+    jobs = there.directory / "jobs"
+    jobs.mkdir()
+    path = f"{there.directory}:{os.defpath}"
+    there.start("--busy", f"dir {jobs}", "--slots", "2", "--", "sleep", "1000", env={"PATH": path})
+    there.says(busy=0, gpu_util=0.8, slots=2)
+    (jobs / "a").touch()
+    there.wake()
+    there.says(busy=1)
+
+
+def test_redis_away_leaves_the_worker_running_and_one_line_in_the_log(there: Machine, tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    server.start()
+    url = server.url
+    ticks = there.directory / "ticks"
+    script = f"import time\nwhile True:\n    open({str(ticks)!r}, 'a').write('x')\n    time.sleep(0.05)"
+    there.start("--", sys.executable, "-c", script, env={"REDIS_URL": url})
+    until(ticks.exists, "the worker is up")
+    server.stop()
+    written = ticks.stat().st_size
+    there.soon(lambda: ticks.stat().st_size > written + 20, "the worker works on")
+    server.start()
+    with redis.Redis.from_url(url) as client:
+        there.soon(lambda: client.hexists(KEYS.workers, ME), "it beats again")
+    _, log = there.end()
+    away = [line for line in log.splitlines() if "Redis" in line]
+    assert len(away) == 2
+    assert "Redis does not take the beat" in away[0]
+    assert away[1] == "agent: Redis takes the beats again"
+    server.stop()
+
+
+def test_orphans_are_collected() -> None:
+    """In a container the agent may be the first process, which inherits them; here it is told to, by a prctl."""
+    script = (
+        "import ctypes, os, subprocess, sys, time\n"
+        "from autoscaler.machine import collect_orphans\n"
+        "ctypes.CDLL(None).prctl(36, 1)\n"
+        "ours = subprocess.Popen(['true'])\n"
+        "subprocess.run(['sh', '-c', 'sleep 0.05 & sleep 0.06 &'])\n"
+        "time.sleep(0.5)\n"
+        "collect_orphans({ours.pid})\n"
+        "ours.wait()\n"
+        "collect_orphans(set())\n"
+        "try: os.waitpid(-1, os.WNOHANG)\n"
+        "except ChildProcessError: sys.exit(3)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 3
