@@ -15,7 +15,7 @@ from autoscaler.queues.base import literal
 from autoscaler.queues.library import Rights
 from autoscaler.store.keys import Keys
 
-PASSWORD = "CHOOSE-A-PASSWORD"  # noqa: S105 - it stands where the password goes
+PASSWORD = "PASSWORD"  # noqa: S105 - it stands where the password goes
 _STORE = frozenset(
     {
         *("EVAL", "EVALSHA", "GET", "SET", "DEL", "INCR", "PEXPIRE", "TIME"),
