@@ -98,6 +98,7 @@ async def test_the_age_is_that_of_the_producers_stamp(redis_url: str) -> None:
         for age in (90.0, 60.5, 30.0):
             tier = await read.tier()
             assert (tier.oldest_wait_s, tier.age_source) == (age, AgeSource.EXACT)
+            assert await read.trips() == 1
             await read.do("RPOP", "gpu")
 
 
