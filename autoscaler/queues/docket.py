@@ -63,27 +63,23 @@ def _rights(settings: DocketQueue) -> Rights:
 
 
 def _find(keyspace: Keyspace) -> Steps[list[Found[DocketQueue]]]:
-    """Streams `NAME:stream` that docket's consumer group reads, and tasks for later where there is no stream yet."""
-    names = [found[1] for found in keyspace.of_type("stream", r"(.+):stream")]
-    commands: list[Command] = [("XINFO", "GROUPS", f"{name}:stream") for name in names]
+    """Streams `NAME:stream` that docket's consumer group reads, and names under which records of its runs are kept."""
+    streams = [found[1] for found in keyspace.of_type("stream", r"(.+):stream")]
+    commands: list[Command] = [("XINFO", "GROUPS", f"{name}:stream") for name in streams]
     replies = (yield commands) if commands else ()
-    dockets = [name for name, reply in zip(names, replies, strict=True) if _GROUP in consumers_of(reply)]
-    later = [found[1] for found in keyspace.of_type("zset", r"(.+):queue")]
-    dockets += [name for name in later if name not in names and _is_docket(keyspace, name)]
+    dockets = {name for name, reply in zip(streams, replies, strict=True) if _GROUP in consumers_of(reply)}
+    recorded = {found[1] for found in keyspace.of_type("hash", r"(.+?):runs:.+")}
+    dockets |= recorded & {*streams, *(found[1] for found in keyspace.of_type("zset", r"(.+):queue"))}
     if not dockets:
         return []
+    prefixes = tuple(f"{name}:" for name in dockets)
     return [
         Found(
             settings=DocketQueue(kind="docket", tiers=queue_tiers(dockets)),
-            keys=frozenset(key for key in keyspace.types if key.startswith(tuple(f"{name}:" for name in dockets))),
+            keys=frozenset(key for key in keyspace.types if key.startswith(prefixes)),
             notes=(ORDER_GUESSED,) if len(dockets) > 1 else (),
         )
     ]
-
-
-def _is_docket(keyspace: Keyspace, name: str) -> bool:
-    """Whether there are records of runs, as docket keeps them."""
-    return any(key.startswith(f"{name}:runs:") for key in keyspace.types)
 
 
 LIBRARY = Library(kind="docket", title="docket", settings=DocketQueue, reader=docket_reader, rights=_rights, find=_find)
