@@ -155,7 +155,7 @@ async def test_of_several_groups_the_one_with_most_consumers_is_taken_with_a_not
             client.xgroup_createconsumer("jobs", group, f"c{number}")
     [queue] = (await found(redis_url)).queues
     assert queue.found.settings.group == "workers"
-    assert queue.found.notes == ("of several consumer groups, workers has most consumers",)
+    assert queue.found.notes == ("of several consumer groups, 'workers' has most consumers",)
 
 
 @pytest.mark.parametrize(("unit", "factor"), [("s", 1.0), ("ms", 1e3), ("us", 1e6)])

@@ -31,7 +31,7 @@ _MAX_SHOWN = 4
 )
 @click.option("--force", is_flag=True, help="Overwrite the output where it exists.")
 def init(url: str, yes: bool, output: Path, force: bool) -> None:
-    """Look into a Redis, recognise the job queues in it, and write a configuration for them.
+    """Write a configuration for the job queues found in a Redis.
 
     It looks at up to 100,000 keys, once, by SCAN, and changes nothing. Then it asks which queues to serve, in which
     order, and on which machines; Ctrl-C ends it and writes nothing. A password in the URL is not written into the file.

@@ -271,7 +271,7 @@ def _found(family: Family, consumers: Mapping[str, Mapping[str, int]]) -> Iterat
     for reader, tiers in read_as.items():
         ordered = [ORDER_GUESSED] if len(tiers) > 1 else []
         several = any(len(consumers[tier.key]) > 1 for tier in tiers)
-        chosen = [f"of several consumer groups, {reader} has most consumers"] if several else []
+        chosen = [f"of several consumer groups, {reader!r} has most consumers"] if several else []
         yield Found(
             settings=StreamQueue(kind="stream", tiers=tuple(tiers), group=reader),
             keys=frozenset(tier.key for tier in tiers),
