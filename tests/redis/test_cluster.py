@@ -19,8 +19,9 @@ from autoscaler.queues import make_reader
 from autoscaler.queues.list import ListQueue, ListTier
 from autoscaler.queues.source import QueueDemand
 from tests.support.fleet_store import keeps_a_fleet
-from tests.support.library import until
+from tests.support.library import until as soon
 from tests.support.queues import NOW, as_admin
+from tests.support.real_time import until
 from tests.support.redis_cluster import RedisCluster
 from tests.support.redis_server import RedisServer
 
@@ -120,26 +121,31 @@ async def test_a_slot_that_is_being_moved_is_read_where_its_keys_are(cluster: Re
         node.do("CLUSTER", "SETSLOT", slot, "NODE", cluster.id_of(source))
 
 
-async def test_a_node_that_is_away_makes_its_own_queues_unknown_and_no_others(own_cluster: RedisCluster) -> None:
-    cluster = own_cluster
-    lost, kept = cluster.nodes[2], cluster.nodes[0]
-    keys = {"lost": cluster.key_of(lost, "jobs"), "kept": cluster.key_of(kept, "jobs")}
-    async with linked(cluster.url) as link:
+async def test_a_node_that_is_away_makes_its_own_queues_unknown_and_no_others_until_its_replica_takes_over(
+    own_cluster: RedisCluster, tmp_path: Path
+) -> None:
+    lost, kept = own_cluster.nodes[2], own_cluster.nodes[0]
+    replica = own_cluster.start_replica(lost, tmp_path / "replica")
+    keys = {"lost": own_cluster.key_of(lost, "jobs"), "kept": own_cluster.key_of(kept, "jobs")}
+    async with linked(own_cluster.url) as link:
         source = QueueDemand({name: (link, make_reader(a_list(key))) for name, key in keys.items()})
-        await link.execute([("RPUSH", key, "job") for key in keys.values()])
-        assert all(isinstance(each, Demand) and each.waiting for each in (await source.read(NOW)).values())
+        await link.execute([("RPUSH", key, "a", "b") for key in keys.values()])
+        until(lambda: replica.do("DBSIZE") == 1, "the replica has the queue")
         lost.stop()
-        for _ in range(3):
-            readings = await source.read(NOW)
-            assert isinstance(readings["kept"], Demand)
-            assert isinstance(readings["lost"], Unknown)
-            assert f"(the node 127.0.0.1:{lost.port} of the Cluster)" in readings["lost"].reason
-        lost.start()
+        reasons: list[str] = []
 
         async def recovered() -> bool:
-            return isinstance((await source.read(NOW))["lost"], Demand)
+            readings = await source.read(NOW)
+            kept, lost = readings["kept"], readings["lost"]
+            assert isinstance(kept, Demand)
+            if isinstance(lost, Unknown):
+                reasons.append(lost.reason)
+                return False
+            assert (kept.waiting, lost.waiting) == (2, 2)
+            return True
 
-        await until(recovered)
+        await soon(recovered)
+        assert f"(the node 127.0.0.1:{lost.port} of the Cluster)" in reasons[0]
 
 
 async def test_a_cluster_asked_as_one_server_says_what_to_write(cluster: RedisCluster) -> None:

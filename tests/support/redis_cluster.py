@@ -22,7 +22,9 @@ class RedisCluster:
 
     def __init__(self, directory: Path, *arguments: str, program: str = "redis-server", tls: bool = False) -> None:
         self.tls_ports = [free_port() for _ in range(_NODES)] if tls else []
-        self.nodes = []
+        self._program = program
+        self._replicas: list[RedisServer] = []
+        self.nodes: list[RedisServer] = []
         for number in range(_NODES):
             secured = ("--tls-cluster", "yes", "--tls-port", str(self.tls_ports[number])) if tls else ()
             self.nodes.append(self._node(directory / str(number), *arguments, *secured, program=program))
@@ -31,7 +33,7 @@ class RedisCluster:
     @staticmethod
     def _node(directory: Path, *arguments: str, program: str) -> RedisServer:
         directory.mkdir()
-        own = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", "--cluster-require-full-coverage", "no")
+        own = ("--cluster-enabled", "yes", "--cluster-node-timeout", "500", "--cluster-require-full-coverage", "no")
         return RedisServer(directory, *own, *arguments, program=program)
 
     def start(self) -> None:
@@ -47,9 +49,20 @@ class RedisCluster:
         said = [str(node.do("CLUSTER", "INFO")) for node in self.nodes]
         return all(f"cluster_slots_ok:{SLOTS}" in each and "cluster_state:ok" in each for each in said)
 
+    def start_replica(self, of: RedisServer, directory: Path) -> RedisServer:
+        """One node more, which follows another and takes over from it."""
+        replica = self._node(directory, program=self._program)
+        self._replicas.append(replica)
+        replica.start()
+        replica.do("CLUSTER", "MEET", "127.0.0.1", of.port)
+        until(lambda: self.id_of(of) in str(replica.do("CLUSTER", "NODES")), "the replica knows its primary")
+        replica.do("CLUSTER", "REPLICATE", self.id_of(of))
+        until(lambda: "'master_link_status': 'up'" in str(replica.do("INFO", "replication")), "the replica has it all")
+        return replica
+
     def stop(self) -> None:
         """End all."""
-        for node in self.nodes:
+        for node in (*self.nodes, *self._replicas):
             node.stop()
 
     def owner(self, key: str) -> RedisServer:
