@@ -44,7 +44,7 @@ class BullQueue:
     """What the keys begin with: `prefix` of the queue."""
 
     def __post_init__(self) -> None:
-        check_tiers(self.tiers, [(tier.queue, str(tier.priorities)) for tier in self.tiers])
+        check_tiers(self.tiers, ())
         for tier in self.tiers:
             if -inf < tier.priorities.low < 1:
                 last = "jobs without a priority start last, and belong to the band that is open above, such as 10.."
@@ -107,10 +107,9 @@ def _find(keyspace: Keyspace) -> Steps[list[Found[BullQueue]]]:
     yield from ()
     counters = keyspace.of_type("string", r"(bull|.+?):(.+):id")
     ours = [(found[1], found[2]) for found in counters if _is_bull(keyspace, key_prefix(found[1], found[2]))]
-    return [
-        Found(settings=BullQueue(kind="bull", prefix=prefix, tiers=tiers), keys=keys, notes=notes)
-        for prefix, tiers, keys, notes in queues_found(keyspace, ours, "priority")
-    ]
+    return queues_found(
+        keyspace, ours, "priority", lambda prefix, tiers: BullQueue(kind="bull", prefix=prefix, tiers=tiers)
+    )
 
 
 def _is_bull(keyspace: Keyspace, own: str) -> bool:

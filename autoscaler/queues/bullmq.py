@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, TypeVar
 
 from autoscaler.core.demand import AgeSource, InFlightKind
 from autoscaler.core.spec import SETTINGS
@@ -30,6 +30,8 @@ _PER_PRIORITY = 2.0**32
 _DELAYED_PER_S = 1000.0 * 4096
 """Scores of delayed jobs are milliseconds, times 4096 to keep the order of arrival."""
 _ASK_AGAIN_S = 30.0
+
+S = TypeVar("S")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -56,7 +58,7 @@ class BullmqQueue:
     """What the keys begin with: `prefix` of Queue and Worker."""
 
     def __post_init__(self) -> None:
-        check_tiers(self.tiers, [(tier.queue, str(tier.priorities)) for tier in self.tiers])
+        check_tiers(self.tiers, ())
         check_priorities(self.tiers, 0)
 
 
@@ -71,6 +73,9 @@ def check_priorities(tiers: Sequence[PriorityTier], first: int) -> None:
     for queue in dict.fromkeys(tier.queue for tier in tiers):
         following = float(first)
         for band in sorted((tier.priorities for tier in tiers if tier.queue == queue), key=lambda band: band.low):
+            if following == float("inf"):
+                expected = "each needs a band of `priorities` of its own, such as ..9 and 10.."
+                raise ValueError(f"two tiers have the same jobs of queue {queue!r}; {expected}")
             if max(band.low, first) != following or band.high < following:
                 raise ValueError(_not_joined(queue, following, str(band)))
             following = band.high + 1
@@ -225,7 +230,7 @@ class Paused:
 
 
 def queue_rights(prefix: str, tiers: Iterable[QueueTier], asked: Iterable[str]) -> Rights:
-    """The keys of these queues, and the commands that ask for jobs, besides those `asked` for what is paused."""
+    """The keys of these queues, and the commands that ask for them, besides those `asked` of this library alone."""
     keys = dict.fromkeys(f"{literal(key_prefix(prefix, tier.queue))}*" for tier in tiers)
     commands = {"EXISTS", "HMGET", "LINDEX", "LLEN", "TYPE", "ZCOUNT", "ZRANGEBYSCORE", *asked}
     return Rights(keys=tuple(keys), commands=frozenset(commands))
@@ -237,27 +242,35 @@ def _find(keyspace: Keyspace) -> Steps[list[Found[BullmqQueue]]]:
     asked: list[Command] = [("HMGET", meta[0], "version", "opts.maxLenEvents") for meta in metas]
     replies = (yield asked) if asked else ()
     ours = [(meta[1], meta[2]) for meta, reply in zip(metas, replies, strict=True) if _is_bullmq(reply)]
-    return [
-        Found(settings=BullmqQueue(kind="bullmq", prefix=prefix, tiers=tiers), keys=keys, notes=notes)
-        for prefix, tiers, keys, notes in queues_found(keyspace, ours, "prioritized")
-    ]
+    return queues_found(
+        keyspace, ours, "prioritized", lambda prefix, tiers: BullmqQueue(kind="bullmq", prefix=prefix, tiers=tiers)
+    )
 
 
 def queues_found(
-    keyspace: Keyspace, names: Iterable[tuple[str, str]], prioritized: str
-) -> Iterable[tuple[str, tuple[PriorityTier, ...], frozenset[str], tuple[str, ...]]]:
-    """Queues, named by prefix and queue, as one pool for each prefix: its tiers, its keys, and what to know of it."""
+    keyspace: Keyspace,
+    names: Iterable[tuple[str, str]],
+    prioritized: str,
+    settings: Callable[[str, tuple[PriorityTier, ...]], S],
+) -> list[Found[S]]:
+    """Queues, named by prefix and queue, as one pool for each prefix; the key `prioritized` tells of priorities."""
     of_prefix: defaultdict[str, list[str]] = defaultdict(list)
     for prefix, queue in names:
         of_prefix[prefix].append(queue)
+    found = []
     for prefix, queues in of_prefix.items():
         tiers = tuple(PriorityTier(name=name, queue=queue) for queue, name in tier_names(queues).items())
-        keys = frozenset(
-            k for k in keyspace.types if k.startswith(tuple(key_prefix(prefix, queue) for queue in queues))
-        )
-        shared = [tier.queue for tier in tiers if f"{key_prefix(prefix, tier.queue)}{prioritized}" in keys]
+        own = tuple(key_prefix(prefix, queue) for queue in queues)
+        shared = [tier.queue for tier in tiers if f"{key_prefix(prefix, tier.queue)}{prioritized}" in keyspace.types]
         notes = [f"jobs of queue {queue!r} have priorities: tiers may share it by `priorities`" for queue in shared]
-        yield prefix, tiers, keys, (*([ORDER_GUESSED] if len(tiers) > 1 else []), *notes)
+        found.append(
+            Found(
+                settings=settings(prefix, tiers),
+                keys=frozenset(key for key in keyspace.types if key.startswith(own)),
+                notes=(*([ORDER_GUESSED] if len(tiers) > 1 else []), *notes),
+            )
+        )
+    return found
 
 
 def _is_bullmq(meta: Reply) -> bool:

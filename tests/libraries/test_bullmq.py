@@ -319,7 +319,8 @@ def test_settings_are_written_as_bullmq_calls_them() -> None:
         (["0..9", "11.."], "a band of `priorities` from 10 on and found 11.."),
         (["10..", "0..10"], "a band of `priorities` from 11 on and found 10.."),
         (["..-1", "0.."], "a band of `priorities` from 0 on and found -inf..-1"),
-        (["0..", "0..9"], "queue 'gpu': workers take jobs of every priority, so that each needs a tier"),
+        (["0..", "0..9"], "two tiers have the same jobs of queue 'gpu'; each needs a band of `priorities` of its own"),
+        (["..", ".."], "two tiers have the same jobs of queue 'gpu'"),
     ],
 )
 def test_bands_that_leave_out_a_priority_or_count_one_twice_are_refused(bands: list[str], complaint: str) -> None:
