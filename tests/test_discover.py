@@ -7,17 +7,22 @@ from typing import Any
 
 import pytest
 import redis
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from autoscaler.core.demand import AgeSource, Demand
 from autoscaler.core.errors import StoreUnavailable
 from autoscaler.discover import Discovery, discover, look
 from autoscaler.link import RedisLink
+from autoscaler.queues import LIBRARIES
 from autoscaler.queues.base import READ_ONLY
+from autoscaler.queues.library import Keyspace
 from autoscaler.queues.list import ListQueue, ListTier
 from autoscaler.queues.stamp import Timestamp
 from autoscaler.queues.stream import StreamQueue, StreamTier
 from autoscaler.queues.zset import ZsetQueue, ZsetTier
-from tests.support.queues import NOW, as_admin
+from tests.queues.test_replies import REPLIES
+from tests.support.queues import NOW, as_admin, driven
 from tests.support.stores import HandClock
 
 
@@ -175,8 +180,8 @@ async def test_a_sorted_set_by_priority_is_told_by_its_scores_and_the_time_by_it
     redis_url: str, client: redis.Redis
 ) -> None:
     client.zadd("tasks", {job(NOW - 5): 1, job(NOW): 9})
-    settings = await only(redis_url)
-    assert (settings.score, settings.timestamp) == ("priority", Timestamp(path="meta.createdAt"))
+    queue = await only(redis_url)
+    assert (queue.score, queue.timestamp) == ("priority", Timestamp(path="meta.createdAt"))
 
 
 @pytest.mark.parametrize("key", ["scores", "tasks:leaderboard", "users:by-age"])
@@ -185,6 +190,31 @@ async def test_a_sorted_set_that_does_not_sound_like_a_queue_is_left_out(
 ) -> None:
     client.zadd(key, {"a": 1})
     assert (await found(redis_url)).left_out == {"zset": (key,)}
+
+
+# --- any library ------------------------------------------------------------------------------------------------------
+
+KEYS = {
+    **dict.fromkeys(("rq:queues", "queues", "asynq:queues", "_kombu.binding.q", "processes"), "set"),
+    **dict.fromkeys(("bull:q:meta", "unacked", "dramatiq:q.msgs", "saq:job:q:1", "d:runs:1", "sidekiq:x"), "hash"),
+    **dict.fromkeys(
+        ("jobs:pro", "jobs:free", "queue:q", "huey.redis.q", "taskiq", "bull:q:wait", "saq:q:queued"), "list"
+    ),
+    **dict.fromkeys(("tasks", "arq:queue", "huey.schedule.q", "unacked_index", "d:queue", "saq:q:incomplete"), "zset"),
+    **dict.fromkeys(("speech", "streaq:q:queues:normal", "d:stream", "taskiq:s", "bull:q:events"), "stream"),
+    **dict.fromkeys(("arq:queue:health-check", "arq:job:a", "bull:q:id", "dramatiq:x"), "string"),
+}
+
+
+@pytest.mark.parametrize("kind", LIBRARIES)
+@given(data=st.data())
+@settings(max_examples=60)
+def test_no_reply_makes_a_search_raise_or_write(kind: str, data: st.DataObject) -> None:
+    keyspace = Keyspace({key: KEYS[key] for key in data.draw(st.sets(st.sampled_from(sorted(KEYS))))})
+    found, asked = driven(LIBRARIES[kind].find(keyspace), lambda _: data.draw(REPLIES))
+    assert len(asked) <= 2
+    assert {command[0] for commands in asked for command in commands} <= READ_ONLY
+    assert all(each.settings.tiers for each in found)
 
 
 # --- the look ---------------------------------------------------------------------------------------------------------
