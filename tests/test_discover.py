@@ -10,6 +10,7 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoscaler.config import load_config
 from autoscaler.core.demand import AgeSource, Demand
 from autoscaler.core.errors import StoreUnavailable
 from autoscaler.discover import Discovery, discover, look
@@ -21,6 +22,7 @@ from autoscaler.queues.list import ListQueue, ListTier
 from autoscaler.queues.stamp import Timestamp
 from autoscaler.queues.stream import StreamQueue, StreamTier
 from autoscaler.queues.zset import ZsetQueue, ZsetTier
+from autoscaler.write_config import Draft, Fleet, as_yaml
 from tests.queues.test_replies import REPLIES
 from tests.support.queues import NOW, as_admin, driven
 from tests.support.stores import HandClock
@@ -209,12 +211,16 @@ KEYS = {
 @pytest.mark.parametrize("kind", LIBRARIES)
 @given(data=st.data())
 @settings(max_examples=60)
-def test_no_reply_makes_a_search_raise_or_write(kind: str, data: st.DataObject) -> None:
+def test_no_reply_makes_a_search_raise_or_write_and_what_it_finds_is_a_configuration(
+    kind: str, data: st.DataObject
+) -> None:
     keyspace = Keyspace({key: KEYS[key] for key in data.draw(st.sets(st.sampled_from(sorted(KEYS))))})
     found, asked = driven(LIBRARIES[kind].find(keyspace), lambda _: data.draw(REPLIES))
     assert len(asked) <= 2
     assert {command[0] for commands in asked for command in commands} <= READ_ONLY
-    assert all(each.settings.tiers for each in found)
+    for each in found:
+        text = as_yaml(Fleet(redis="embedded", pools=(Draft(name="images", queue=each.settings),)))
+        assert load_config(text, {}).pools["images"].queue == each.settings
 
 
 # --- the look ---------------------------------------------------------------------------------------------------------
