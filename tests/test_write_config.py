@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from autoscaler.config import load_config, warnings
 from autoscaler.core.demand import Unknown
@@ -37,6 +39,14 @@ def test_every_queue_reads_back_as_it_was_found(settings: Any) -> None:
     config = load_config(as_yaml(fleet), {})
     assert config.pools["images"].queue == settings
     assert warnings(config) == ()
+
+
+@given(key=st.text(min_size=1))
+@example(key="\ufeff\x85\u2028")
+def test_a_key_of_any_text_reads_back(key: str) -> None:
+    queue = ListQueue(kind="list", tiers=(ListTier(name="a", key=key),), in_flight_keys=(key,))
+    config = load_config(as_yaml(Fleet(redis="embedded", pools=(Draft(name="images", queue=queue),))), {})
+    assert config.pools["images"].queue == queue
 
 
 @pytest.mark.parametrize(("tiers", "targets"), [(1, [120]), (2, [30, 120]), (4, [30, 120, 300, 300])])
