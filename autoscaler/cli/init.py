@@ -95,16 +95,15 @@ def _show(found: Discovery, url: str) -> None:
     from autoscaler.cli.output import screen
     from autoscaler.link import RedisSettings
 
-    console = screen()
-    several = "queue" if len(found.queues) == 1 else "queues"
-    console.print(f"{len(found.queues)} {several} among {found.looked.seen} keys of {RedisSettings(url=url)}:")
+    console, count = screen(), len(found.queues)
+    queues = "1 queue" if count == 1 else f"{count} queues"
+    console.print(Text(f"{queues} among {found.looked.seen} keys of {RedisSettings(url=url)}:"))
     for number, each in enumerate(found.queues, 1):
         console.print()
         console.print(_queue(number, each))
     console.print()
     for line in _left_out(found):
         console.print(Text(line, "dim"))
-    console.print()
 
 
 def _queue(number: int, each: Recognised) -> RenderableType:

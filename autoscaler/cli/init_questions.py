@@ -23,6 +23,7 @@ def ask(first: Fleet) -> Fleet:
     Raises:
         click.Abort: whoever was asked went away.
     """
+    click.echo()
     numbers = range(1, len(first.pools) + 1)
     chosen = list(numbers)
     if len(chosen) > 1:
