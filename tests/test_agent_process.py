@@ -7,7 +7,9 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -306,3 +308,37 @@ def test_orphans_are_collected() -> None:
         "except ChildProcessError: sys.exit(3)\n"
     )
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 3
+
+
+def test_a_machine_whose_daemon_is_gone_finishes_its_job_and_then_asks_for_its_own_end(there: Machine) -> None:
+    """A worker that counts as busy as long as it runs would keep its machine for ever: so it is drained first."""
+    asked: list[tuple[str, int]] = []
+
+    class Vendor(BaseHTTPRequestHandler):
+        def do_DELETE(self) -> None:
+            asked.append((self.path, there.client.llen("done")))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            """No line for each."""
+
+    there.client.set(KEYS.lease, "daemon:1")
+    there.client.rpush("jobs", "a", "b")
+    with ThreadingHTTPServer(("127.0.0.1", 0), Vendor) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+        vendor = {"VAST_URL": f"http://127.0.0.1:{server.server_port}", "CONTAINER_ID": "7", "CONTAINER_API_KEY": "k"}
+        there.start("--", *LIST_WORKER, env={**vendor, "AUTOSCALER_DEAD_MAN_S": "0.5"})
+        until(lambda: there.client.get("began") == b"1", "the job is at work")
+        looks = iter(range(40))
+        there.soon(lambda: next(looks) == 39, "it has looked often while a daemon leads")
+
+        there.client.delete(KEYS.lease)
+        looks = iter(range(40))
+        there.soon(lambda: next(looks) == 39, "it has looked often while none does")
+        there.says(busy=1, drained=False)
+        there.client.set("finish", 1)
+        there.soon(lambda: asked, "it asks for its end")
+        server.shutdown()
+    assert asked[0] == ("/api/v0/instances/7/", 1)
+    assert there.client.llen("jobs") == 1, "it pulled no more"

@@ -1,0 +1,67 @@
+"""The examples of workers in three languages, run as they are: what they say is read by the daemon's own decoding."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from autoscaler.store.codec import decode_heartbeat
+from autoscaler.store.keys import Keys
+from tests.support.environments import NODE_QUEUES
+from tests.support.real_time import until
+
+EXAMPLES = Path(__file__).parents[1] / "deploy" / "workers"
+KEYS, ME = Keys("attic"), "i1"
+
+
+@contextmanager
+def at_work(name: str, url: str) -> Iterator[None]:
+    """An example on its machine."""
+    program = {".py": sys.executable, ".js": "node", ".sh": "sh"}[Path(name).suffix]
+    if name.endswith(".js"):
+        NODE_QUEUES.require()
+    for needed in [program, *(["redis-cli"] if name.endswith(".sh") else [])]:
+        if shutil.which(needed) is None:
+            pytest.skip(f"{needed} is not installed")
+    env = {"REDIS_URL": url, "AUTOSCALER_FLEET": "attic", "AUTOSCALER_INSTANCE": ME, "PATH": os.environ["PATH"]}
+    env["NODE_PATH"] = str(NODE_QUEUES.home / "node_modules")
+    process = subprocess.Popen([program, str(EXAMPLES / name)], env=env)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def said(client: Any) -> tuple[int, bool] | None:
+    """What the daemon knows of the machine."""
+    stored = client.hget(KEYS.workers, ME)
+    beat = None if stored is None else decode_heartbeat(stored)
+    return None if beat is None else (beat.busy, beat.drained)
+
+
+@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.iterdir()))
+def test_an_example_beats_obeys_the_drain_mark_and_finishes_its_job(name: str, redis_url: str) -> None:
+    with redis.Redis.from_url(redis_url) as client, at_work(name, redis_url):
+        until(lambda: said(client) == (0, False), "it beats")
+        first = client.hget(KEYS.workers, ME)
+        until(lambda: client.hget(KEYS.workers, ME) != first, "no beat is like another")
+
+        client.rpush("jobs", "1.5", "0")
+        until(lambda: said(client) == (1, False), "it says that it works")
+        client.set(KEYS.drain(ME), "one machine too many")
+        until(lambda: said(client) == (0, True), "it says that it is drained")
+        assert client.lrange("jobs", 0, -1) == [b"0"], "it pulled no more"
+        assert not client.exists("jobs:processing"), "its job is done"
+
+        client.delete(KEYS.drain(ME))
+        until(lambda: not client.exists("jobs"), "it works again once the mark is taken back")
