@@ -75,7 +75,8 @@ class Duty:
 
     It says `drained` only of what it knows: that no process of the worker is left, or, where the worker is not ended
     (`ends` is false) because it is sent its jobs, that it held none at two looks, some time after the drain mark.
-    A worker is not started before a beat was accepted that does not say `drained`: the daemon may act on that word.
+    A worker is only started when Redis has just taken a beat that does not say `drained`: the daemon may act on that
+    word, and an agent before this one may have said it.
     """
 
     def __init__(self, slots: int, *, ends: bool, say: Say) -> None:
@@ -89,7 +90,6 @@ class Duty:
         """Whether the last beat said so."""
         self.start_at = float("-inf")
         """Not before this is the worker started again."""
-        self._believed_drained = True  # what an agent said before this one
         self._began_at = float("-inf")
         self._crashes, self._code = 0, 0
 
@@ -99,7 +99,6 @@ class Duty:
             self._crashes = 0
         jobs = look.jobs if look.left else 0
         self.drained = self._draining and (not look.left if self._ends else self._quiet(now, jobs))
-        self._believed_drained |= self.drained
         least = int(look.left and self._draining and not self.drained)
         said: dict[str, Any] = {
             "busy": self._slots if jobs is None else max(jobs, least),
@@ -132,13 +131,11 @@ class Duty:
             self._say("draining" + (": the daemon is gone" if silent else ""))
             self._since, self._idle_at = now, float("inf")
         self._draining = draining
-        if marked is not None and not self.drained:
-            self._believed_drained = False
         if look.runs:
             if draining and self._ends and not self._signalled:
                 self._signalled = True
                 return Act.DRAIN
-        elif marked is not None and not draining and not self._believed_drained and now >= self.start_at:
+        elif marked is not None and not draining and not self.drained and now >= self.start_at:
             self._began_at, self._signalled = now, False
             return Act.START
         return Act.NOTHING
