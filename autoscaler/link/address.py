@@ -117,8 +117,10 @@ def _parse_one(text: str) -> Address:
     tls = text.startswith("rediss:")
     if not tls and (needless := sorted(options.keys() & TLS_OPTIONS.keys())):
         raise ValueError(f"expected a rediss:// URL: without TLS there is no {needless[0]}")
-    if options.get("protocol", 2) not in (2, 3):
-        raise ValueError("expected protocol=2 or protocol=3")
+    if "protocol" in options:
+        if str(options["protocol"]) not in ("2", "3"):
+            raise ValueError("expected protocol=2 or protocol=3")
+        options["protocol"] = int(options["protocol"])  # older versions of redis-py leave it as text
     hosts = () if path is not None else ((host, port),)
     return Address(hosts=hosts, path=path, tls=tls, options=options)
 

@@ -7,6 +7,7 @@ import ssl
 from collections.abc import Iterator
 
 from redis.exceptions import (
+    AskError,
     AuthenticationError,
     AuthorizationError,
     BusyLoadingError,
@@ -16,6 +17,7 @@ from redis.exceptions import (
     MovedError,
     NoPermissionError,
     RedisError,
+    ResponseError,
     TimeoutError,  # noqa: A004 - redis-py's own name
     TryAgainError,
 )
@@ -35,6 +37,14 @@ _HUNG_UP = {
     True: "; if it always hangs up, it may ask for our certificate (`tls.cert` and `tls.key`)",
 }
 """What else may be wrong, without and with TLS."""
+
+_CLASSES: dict[str, type[ResponseError]] = {
+    "ASK": AskError,
+    "CLUSTERDOWN": ClusterDownError,
+    "MASTERDOWN": MasterDownError,
+    "MOVED": MovedError,
+    "TRYAGAIN": TryAgainError,
+}
 
 
 class Unusable(RedisError):
@@ -64,6 +74,14 @@ def unavailable(error: BaseException, *, tls: bool = False) -> StoreUnavailable:
         hung_up = "reset by peer" in said or "closed by server" in said
         return StoreUnavailable(f"Redis cannot be reached: {said}{_HUNG_UP[tls] if hung_up else ''}")
     return StoreUnavailable(f"Redis refused: {said}")
+
+
+def classed(reply: Reply) -> Reply:
+    """A refusal as its own class; versions of redis-py before 8 give those of a Cluster none."""
+    if type(reply) is ResponseError:
+        word, _, rest = str(reply).partition(" ")
+        return _CLASSES[word](rest) if word in _CLASSES else reply
+    return reply
 
 
 def failure(reply: Reply) -> StoreUnavailable | None:

@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from autoscaler.core.units import Secret
 from autoscaler.link.address import TLS_OPTIONS, Address, HostPort
 from autoscaler.link.commands import Command, Reply, Servers, as_resp2
-from autoscaler.link.refusals import Unusable, unavailable
+from autoscaler.link.refusals import Unusable, classed, unavailable
 from autoscaler.link.settings import RedisSettings, Tls
 
 
@@ -55,6 +55,7 @@ class Server:
             replies: list[Reply] = await pipeline.execute(raise_on_error=False)
         except (RedisError, OSError, ValueError) as error:  # ValueError: text that UTF-8 cannot write
             raise unavailable(error, tls=self._tls) from error
+        replies = [classed(reply) for reply in replies]
         if self._protocol == 2:
             return replies
         return [as_resp2(command, reply) for command, reply in zip(commands, replies, strict=True)]
@@ -85,9 +86,10 @@ class Server:
 def connect(settings: RedisSettings, address: Address, host: HostPort | None = None) -> Server:
     """The server at an address, or another host that is reached in the same way; it is not connected to yet."""
     options = dict(address.options)
+    username, password = options.pop("username", None), options.pop("password", None)
     account = Account(
-        username=settings.username or options.pop("username", None),
-        password=settings.password or (Secret(options.pop("password")) if "password" in options else None),
+        username=settings.username or username,
+        password=settings.password or (None if password is None else Secret(password)),
         password_file=settings.password_file,
     )
     return _server(settings, address, host or next(iter(address.hosts), None), account, options)

@@ -8,10 +8,9 @@ import subprocess
 from pathlib import Path
 
 import redis
-from redis.backoff import ConstantBackoff
-from redis.retry import Retry
 
 from tests.support.environments import REDIS_6_2
+from tests.support.real_time import until
 
 _HIGHEST_PORT = 55_535
 """The nodes of a Cluster before version 7 speak to each other on the port 10,000 above."""
@@ -46,9 +45,14 @@ class RedisServer:
         self._wait()
 
     def _wait(self) -> None:
-        patient = Retry(ConstantBackoff(0.02), 250)
-        with redis.Redis(port=self.port, retry=patient) as client:
-            client.ping()
+        until(self._answers, "the server answers")
+
+    def _answers(self) -> bool:
+        with redis.Redis(port=self.port) as client:
+            try:
+                return bool(client.ping())
+            except redis.ConnectionError:
+                return False
 
     def do(self, *command: str | int) -> object:
         """A command of whoever runs it, and what it replied."""
