@@ -46,7 +46,7 @@ def sidekiq_reader(settings: SidekiqQueue) -> PoolReader:
 
     A job waits since it was put into its queue, last time if it was retried. Jobs for later and jobs to retry name
     their queue only in themselves: they are counted, in the last tier, if Redis knows no other queues than the pool's.
-    In flight is what the processes said at their last heartbeat, every 10 s, or 5 s before version 6.5.
+    In flight is what the processes said at their last heartbeat, which may be 10 s ago.
     """
     prefix = _prefix(settings)
     queues = frozenset(tier.queue for tier in settings.tiers)
