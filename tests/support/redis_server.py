@@ -45,7 +45,11 @@ class RedisServer:
         self._wait()
 
     def _wait(self) -> None:
-        until(self._answers, "the server answers")
+        try:
+            until(self._answers, "the server answers")
+        except BaseException:
+            self.stop()
+            raise
 
     def _answers(self) -> bool:
         with redis.Redis(port=self.port) as client:
