@@ -73,14 +73,14 @@ async def test_scheduled_jobs_that_come_due_wait_though_no_worker_lives(redis_ur
 
 async def test_a_scheduled_job_in_line_is_as_old_as_its_time(redis_url: str) -> None:
     async with saq_and_reader(redis_url) as (saq, queue):
-        now = await saq("now")
         await saq("start", queue="high")
         await saq("send", queue="high")
         await until(lambda: counts_are(saq, 0, 1, 0))
-        await saq("send", queue="high", scheduled=int(now) + 1)
+        due_at = int(await saq("now")) + 2
+        await saq("send", queue="high", scheduled=due_at)
         await until(lambda: counts_are(saq, 1, 1, 0))
-        high = await queue.tier(now + 100)
-        assert (high.waiting, high.delayed, high.oldest_enqueued_at) == (1, 0, int(now) + 1)
+        high = await queue.tier(due_at + 100)
+        assert (high.waiting, high.delayed, high.oldest_enqueued_at) == (1, 0, due_at)
 
 
 async def test_jobs_at_work_are_counted_and_a_killed_workers_stay_so(redis_url: str) -> None:
