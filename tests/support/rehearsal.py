@@ -16,7 +16,7 @@ from autoscaler.core.spec import FleetLimits, Pool
 from autoscaler.runtime.clock import LoopClock
 from autoscaler.runtime.entropy import Entropy
 from autoscaler.runtime.loop import Loop, PoolSetup
-from autoscaler.runtime.ports import Store
+from autoscaler.runtime.ports import ReadinessProbe, Store
 from autoscaler.runtime.report import TickReport
 from autoscaler.store.memory import MemoryState, MemoryStore
 from policies import POLICIES
@@ -35,15 +35,16 @@ class Queue:
     def __init__(self) -> None:
         self.waiting: int | Unknown = 0
         self.others: dict[str, int | Unknown] = {}
+        self.busy: dict[str, int] = {}
+        """Jobs at work by instance, as the library's own workers tell."""
 
     async def read(self, now: float) -> Mapping[str, Demand | Unknown]:
-        return {name: _demand(depth, now) for name, depth in {"images": self.waiting, **self.others}.items()}
+        return {name: self._demand(depth, now) for name, depth in {"images": self.waiting, **self.others}.items()}
 
-
-def _demand(waiting: int | Unknown, now: float) -> Demand | Unknown:
-    if isinstance(waiting, Unknown):
-        return waiting
-    return Demand(taken_at=now, tiers=(TierDemand(tier="pro", waiting=waiting),))
+    def _demand(self, waiting: int | Unknown, now: float) -> Demand | Unknown:
+        if isinstance(waiting, Unknown):
+            return waiting
+        return Demand(taken_at=now, tiers=(TierDemand(tier="pro", waiting=waiting),), busy=self.busy)
 
 
 class Watcher:
@@ -100,6 +101,7 @@ class Rehearsal:
         """Further providers beside the first."""
         self.state = MemoryState()
         self.queue = Queue()
+        self.probe: ReadinessProbe = NoProbe()
         self.pools = pools or (pool(),)
         self.policy = policy or Thresholds()
         self.limits = limits
@@ -136,7 +138,7 @@ class Daemon:
             store=store,
             demand=world.queue,
             providers={each.name: each for each in (provider, *world.others)},
-            probe=NoProbe(),
+            probe=world.probe,
             clock=world.clock,
             entropy=Entropy(seed),
             listener=self.watcher,

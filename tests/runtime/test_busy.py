@@ -1,0 +1,98 @@
+"""What machines are known to do decides when they end: the whole daemon on virtual time."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import pytest
+
+from autoscaler.core.instance import Instance
+from autoscaler.core.lifecycle import Phase
+from autoscaler.core.market import Listing
+from autoscaler.core.spec import MachineSpec
+from autoscaler.runtime.inside import AGAIN_S, SETTLE_S
+from providers.mock import MockProvider
+from tests.support.build import pool
+from tests.support.market import CALM
+from tests.support.rehearsal import HOUR, TICK_S, Daemon, Rehearsal
+
+pytestmark = pytest.mark.looptime
+
+
+class Cloud(MockProvider):
+    """A provider that, as real ones, does not know what its machines do."""
+
+    async def list_machines(self) -> Listing:
+        listing = await super().list_machines()
+        return replace(listing, machines=tuple(replace(each, busy_slots=None) for each in listing.machines))
+
+
+class Comfy:
+    """ComfyUI on every machine."""
+
+    def __init__(self) -> None:
+        self.holds: int | None = 0
+
+    async def ready(self, instance: Instance, check: str) -> bool:
+        return True
+
+    async def jobs(self, instance: Instance, question: str) -> int | None:
+        return self.holds
+
+
+async def two_hot(world: Rehearsal) -> Daemon:
+    """A daemon with two machines up, one of which nobody needs soon."""
+    daemon = world.daemon()
+    world.queue.waiting = 31
+    await daemon.live(2 * HOUR)
+    assert daemon.count(Phase.HOT) >= 2
+    return daemon
+
+
+async def until_draining(daemon: Daemon) -> str:
+    """The machine that drains first."""
+    for _ in range(1000):
+        await daemon.live(TICK_S)
+        draining = [name for name, phase in daemon.phases().items() if phase is Phase.DRAINING]
+        if draining:
+            return draining[0]
+    raise AssertionError("none ever drained")
+
+
+async def test_a_machine_that_drains_is_not_ended_while_the_library_says_that_it_works() -> None:
+    world = Rehearsal(CALM)
+    daemon = await two_hot(world)
+    world.queue.waiting = 0
+    world.queue.busy = dict.fromkeys(daemon.phases(), 1)
+    machine = await until_draining(daemon)
+    await daemon.live(HOUR)
+    assert daemon.phases()[machine] is Phase.DRAINING
+
+    world.queue.busy = {}
+    await daemon.live(60)
+    assert daemon.phases().get(machine) is not Phase.DRAINING
+
+
+async def test_a_comfyui_is_ended_once_it_is_proved_empty_and_not_before() -> None:
+    machine = MachineSpec(image="comfy:1", gpus=("RTX 4090",), busy="comfyui :8188")
+    world = Rehearsal(CALM, pools=(pool(machine=machine),))
+    world.provider = Cloud("mock", CALM, now=world.clock.now, rng=random.Random(1))
+    world.market = world.provider.market
+    world.probe = comfy = Comfy()
+    daemon = await two_hot(world)
+    world.queue.waiting = 0
+    draining = await until_draining(daemon)
+    marked_at = world.clock.now()
+
+    for answer in (1, None):
+        comfy.holds = answer
+        await daemon.live(HOUR)
+        assert daemon.phases()[draining] is Phase.DRAINING
+
+    comfy.holds = 0
+    emptied_at = world.clock.now()
+    while daemon.phases().get(draining) is Phase.DRAINING:
+        await daemon.live(TICK_S)
+    assert AGAIN_S <= world.clock.now() - emptied_at <= AGAIN_S + 3 * TICK_S
+    assert emptied_at - marked_at > SETTLE_S
