@@ -108,11 +108,17 @@ async def test_processes_tell_what_is_in_flight_until_they_are_quiet_and_done(re
         assert (demand.waiting, demand.tiers[0].delayed) == (counts["size"], counts["retries"]) == (1, 1)
 
         await sidekiq("tell", pid=pid, how="TSTP")
+        await until(lambda: is_quiet(queue))
         await queue.do("RPUSH", "release:last", "done")
         demand = await until(lambda: is_busy(queue, 0, now))
         assert (demand.waiting, dict(demand.busy), await started(queue, 2)) == (1, {}, True)
         await sidekiq("tell", pid=pid, how="TERM")
         assert await until(lambda: sidekiq("ended", pid=pid)) == "0"
+
+
+async def is_quiet(queue: QueueUnderTest) -> bool:
+    [process] = await queue.do("SMEMBERS", "processes")
+    return bool(await queue.do("HGET", process.decode(), "quiet") == b"true")
 
 
 async def test_a_killed_process_counts_until_its_heartbeat_expires(redis_url: str) -> None:

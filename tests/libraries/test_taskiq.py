@@ -144,3 +144,8 @@ async def test_its_queues_are_recognised(redis_url: str) -> None:
         assert TaskiqQueue(kind="taskiq", broker="list", tiers=tiers) in found
         assert TaskiqQueue(kind="taskiq", broker="stream", tiers=video, consumer_group_name="acme") in found
         assert sum(isinstance(settings, TaskiqQueue) for settings in found) == 2
+
+
+def test_a_list_has_no_consumer_group() -> None:
+    with pytest.raises(ValueError, match="`consumer_group_name` is for `broker: stream` only"):
+        TaskiqQueue(kind="taskiq", broker="list", tiers=(TaskiqTier(name="jobs"),), consumer_group_name="gpu")
