@@ -71,7 +71,9 @@ def unavailable(error: BaseException, *, tls: bool = False) -> StoreUnavailable:
         hint = "; does its port speak TLS? If not, write redis://" if tls and "connecting" in said else ""
         return StoreUnavailable(f"Redis did not answer in time{hint}")
     if isinstance(error, (ConnectionError, OSError)):
-        hung_up = "reset by peer" in said or "closed by server" in said
+        hung_up = any(
+            words in said for words in ("reset by peer", "closed by server", "Connection lost", "Broken pipe")
+        )
         return StoreUnavailable(f"Redis cannot be reached: {said}{_HUNG_UP[tls] if hung_up else ''}")
     return StoreUnavailable(f"Redis refused: {said}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,9 @@ class Server:
     A batch that broke off may have been done: it is never sent twice.
     """
 
-    def __init__(self, connections: ConnectionPool, *, protocol: int, tls: bool) -> None:
+    def __init__(self, connections: ConnectionPool, *, protocol: int, tls: bool, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._connected = False
         self._redis = Redis.from_pool(connections)
         self._redis.response_callbacks.clear()  # replies as they came: each reader parses its own
         self._protocol = protocol
@@ -52,7 +55,11 @@ class Server:
             pipeline = self._redis.pipeline(transaction=False)
             for command in commands:
                 pipeline.execute_command(*command)
-            replies: list[Reply] = await pipeline.execute(raise_on_error=False)
+            # One limit for all: redis-py's own sets a timer for each reply, which takes as long as all the rest.
+            async with asyncio.timeout(self._timeout_s if self._connected else 2.0 * self._timeout_s):
+                self._connected = False
+                replies: list[Reply] = await pipeline.execute(raise_on_error=False)
+                self._connected = True
         except (RedisError, OSError, ValueError) as error:  # ValueError: text that UTF-8 cannot write
             raise unavailable(error, tls=self._tls) from error
         replies = [classed(reply) for reply in replies]
@@ -111,9 +118,10 @@ def _server(
     settings: RedisSettings, address: Address, host: HostPort | None, account: Account, options: dict[str, Any]
 ) -> Server:
     tls = _tls(settings, options) if address.tls else None
+    timeout_s = options.pop("socket_timeout", settings.timeout)
     every = {
         "protocol": 2,
-        "socket_timeout": settings.timeout,
+        "socket_timeout": None,
         "socket_connect_timeout": settings.timeout,
         "retry": Retry(NoBackoff(), 0),
         "credential_provider": _Credentials(account) if account != Account() else None,
@@ -125,7 +133,7 @@ def _server(
         pool = ConnectionPool(host=host[0], port=host[1], **every)
     else:
         pool = ConnectionPool(connection_class=_TlsConnection, tls=tls, host=host[0], port=host[1], **every)
-    return Server(pool, protocol=every["protocol"], tls=tls is not None)
+    return Server(pool, protocol=every["protocol"], tls=tls is not None, timeout_s=timeout_s)
 
 
 def _tls(settings: RedisSettings, options: dict[str, Any]) -> Tls:
