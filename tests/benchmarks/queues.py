@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
-from itertools import cycle, islice
+from itertools import cycle
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -35,9 +35,13 @@ _OVER_PING = 2.0
 
 
 def hundred() -> Iterator[Figure]:
-    """A hundred queues of all kinds, with one or two tiers each, read in one tick over one connection."""
+    """A hundred queues of all kinds, each a tier, read in one tick over one connection."""
+    queues: list[QueueSettings] = []
+    for number, settings in enumerate(cycle(SETTINGS)):
+        if sum(len(each.tiers) for each in queues) >= _QUEUES:
+            break
+        queues.append(_renamed(settings, number))
     with _server() as server:
-        queues = [_renamed(settings, n) for n, settings in enumerate(islice(cycle(SETTINGS), _QUEUES))]
         with redis.Redis(port=server.port) as client:
             for settings in queues:
                 for key, (kind, group) in large_keys(settings, NOW).items():
