@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import is_dataclass
-from decimal import Decimal
 from typing import Any, get_args
 
 import yaml
@@ -14,7 +12,7 @@ from autoscaler.config.hints import bare, field_hints
 from autoscaler.config.schema import Config, PolicyChoice
 from autoscaler.config.words import mask_password
 from autoscaler.core.spec import MachineSpec
-from autoscaler.core.units import DurationRange, Secret, Span, Written, parse_duration
+from autoscaler.core.units import DurationRange, Secret, Span, Written, parse_duration, plain_number
 from autoscaler.link import RedisSettings
 from autoscaler.queues.band import Band
 
@@ -47,14 +45,12 @@ def written(value: Any, hint: Any = None) -> Any:
 
 def _scalar(value: Any, hint: Any) -> Any:
     match value:
-        case Span() | Secret():
+        case Span() | Secret() | Band():
             return str(value)
         case DurationRange(between=(_, *_)):
             return [exact_duration(seconds) for seconds in value.points]
         case DurationRange():
             return f"{exact_duration(value.low)}..{exact_duration(value.high)}"
-        case Band():
-            return f"{_bound(value.low)}..{_bound(value.high)}"
         case str():
             return mask_password(str(value)).replace("$", "$$")
         case float() if _is_duration(hint):
@@ -76,16 +72,7 @@ def exact_duration(seconds: float) -> str:
     for unit, size in _UNITS:
         if seconds and seconds % size == 0:
             return f"{int(seconds // size)}{unit}"
-    return f"{_digits(seconds)}s"
-
-
-def _digits(number: float) -> str:
-    """A number without an exponent, every digit kept."""
-    return f"{Decimal(repr(number)).normalize():f}"
-
-
-def _bound(score: float) -> str:
-    return _digits(score) if math.isfinite(score) else ""
+    return f"{plain_number(seconds)}s"
 
 
 def _field(settings: object, name: str, hint: Any) -> Any:

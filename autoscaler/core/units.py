@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Annotated, Any
 
 _SECONDS_PER = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -26,6 +27,11 @@ def parse_duration(text: object) -> float:
         if parts and "".join(number + unit for number, unit in parts) == text.replace(" ", ""):
             return sum(float(number) * _SECONDS_PER[unit] for number, unit in parts)
     raise ValueError("expected a duration with its unit, such as 30s, 2m or 24h")
+
+
+def plain_number(number: float) -> str:
+    """A number as settings write it: without an exponent, every digit kept."""
+    return f"{Decimal(repr(number)).normalize():f}"
 
 
 def format_duration(seconds: float) -> str:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Annotated
 
-from autoscaler.core.units import Written
+from autoscaler.core.units import Written, plain_number
 
 _NUMBER = r"-?\d+(?:\.\d+)?"
 _BAND = re.compile(rf"({_NUMBER})?\.\.({_NUMBER})?")
@@ -24,7 +25,7 @@ class Band:
         return self.low <= other.high and other.low <= self.high
 
     def __str__(self) -> str:
-        return f"{self.low:g}..{self.high:g}"
+        return "..".join(plain_number(bound) if math.isfinite(bound) else "" for bound in (self.low, self.high))
 
 
 def parse_band(value: object) -> Band:
@@ -43,7 +44,8 @@ def parse_band(value: object) -> Band:
         raise ValueError("expected a band of scores such as 0..9, 10.. or ..-1, or one number")
     band = Band(float(match[1] or "-inf"), float(match[2] or "inf"))
     if band.low > band.high:
-        raise ValueError(f"the lower score {band.low:g} exceeds the upper score {band.high:g}; expected LOW..HIGH")
+        low, high = plain_number(band.low), plain_number(band.high)
+        raise ValueError(f"the lower score {low} exceeds the upper score {high}; expected LOW..HIGH")
     return band
 
 
