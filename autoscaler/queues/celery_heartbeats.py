@@ -57,7 +57,9 @@ class Heartbeats:
         for beat in filter(None, map(parse_beat, self._heard.take())):
             self._last[beat.worker] = now, beat
         self._last = {
-            worker: (at, beat) for worker, (at, beat) in self._last.items() if now - at <= _MISSED * beat.interval_s
+            worker: (at, beat)
+            for worker, (at, beat) in self._last.items()
+            if abs(now - at) <= _MISSED * beat.interval_s  # the clock may have been set back
         }
         busy = Counter[str]()
         for worker, (_, beat) in self._last.items():

@@ -152,6 +152,15 @@ def test_a_worker_counts_for_three_of_its_heartbeats() -> None:
     assert beats.at_work(NOW + 31) == AtWork(0, {})
 
 
+def test_a_clock_that_is_set_back_makes_no_heartbeat_last() -> None:
+    heard = Heard("channel")
+    beats = Heartbeats(heard)
+    heard.hear(beat("a@one", 1))
+    assert beats.at_work(NOW).busy == {"one": 1}
+    assert beats.at_work(NOW - 5).busy == {"one": 1}
+    assert beats.at_work(NOW - 3600).busy == {}
+
+
 @pytest.mark.parametrize(
     "message",
     [
