@@ -34,6 +34,7 @@ class FetchedJob:
     def read(self, head: Reply, now: float) -> Steps[Age]:
         """`fetch` and `size` make commands of the job's id; `tell` gives epoch seconds of the job, or None."""
         if head is None:
+            self._known = None  # the same id may come again
             return UNKNOWN_AGE
         if not isinstance(head, bytes) or len(head) > MAX_ID_BYTES:
             return unreadable()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 from autoscaler.core.demand import InFlightKind
 from autoscaler.link import Command, Reply
@@ -13,6 +13,11 @@ _SIZE_OF = {b"list": "LLEN", b"set": "SCARD", b"zset": "ZCARD", b"hash": "HLEN"}
 
 SIZES = frozenset({"TYPE", *_SIZE_OF.values()})
 """The commands that `InFlightKeys` asks."""
+
+NOT_COUNTED = (
+    "name in `in_flight_keys` lists, sets, sorted sets or hashes that the user may read: `--acl` has the rights"
+)
+"""What resolves that a key of `InFlightKeys` is not counted."""
 
 UNREADABLE = InFlight(count=None, cautions=frozenset({Caution.IN_FLIGHT_UNREADABLE}))
 
@@ -73,6 +78,18 @@ class InFlightKeys:
         numbers = [0 if key in gone else count(sizes[key]) if commands[key] else None for key in self._keys]
         known = [number for number in numbers if number is not None]
         return InFlight(count=sum(known), kind=InFlightKind.EXECUTING) if len(known) == len(numbers) else UNREADABLE
+
+
+def check_in_flight_keys(keys: Sequence[str], waiting_in: Collection[str]) -> None:
+    """Refuse keys of which jobs would be counted twice.
+
+    Raises:
+        ValueError: a key stands twice, or is one that jobs wait in.
+    """
+    for index, key in enumerate(keys):
+        if key in waiting_in or key in keys[:index]:
+            other = "a tier's" if key in waiting_in else "there"
+            raise ValueError(f"key {key!r} in in_flight_keys is {other} already, so that its jobs would count twice")
 
 
 def _size_command(found: Reply) -> str | None:

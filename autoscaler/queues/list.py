@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal
 from autoscaler.core.spec import SETTINGS, Tier
 from autoscaler.link import Reply
 from autoscaler.queues.base import Steps, literal
+from autoscaler.queues.caution import Caution
 from autoscaler.queues.guess import Family, families, stamp_of
-from autoscaler.queues.in_flight import SIZES, InFlightKeys
+from autoscaler.queues.in_flight import NOT_COUNTED, SIZES, InFlightKeys, check_in_flight_keys
 from autoscaler.queues.library import Found, Keyspace, Library, Rights
 from autoscaler.queues.places import EstimatedList, Side, StampedList
 from autoscaler.queues.pool import PoolReader, TierReader, check_tiers
@@ -44,6 +45,7 @@ class ListQueue:
 
     def __post_init__(self) -> None:
         check_tiers(self.tiers, [tier.key for tier in self.tiers])
+        check_in_flight_keys(self.in_flight_keys, {tier.key for tier in self.tiers})
 
 
 def list_reader(queue: ListQueue) -> PoolReader:
@@ -100,4 +102,16 @@ def _found(family: Family, ends: Sequence[tuple[Reply, Reply]]) -> Found[ListQue
     )
 
 
-LIBRARY = Library(kind="list", title="plain lists", settings=ListQueue, reader=list_reader, rights=_rights, find=_find)
+LIBRARY = Library(
+    kind="list",
+    title="plain lists",
+    settings=ListQueue,
+    reader=list_reader,
+    rights=_rights,
+    find=_find,
+    advice={
+        Caution.ABSURD_TIMESTAMP: "say in `timestamp.unit` how the time is written",
+        Caution.AGE_UPPER_BOUND: "let jobs carry the time when they were enqueued, and name it in `timestamp`",
+        Caution.IN_FLIGHT_UNREADABLE: NOT_COUNTED,
+    },
+)

@@ -24,20 +24,22 @@ _BYTES_PER_S = 16 * 1024
 class Ration:
     """How often jobs may be fetched where no command tells how large they are.
 
-    On each tick, until one was above 64 KiB: then more seldom, 16 KiB a second on average.
+    On each tick, until one was above 64 KiB: then more seldom, 16 KiB a second on average. Such a rest ends when the
+    clock is set back.
     """
 
     def __init__(self) -> None:
-        self._rest_until = float("-inf")
+        self._fetched_at = self._rest_until = float("-inf")
 
     def allows(self, now: float) -> bool:
         """Whether jobs may be fetched now."""
-        return now >= self._rest_until
+        return not self._fetched_at <= now < self._rest_until
 
     def fetched(self, now: float, *jobs: Reply) -> None:
         """These were."""
         size = sum(len(job) for job in jobs if isinstance(job, bytes))
-        self._rest_until = now + size / _BYTES_PER_S if size > MAX_PAYLOAD_BYTES else float("-inf")
+        self._fetched_at = now
+        self._rest_until = now + size / _BYTES_PER_S if size > MAX_PAYLOAD_BYTES else now
 
 
 def remembered(age: Age, now: float) -> Age:
@@ -49,32 +51,41 @@ def remembered(age: Age, now: float) -> Age:
     return replace(since, cautions=since.cautions | too_large)
 
 
-class StampedList:
-    """A list whose jobs' times are known by a stamp.
+class NextInLine:
+    """Jobs of which one command counts all, and another fetches the next one, whose time is known by a stamp.
 
-    Its element at the end that workers pop is fetched as often as the ration allows; between, its age stands for that
-    of the one that may have followed.
+    The next job is fetched as often as the ration allows; between, its age stands for that of the one that may have
+    followed, until none waits.
     """
 
-    def __init__(self, key: str, pop_side: Side, stamp: Stamp) -> None:
-        self._length: Command = ("LLEN", key)
-        self._head: Command = ("LINDEX", key, 0 if pop_side == "left" else -1)
+    def __init__(self, number: Command, head: Command, kind: Literal["list", "zset"], stamp: Stamp) -> None:
+        self._number = number
+        self._head = head
+        self._kind = kind
         self._stamp = stamp
         self._ration = Ration()
         self._last = UNKNOWN_AGE
 
     def read(self, now: float) -> Steps[Jobs]:
-        """Length and next job, and the time of a next job that is new."""
-        if not self._ration.allows(now):
-            [length] = yield [self._length]
-            waiting = counted(self._length, length, "list")
-            return Jobs(waiting=waiting, age=remembered(self._last, now) if waiting else UNKNOWN_AGE)
-        length, head = yield [self._length, self._head]
-        waiting = counted(self._length, length, "list")
-        age = (yield from self._stamp.read(head, now)) if waiting else UNKNOWN_AGE
-        self._ration.fetched(now, head)
+        """The number and the next job, and the time of a next job that is new."""
+        fetch = self._ration.allows(now)
+        number, *heads = yield [self._number, self._head] if fetch else [self._number]
+        waiting = counted(self._number, number, self._kind)
+        if waiting and not fetch:
+            return Jobs(waiting=waiting, age=remembered(self._last, now))
+        head = _only(heads[0]) if waiting else None
+        age = yield from self._stamp.read(head, now)
+        if fetch:
+            self._ration.fetched(now, head)
         self._last = age
         return Jobs(waiting=waiting, age=age)
+
+
+class StampedList(NextInLine):
+    """A list whose jobs' times are known by a stamp. The next is the element at the end that workers pop."""
+
+    def __init__(self, key: str, pop_side: Side, stamp: Stamp) -> None:
+        super().__init__(("LLEN", key), ("LINDEX", key, 0 if pop_side == "left" else -1), "list", stamp)
 
 
 class EstimatedList:
@@ -174,11 +185,14 @@ class TimedSet:
         if fetch:
             self._first_at, self._next_at = (self._time_of(reply) for reply in replies[2:])
             self._ration.fetched(now, *(pair[0] for pair in replies[2:] if isinstance(pair, list) and pair))
+        to_come = self._next_at if (self._next_at or 0.0) > now else None
+        if not waiting:  # whatever was due is gone
+            self._first_at, self._next_at = None, to_come
         return Jobs(
             waiting=waiting,
             age=self._age(now, fetch) if waiting else UNKNOWN_AGE,
             delayed=delayed,
-            next_due_at=self._next_at if delayed and (self._next_at or 0.0) > now else None,
+            next_due_at=to_come if delayed else None,
         )
 
     def _time_of(self, pair: Reply) -> float | None:
@@ -193,38 +207,29 @@ class TimedSet:
         return age if fetched else remembered(age, now)
 
 
-class PrioritySet:
+class PrioritySet(NextInLine):
     """A sorted set, or one band of its scores, whose score is a priority.
 
-    The age is that of the member that workers take next, which need not be the oldest; unknown without a stamp.
+    The age is that of the member that workers take next, which need not be the oldest.
     """
 
-    def __init__(self, key: str, band: Band, stamp: Stamp | None, pop: Literal["lowest", "highest"] = "lowest") -> None:
+    def __init__(self, key: str, band: Band, stamp: Stamp, pop: Literal["lowest", "highest"] = "lowest") -> None:
         low, high = repr(band.low), repr(band.high)
-        self._count: Command = ("ZCOUNT", key, low, high)
-        self._head: Command = (
-            ("ZRANGEBYSCORE", key, low, high, "LIMIT", 0, 1)
-            if pop == "lowest"
-            else ("ZREVRANGEBYSCORE", key, high, low, "LIMIT", 0, 1)
-        )
-        self._stamp = stamp
-        self._ration = Ration()
-        self._last = UNKNOWN_AGE
+        lowest: Command = ("ZRANGEBYSCORE", key, low, high, "LIMIT", 0, 1)
+        highest: Command = ("ZREVRANGEBYSCORE", key, high, low, "LIMIT", 0, 1)
+        super().__init__(("ZCOUNT", key, low, high), lowest if pop == "lowest" else highest, "zset", stamp)
 
-    def read(self, now: float) -> Steps[Jobs]:
-        """The count, and the next job where it carries a stamp and the ration allows."""
-        if self._stamp is None or not self._ration.allows(now):
-            [number] = yield [self._count]
-            waiting = counted(self._count, number, "zset")
-            known = waiting and self._stamp is not None
-            return Jobs(waiting=waiting, age=remembered(self._last, now) if known else UNKNOWN_AGE)
-        number, members = yield [self._count, self._head]
-        waiting = counted(self._count, number, "zset")
-        head = _only(members)
-        age = (yield from self._stamp.read(head, now)) if waiting else UNKNOWN_AGE
-        self._ration.fetched(now, head)
-        self._last = age
-        return Jobs(waiting=waiting, age=age)
+
+class UnstampedSet:
+    """A sorted set, or one band of its scores, whose score is a priority. Ages are not known."""
+
+    def __init__(self, key: str, band: Band) -> None:
+        self._number: Command = ("ZCOUNT", key, repr(band.low), repr(band.high))
+
+    def read(self, _now: float) -> Steps[Jobs]:
+        """The number."""
+        [number] = yield [self._number]
+        return Jobs(waiting=counted(self._number, number, "zset"))
 
 
 def score_of(pair: Reply) -> float | None:
@@ -232,8 +237,8 @@ def score_of(pair: Reply) -> float | None:
     return parse_number(pair[1]) if isinstance(pair, list) and len(pair) == 2 else None
 
 
-def _only(members: Reply) -> Reply:
-    """The one member of a reply, None of an empty one, and a refusal as it is."""
-    if not isinstance(members, list):
-        return members
-    return members[0] if members else None
+def _only(reply: Reply) -> Reply:
+    """The one member of a range, None of an empty one, and any other reply as it is."""
+    if not isinstance(reply, list):
+        return reply
+    return reply[0] if reply else None

@@ -41,7 +41,7 @@ class InJob:
 
 
 class BesideJob:
-    """Another key says when the job was enqueued. It remembers one id, and asks only when that changes."""
+    """Another key says when the job was enqueued. It remembers one id until none waits, and asks when that changes."""
 
     def __init__(
         self,
@@ -57,6 +57,7 @@ class BesideJob:
     def read(self, head: Reply, now: float) -> Steps[Age]:
         """`ask` makes a command of the job's id, and `tell` epoch seconds of its reply, or None."""
         if head is None:
+            self._known = None  # the same id may come again
             return UNKNOWN_AGE
         if not isinstance(head, bytes) or len(head) > MAX_ID_BYTES:
             return unreadable()

@@ -126,6 +126,7 @@ class Stream:
             group = _with_lag(group, entries)
         known = _waiting(group, None, entries) if resting else None
         if known is not None:
+            self._last = self._last if known[0] else UNKNOWN_AGE
             return _jobs(group, known, remembered(self._last, now))
         seen = parse_entries(guessed[0]) if guessed else None
         largest = max((entry.size for entry in seen), default=self._entry_bytes) if seen else self._entry_bytes
@@ -284,5 +285,11 @@ def _main_group(consumers: Mapping[str, int]) -> str:
 
 
 LIBRARY = Library(
-    kind="stream", title="streams", settings=StreamQueue, reader=stream_reader, rights=_rights, find=_find
+    kind="stream",
+    title="streams",
+    settings=StreamQueue,
+    reader=stream_reader,
+    rights=_rights,
+    find=_find,
+    advice={Caution.ABSURD_TIMESTAMP: "let Redis choose the ids of entries: `XADD KEY * …`"},
 )

@@ -12,10 +12,11 @@ from autoscaler.link import Reply
 from autoscaler.queues.age import PER_SECOND, NumberUnit
 from autoscaler.queues.band import Band, Scores
 from autoscaler.queues.base import Jobs, Reader, Steps, Unreadable, literal
+from autoscaler.queues.caution import Caution
 from autoscaler.queues.guess import Family, families, is_plausible, stamp_of
-from autoscaler.queues.in_flight import SIZES, InFlightKeys
+from autoscaler.queues.in_flight import NOT_COUNTED, SIZES, InFlightKeys, check_in_flight_keys
 from autoscaler.queues.library import Found, Keyspace, Library, Rights
-from autoscaler.queues.places import PrioritySet, TimedSet, score_of
+from autoscaler.queues.places import PrioritySet, TimedSet, UnstampedSet, score_of
 from autoscaler.queues.pool import PoolReader, TierReader, check_tiers
 from autoscaler.queues.stamp import Timestamp, configured, stamp_commands, stamp_keys
 
@@ -55,6 +56,7 @@ class ZsetQueue:
 
     def __post_init__(self) -> None:
         check_tiers(self.tiers, [(tier.key, str(tier.scores)) for tier in self.tiers])
+        check_in_flight_keys(self.in_flight_keys, {tier.key for tier in self.tiers})
         for one, other in combinations(self.tiers, 2):
             if one.key == other.key and one.scores.overlaps(other.scores):
                 raise ValueError(f"tiers {one.name!r} and {other.name!r} overlap in the scores of key {one.key!r}")
@@ -77,9 +79,9 @@ def zset_reader(queue: ZsetQueue) -> PoolReader:
 def _place(queue: ZsetQueue, tier: ZsetTier) -> Reader[Jobs]:
     if queue.score == "time":
         return WrittenTimes(tier.key, queue.unit)
-    return PrioritySet(
-        tier.key, tier.scores, None if queue.timestamp is None else configured(queue.timestamp), queue.pop
-    )
+    if queue.timestamp is None:
+        return UnstampedSet(tier.key, tier.scores)
+    return PrioritySet(tier.key, tier.scores, configured(queue.timestamp), queue.pop)
 
 
 class WrittenTimes:
@@ -149,4 +151,15 @@ def _is_time(score: float | None, unit: NumberUnit) -> bool:
     return score is not None and is_plausible(score / PER_SECOND[unit])
 
 
-LIBRARY = Library(kind="zset", title="sorted sets", settings=ZsetQueue, reader=zset_reader, rights=_rights, find=_find)
+LIBRARY = Library(
+    kind="zset",
+    title="sorted sets",
+    settings=ZsetQueue,
+    reader=zset_reader,
+    rights=_rights,
+    find=_find,
+    advice={
+        Caution.ABSURD_TIMESTAMP: "say in `unit` how a score is written, and in `timestamp.unit` a job's own time",
+        Caution.IN_FLIGHT_UNREADABLE: NOT_COUNTED,
+    },
+)

@@ -55,6 +55,14 @@ def test_a_job_that_broke_a_tick_off_is_not_fetched_again_unmeasured() -> None:
     assert (age.wait_s, asked) == (None, ["STRLEN"])
 
 
+def test_a_job_that_comes_again_after_none_waited_is_fetched_again() -> None:
+    stamp = fetched_job()
+    look(stamp, b"a", {b"a": b"1799999000"})
+    assert look(stamp, None, {}) == (Age(), [])
+    age, asked = look(stamp, b"a", {b"a": SMALL})
+    assert (age.wait_s, asked) == (10.0, ["GET"])
+
+
 @pytest.mark.parametrize("head", [5, b"x" * 2000])
 def test_what_is_no_id_is_not_asked_for(head: object) -> None:
     age, asked = look(fetched_job(), head, {})

@@ -171,6 +171,43 @@ async def test_huge_jobs_are_fetched_once_and_then_only_counted(redis_url: str) 
         assert (await queue.read(NOW + 15)).warnings == ()
 
 
+HUGE = "x" * 2_000_000
+
+
+async def test_the_age_of_a_huge_job_stands_for_those_that_follow_until_none_waits(redis_url: str) -> None:
+    async with open_queue(redis_url, a_list(timestamp=Timestamp(path="at"))) as queue:
+        await queue.do("RPUSH", "jobs:pro", json.dumps({"at": NOW - 60, "image": HUGE}))
+        assert (await queue.tier(NOW)).oldest_wait_s == 60.0
+        assert (await queue.tier(NOW + 5)).oldest_wait_s == 65.0
+        await queue.do("DEL", "jobs:pro")
+        empty = await queue.read(NOW + 10)
+        assert (empty.oldest_wait_s, empty.warnings) == (None, ())
+        await queue.do("RPUSH", "jobs:pro", json.dumps({"at": NOW + 12}))
+        resting = await queue.read(NOW + 15)
+        assert (resting.waiting, resting.oldest_wait_s, resting.warnings) == (1, None, ("payload_too_large",))
+        assert (await queue.tier(NOW + 140)).oldest_wait_s == 128.0
+
+
+async def test_a_clock_that_is_set_back_keeps_no_job_from_being_fetched(redis_url: str) -> None:
+    async with open_queue(redis_url, a_list(timestamp=Timestamp(path="at"))) as queue:
+        await queue.do("RPUSH", "jobs:pro", json.dumps({"at": NOW - 60, "image": HUGE}))
+        await queue.read(NOW)
+        await queue.do("DEL", "jobs:pro")
+        await queue.do("RPUSH", "jobs:pro", json.dumps({"at": NOW - 3610}))
+        demand = await queue.read(NOW - 3600)
+        assert (demand.oldest_wait_s, demand.warnings) == (10.0, ())
+
+
+async def test_an_id_that_comes_again_into_an_empty_list_begins_to_wait_again(redis_url: str) -> None:
+    async with open_queue(redis_url, a_list(timestamp=Timestamp(key="job:{id}", field="at"))) as queue:
+        for at in (NOW - 10, NOW + 90):
+            await queue.do("RPUSH", "jobs:pro", "nightly")
+            await queue.do("HSET", "job:nightly", "at", at)
+            assert (await queue.tier(at + 3)).oldest_wait_s == 3.0
+            await queue.do("LPOP", "jobs:pro")
+            assert (await queue.tier(at + 5)).oldest_wait_s is None
+
+
 async def test_without_in_flight_keys_jobs_in_flight_are_hidden(redis_url: str) -> None:
     async with open_queue(redis_url, a_list()) as queue:
         demand = await queue.read()

@@ -57,6 +57,19 @@ def test_a_band_of_scores_is_read_as_written(text: object, band: Band) -> None:
     assert parse_band(band) is band
 
 
+@pytest.mark.parametrize("text", ["0..9", "10..", "..-1", "..", "0.1..1700000000001", "123456789012345678901234.."])
+def test_a_band_of_scores_is_told_as_it_was_written(text: str) -> None:
+    assert parse_band(str(parse_band(text))) == parse_band(text)
+    assert str(parse_band(text)).startswith(text[:10])
+
+
+def test_bands_that_differ_in_the_last_digit_are_two_tiers() -> None:
+    tiers = [{"name": name, "key": "a", "scores": scores} for name, scores in (("pro", 1_000_001), ("free", 1_000_002))]
+    queue = QUEUE.validate_python({"kind": "zset", "tiers": tiers, "score": "priority"})
+    assert isinstance(queue, ZsetQueue)
+    assert [str(tier.scores) for tier in queue.tiers] == ["1000001..1000001", "1000002..1000002"]
+
+
 @pytest.mark.parametrize("text", ["9..0", "high", "1...2", "1..2..3", None, True, [], "nan..1", "1e5..2"])
 def test_what_is_no_band_of_scores_is_refused(text: object) -> None:
     with pytest.raises(ValueError, match=r"expected"):
@@ -74,6 +87,14 @@ def test_what_is_no_band_of_scores_is_refused(text: object) -> None:
         ({"kind": "list", "tiers": TIERS, "timestamp": {"path": "a", "field": "b"}}, "expected either `path`"),
         ({"kind": "list", "tiers": TIERS, "timestamp": {"key": "a", "field": "b"}}, "must contain {id}"),
         ({"kind": "list", "tiers": TIERS, "group": "g"}, "group"),
+        (
+            {"kind": "list", "tiers": TIERS, "in_flight_keys": ["p", "b"]},
+            "key 'b' in in_flight_keys is a tier's already",
+        ),
+        (
+            {"kind": "zset", "score": "time", "tiers": TIERS, "in_flight_keys": ["p", "p"]},
+            "key 'p' in in_flight_keys is there already, so that its jobs would count twice",
+        ),
         ({"kind": "stream", "tiers": TIERS}, "group"),
         ({"kind": "zset", "tiers": TIERS, "score": "time", "pop": "highest"}, "for `score: priority` only"),
         ({"kind": "zset", "tiers": TIERS, "score": "time", "timestamp": {"path": "a"}}, "for `score: priority` only"),

@@ -162,6 +162,20 @@ async def test_large_entries_are_fetched_seldom_and_the_last_age_stands_meanwhil
         assert (demand.waiting, demand.oldest_wait_s, demand.warnings) == (1, 80.0, ())
 
 
+async def test_the_age_of_a_large_entry_stands_for_those_that_follow_until_none_waits(redis_url: str) -> None:
+    async with open_queue(redis_url, SETTINGS) as queue:
+        await queue.do("XGROUP", "CREATE", "jobs", "workers", "0", "MKSTREAM")
+        await add(queue, 60, payload="x" * 2_000_000)
+        assert (await queue.tier(NOW)).oldest_wait_s == 60.0
+        await deliver(queue, 1)
+        empty = await queue.read(NOW + 10)
+        assert (empty.waiting, empty.oldest_wait_s, empty.warnings) == (0, None, ())
+        await add(queue, -12)
+        resting = await queue.read(NOW + 15)
+        assert (resting.waiting, resting.oldest_wait_s, resting.warnings) == (1, None, ("payload_too_large",))
+        assert (await queue.tier(NOW + 140)).oldest_wait_s == 128.0
+
+
 async def test_a_lag_above_the_length_after_a_trim_is_clamped(redis_url: str) -> None:
     async with open_queue(redis_url, SETTINGS) as queue:
         await queue.do("XGROUP", "CREATE", "jobs", "workers", "0", "MKSTREAM")

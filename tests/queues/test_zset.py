@@ -153,6 +153,33 @@ async def test_a_huge_job_that_comes_due_while_none_is_fetched_has_its_age(redis
         assert (tier.waiting, tier.oldest_wait_s, tier.next_due_at) == (1, 10.0, None)
 
 
+@pytest.mark.parametrize("settings", [timed(), by_priority(timestamp=Timestamp(path="at"))])
+async def test_the_age_of_a_huge_job_stands_for_those_that_follow_until_none_waits(
+    redis_url: str, settings: ZsetQueue
+) -> None:
+    async with open_queue(redis_url, settings) as queue:
+        await queue.do("ZADD", "jobs", NOW - 60, json.dumps({"at": NOW - 60, "image": "x" * 2_000_000}))
+        await queue.read(NOW)
+        await queue.do("DEL", "jobs")
+        empty = await queue.read(NOW + 10)
+        assert (empty.oldest_wait_s, empty.warnings) == (None, ())
+        await queue.do("ZADD", "jobs", NOW + 12, json.dumps({"at": NOW + 12}))
+        resting = await queue.read(NOW + 15)
+        assert (resting.waiting, resting.oldest_wait_s) == (1, None)
+        assert "payload_too_large" in resting.warnings
+        assert (await queue.tier(NOW + 140)).oldest_wait_s == 128.0
+
+
+async def test_a_huge_job_that_came_due_and_was_done_leaves_no_age_behind(redis_url: str) -> None:
+    async with open_queue(redis_url, timed()) as queue:
+        await queue.do("ZADD", "jobs", NOW + 30, "x" * 2_000_000)
+        assert (await queue.tier(NOW)).next_due_at == NOW + 30
+        await queue.do("DEL", "jobs")
+        await queue.read(NOW + 40)
+        await queue.do("ZADD", "jobs", NOW + 45, "b")
+        assert (await queue.tier(NOW + 50)).oldest_wait_s is None
+
+
 async def test_jobs_in_flight_are_counted_under_their_keys(redis_url: str) -> None:
     async with open_queue(redis_url, timed(in_flight_keys=("running",))) as queue:
         await queue.do("HSET", "running", "a", 1)
