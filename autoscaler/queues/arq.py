@@ -181,5 +181,4 @@ LIBRARY = Library(
     reader=arq_reader,
     rights=_rights,
     find=_find,
-    advice={Caution.ABSURD_TIMESTAMP: "let the machines that enqueue keep their time by NTP"},
 )

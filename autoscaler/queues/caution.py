@@ -43,10 +43,10 @@ class Caution(StrEnum):
 
 ADVICE: Mapping[Caution, str] = {
     Caution.CLOCK_SKEW: "let both machines keep their time by NTP",
-    Caution.ABSURD_TIMESTAMP: "say in `timestamp.unit` how the time is written",
-    Caution.AGE_UNREADABLE: "look at the next job itself: does it carry the time where the configuration says?",
+    Caution.ABSURD_TIMESTAMP: "let the machines that enqueue keep their time by NTP",
+    Caution.AGE_UNREADABLE: "does the next job carry its time, and may it be read (`autoscaler queue --acl`)?",
     Caution.AGE_LOWER_BOUND: "nothing to do: it passes when the jobs that were there at the start are done",
-    Caution.AGE_UPPER_BOUND: "nothing to do: it passes when the list was empty once",
+    Caution.AGE_UPPER_BOUND: "resolve the warning beside this: then it passes when the list was empty once",
     Caution.PAYLOAD_TOO_LARGE: "keep large data elsewhere and only its place in the job",
     Caution.HEAD_EXPIRED: "let jobs live longer than they may have to wait",
     Caution.IN_FLIGHT_UNREADABLE: "`autoscaler queue --acl` prints the rights that are needed",

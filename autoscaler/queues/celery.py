@@ -230,6 +230,8 @@ def _found(keyspace: Keyspace, prefix: str, sep: str, names: set[str]) -> Found[
     )
 
 
+_STAMP_THEM = "let producers stamp their tasks: docs/queues/celery.md has the three lines"
+
 LIBRARY = Library(
     kind="celery",
     title="Celery",
@@ -238,7 +240,8 @@ LIBRARY = Library(
     rights=_rights,
     find=_find,
     advice={
-        Caution.AGE_LOWER_BOUND: "let producers stamp their tasks: docs/queues/celery.md has the three lines",
+        Caution.ABSURD_TIMESTAMP: "let producers stamp their tasks by `time.time()`, and keep their time by NTP",
+        **dict.fromkeys((Caution.AGE_LOWER_BOUND, Caution.AGE_UPPER_BOUND), _STAMP_THEM),
         Caution.IN_FLIGHT_SHARED: "set `global_keyprefix` in broker_transport_options, another for each pool",
         Caution.PREFETCH_HIDES_BACKLOG: "set `worker_prefetch_multiplier = 1` in Celery, and the same here",
         Caution.EXECUTING_HIDDEN: "set `task_acks_late = True` in Celery, and `task_acks_late: true` here",

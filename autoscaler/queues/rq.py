@@ -220,6 +220,5 @@ LIBRARY = Library(
     find=_find,
     advice={
         Caution.HEAD_EXPIRED: "nothing to do: workers pass over it; a longer `ttl` lets jobs live as long as they wait",
-        Caution.ABSURD_TIMESTAMP: "let the machines that enqueue keep their time by NTP",
     },
 )
