@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from autoscaler.config.schema import Config, PoolSettings
 from autoscaler.config.words import either
 from autoscaler.core.money import caps
-from autoscaler.core.spec import FleetLimits, Limits, Tier
+from autoscaler.core.spec import FleetLimits, Limits
+from autoscaler.link import Command
+from autoscaler.queues import counted
 
 _PERIODS = {
     "usd_per_hour": (1, "an hour"),
@@ -16,6 +18,10 @@ _PERIODS = {
     "usd_per_month": (24 * 31, "a month of 31 days"),
 }
 """Hours and name of the period of each cap."""
+
+
+_SHOWN = 3
+"""Keys to name of those that several pools read."""
 
 
 def warnings(config: Config) -> tuple[str, ...]:
@@ -60,15 +66,15 @@ def _floor_too_dear(limits: Limits | FleetLimits, usd_per_hour: float) -> Iterat
 
 
 def _shared_keys(config: Config) -> Iterator[str]:
-    readers: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
+    readers: defaultdict[tuple[str, Command], list[str]] = defaultdict(list)
     for name, pool in config.pools.items():
-        for place in {_place(pool, tier) for tier in pool.queue.tiers}:
-            readers[place, str(pool.redis or config.redis)].append(f"pools.{name}")
-    for (place, _), pools in sorted(readers.items()):
-        if len(pools) > 1:
-            yield f"{place} is read by {either(pools).replace(' or ', ' and ')}: each counts its jobs as its own"
-
-
-def _place(pool: PoolSettings, tier: Tier) -> str:
-    """Where a tier's jobs wait: a key, or what its library calls a queue."""
-    return getattr(tier, "key", None) or f"{pool.queue.kind} queue {getattr(tier, 'queue', tier.name)}"
+        for jobs in counted(pool.queue):
+            readers[str(pool.redis or config.redis), jobs].append(f"pools.{name}")
+    shared: defaultdict[tuple[str, ...], set[str]] = defaultdict(set)
+    for (_, jobs), names in readers.items():
+        if len(names) > 1:
+            shared[tuple(names)].add(str(jobs[0]))
+    for pools, keys in sorted(shared.items()):
+        which = ", ".join(sorted(keys)[:_SHOWN]) + (f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else "")
+        are = "is" if len(keys) == 1 else "are"
+        yield f"{which} {are} read by {either(pools).replace(' or ', ' and ')}: each counts its jobs as its own"

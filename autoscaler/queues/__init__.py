@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
+from autoscaler.link import Command
 from autoscaler.queues import (
     arq,
     asynq,
@@ -94,3 +95,11 @@ LIBRARIES: dict[str, Library[Any]] = {
 def make_reader(settings: QueueSettings) -> PoolReader:
     """The reader of a queue."""
     return LIBRARIES[settings.kind].reader(settings)
+
+
+_COUNTS = frozenset({"LLEN", "HLEN", "SCARD", "ZCARD", "ZCOUNT", "XLEN"})
+
+
+def counted(settings: QueueSettings) -> frozenset[Command]:
+    """What a queue's numbers are made of: each key whose jobs are counted, with the band of scores where it has one."""
+    return frozenset(command[1:] for command in next(make_reader(settings).read(0.0)) if command[0] in _COUNTS)

@@ -59,3 +59,23 @@ def test_pools_that_read_the_same_key_are_told() -> None:
     assert advice(a=pool(LIST), b=pool(STREAM)) == [
         "k is read by pools.a and pools.b: each counts its jobs as its own",
     ]
+
+
+def test_pools_that_share_what_a_library_counts_are_told_and_those_that_do_not_are_not() -> None:
+    celery = "{kind: celery, tiers: [{name: t, queue: %s}]}"
+    rq = "{kind: rq, key_prefix: %s, tiers: [{name: t, queue: q}]}"
+    band = "{kind: bullmq, tiers: [{name: t, queue: %s}]}"
+
+    assert advice(a=pool(celery % "x"), b=pool(celery % "y")) == [
+        "unacked is read by pools.a and pools.b: each counts its jobs as its own",
+    ]
+    assert advice(a=pool(rq % "one"), b=pool(rq % "two")) == []
+    assert advice(a=pool(band % "x"), b=pool(band % "y")) == []
+    (line,) = advice(a=pool(band % "x"), b=pool(band % "x"))
+    assert "bull:x:active" in line
+    assert "more are read by pools.a and pools.b" in line
+
+
+def test_the_same_keys_in_different_databases_are_not_shared() -> None:
+    other = pool(LIST).replace("{queue:", "{redis: redis://localhost/1, queue:", 1)
+    assert advice("redis: redis://localhost/0\n", a=pool(LIST), b=other) == []
