@@ -75,7 +75,7 @@ async def test_a_worker_at_work_is_seen_and_its_machine_busy(environment: Enviro
 
         await rq("suspend", resume=True)
         await rq("work", name=WORKER, queues=["high", "low"])
-        await until(lambda: busy(queue, enqueued_at, {"i-7f3": 1}))
+        await until(lambda: at_work(queue, enqueued_at))
         demand = await queue.read(enqueued_at)
         assert not demand.paused
         assert demand.in_flight == (await rq("counts", queue="high"))["started"] == 1
@@ -84,7 +84,7 @@ async def test_a_worker_at_work_is_seen_and_its_machine_busy(environment: Enviro
 
         await queue.do("RPUSH", "release:job", "fail")
         await until(lambda: enqueued_again(rq, enqueued_at))
-        await until(lambda: busy(queue, enqueued_at, {"i-7f3": 1}))
+        await until(lambda: at_work(queue, enqueued_at))
         await queue.do("RPUSH", "release:job", "done")
         await until(lambda: busy(queue, enqueued_at, {}))
         assert (await queue.read(enqueued_at)).in_flight == (await rq("counts", queue="high"))["started"] == 0
@@ -97,7 +97,7 @@ async def test_sigterm_lets_a_worker_finish_its_job(environment: Environment, re
         await rq("enqueue", queue="high", name="next")
         _, enqueued_at = await rq("job", queue="high", name="last")
         pid = await rq("work", name=WORKER, queues=["high"])
-        await until(lambda: busy(queue, enqueued_at, {"i-7f3": 1}))
+        await until(lambda: at_work(queue, enqueued_at))
         os.kill(pid, signal.SIGTERM)
         await until(lambda: queue.do("HEXISTS", f"rq:worker:{WORKER}", "shutdown_requested_date"))
         assert (await queue.read(enqueued_at)).in_flight == 1
@@ -115,7 +115,7 @@ async def test_a_killed_workers_job_counts_until_its_heartbeat_runs_out(
         await rq("enqueue", queue="high", name="lost")
         _, enqueued_at = await rq("job", queue="high", name="lost")
         pid = await rq("work", name=WORKER, queues=["high"])
-        await until(lambda: busy(queue, enqueued_at, {"i-7f3": 1}))
+        await until(lambda: at_work(queue, enqueued_at))
         os.kill(pid, signal.SIGKILL)
         await until(lambda: exit_code(rq))
         soon, later = [await queue.read(enqueued_at + age) for age in (60, KILLED_WORKERS_COUNT_FOR_S + 30)]
@@ -239,6 +239,12 @@ async def register(queue: QueueUnderTest, worker: str, state: str) -> None:
 
 async def busy(queue: QueueUnderTest, now: float, machines: dict[str, int]) -> bool:
     return (await queue.read(now)).busy == machines
+
+
+async def at_work(queue: QueueUnderTest, now: float) -> bool:
+    """Whether the worker has begun its job, which it is busy with a little before."""
+    demand = await queue.read(now)
+    return (demand.in_flight, demand.busy) == (1, {"i-7f3": 1})
 
 
 async def enqueued_again(rq: Library, before: float) -> bool:
