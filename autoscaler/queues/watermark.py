@@ -80,7 +80,6 @@ class Watermark:
         if self._obstacle is not None or arrivals is None:
             self._obstacle = self._obstacle or Caution.AGE_UNREADABLE
             self._newest = None
-            self._marks.clear()
             return Bracket(earliest=self._empty_at)
         self._newest = newest
         return self._bracket(arrivals, length, now)
@@ -134,4 +133,4 @@ class Watermark:
             self._marks.pop()  # nothing arrived in between: only the first and the last such moment matter
         self._marks.append(mark)
         if len(self._marks) > _MAX_MARKS:
-            self._marks = [*self._marks[:-1:2], self._marks[-1]]
+            self._marks = self._marks[::2]  # of an odd number, so that the last one stays

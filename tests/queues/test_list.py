@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 
 from autoscaler.core.demand import AgeSource, InFlightKind
-from autoscaler.queues.list import ListQueue, ListTier
+from autoscaler.queues.list import LIBRARY, ListQueue, ListTier
 from autoscaler.queues.stamp import Timestamp
 from tests.support.queues import NOW, open_queue
 
@@ -40,6 +40,14 @@ async def test_a_queue_that_once_had_a_key_stays_seen(redis_url: str) -> None:
         await queue.do("RPUSH", "jobs:pro", "a")
         assert (await queue.read()).seen
         await queue.do("LPOP", "jobs:pro")
+        assert (await queue.read()).seen
+
+
+async def test_a_queue_of_which_only_jobs_in_flight_were_seen_is_seen(redis_url: str) -> None:
+    async with open_queue(redis_url, a_list(in_flight_keys=("busy", "other"))) as queue:
+        await queue.do("RPUSH", "busy", "a")
+        assert (await queue.read()).seen
+        await queue.do("LPOP", "busy")
         assert (await queue.read()).seen
 
 
@@ -90,6 +98,20 @@ async def test_a_job_whose_hash_has_expired_is_counted_without_an_age(redis_url:
         await queue.do("RPUSH", "jobs:pro", "a")
         demand = await queue.read()
         assert (demand.waiting, demand.oldest_wait_s, demand.warnings) == (1, None, ("age_unreadable",))
+
+
+async def test_what_is_no_id_is_not_asked_for(redis_url: str) -> None:
+    async with open_queue(redis_url, a_list(timestamp=Timestamp(key="job:{id}", field="at"))) as queue:
+        await queue.do("RPUSH", "jobs:pro", "x" * 2000)
+        assert await queue.trips() == 1
+        demand = await queue.read()
+        assert (demand.waiting, demand.oldest_wait_s, demand.warnings) == (1, None, ("age_unreadable",))
+
+
+def test_rights_are_those_to_the_keys_as_they_are_written() -> None:
+    timestamp = Timestamp(key="job?:{id}:meta", field="at")
+    rights = LIBRARY.rights(a_list(ListTier(name="pro", key="a*[b]\\"), timestamp=timestamp, in_flight_keys=("busy",)))
+    assert rights.keys == ("a\\*\\[b\\]\\\\", "busy", "job\\?:*:meta")
 
 
 @pytest.mark.parametrize(

@@ -138,6 +138,32 @@ def test_memory_is_bounded_however_long_the_backlog_lasts() -> None:
     assert bracket.latest - bracket.earliest <= 32
 
 
+def test_a_steady_queue_keeps_its_brackets_one_tick_wide_however_long_it_runs() -> None:
+    model, watermark = ListModel("left"), Watermark("left")
+    model.tick(watermark, 0.0)
+    for tick in range(1, 3000):
+        model.push(tick - 0.5)
+        if len(model) > 3:
+            model.pop()
+        assert model.tick(watermark, float(tick)) == Bracket(max(tick - 3, 0), max(tick - 2, 1))
+    assert len(watermark._marks) <= 5
+
+
+def test_a_job_that_arrives_between_two_commands_of_a_tick_does_not_count_twice() -> None:
+    model, watermark = ListModel("left"), Watermark("left")
+    model.tick(watermark, 0.0)
+    for tick in range(1, 20):
+        now, length, answers = float(tick), len(model), dict[Command, Any]()
+        for command in watermark.commands("k"):
+            answers[command] = model.answer(command)
+            model.push(now + 0.1)
+        bracket = watermark.observe(answers, "k", length, now)
+        if length:
+            assert bracket.earliest is not None
+            assert bracket.earliest < model.oldest_at
+            model.pop()
+
+
 def test_a_quiet_backlog_is_remembered_by_two_marks() -> None:
     model, watermark = ListModel("right"), Watermark("right")
     model.push(-1.0)

@@ -170,6 +170,14 @@ async def test_the_age_of_a_huge_job_stands_for_those_that_follow_until_none_wai
         assert (await queue.tier(NOW + 140)).oldest_wait_s == 128.0
 
 
+async def test_no_due_time_that_has_passed_is_told_as_the_next(redis_url: str) -> None:
+    async with open_queue(redis_url, timed()) as queue:
+        await queue.do("ZADD", "jobs", NOW + 30, "x" * 2_000_000, NOW + 90, "b")
+        assert (await queue.tier(NOW)).next_due_at == NOW + 30
+        tier = await queue.tier(NOW + 40)
+        assert (tier.waiting, tier.delayed, tier.next_due_at) == (1, 1, None)
+
+
 async def test_a_huge_job_that_came_due_and_was_done_leaves_no_age_behind(redis_url: str) -> None:
     async with open_queue(redis_url, timed()) as queue:
         await queue.do("ZADD", "jobs", NOW + 30, "x" * 2_000_000)
