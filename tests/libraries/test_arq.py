@@ -130,6 +130,14 @@ async def test_a_user_with_the_least_rights_reads_everything(redis_url: str) -> 
             assert await user.excess() == set()
 
 
+async def test_an_empty_queue_is_seen_by_the_health_check_of_its_worker(redis_url: str) -> None:
+    async with open_queue(redis_url, SETTINGS) as queue:
+        await queue.do(
+            "SET", "low:health-check", "Nov-21 03:09:09 j_complete=0 j_failed=0 j_retried=0 j_ongoing=0 queued=0"
+        )
+        assert (await queue.read()).seen
+
+
 async def test_its_queues_are_recognised_by_their_workers_and_their_jobs(redis_url: str) -> None:
     async with arq_and_reader(redis_url) as (arq, queue):
         await arq("enqueue", queue="low", names=["a"], due=NOW)

@@ -65,6 +65,14 @@ async def test_what_waits_is_what_rq_counts(environment: Environment, redis_url:
 
 
 @with_rq
+async def test_a_queue_that_is_empty_is_seen_if_it_was_ever_used(environment: Environment, redis_url: str) -> None:
+    async with rq_and_reader(environment, redis_url) as (rq, queue):
+        await rq("enqueue", queue="low", name="job")
+        await queue.do("DEL", "rq:queue:low")
+        assert (await queue.read(NOW)).seen
+
+
+@with_rq
 async def test_a_worker_at_work_is_seen_and_its_machine_busy(environment: Environment, redis_url: str) -> None:
     async with rq_and_reader(environment, redis_url) as (rq, queue):
         await rq("suspend")

@@ -250,9 +250,12 @@ async def test_tiers_have_a_stream_each_and_share_the_group(redis_url: str) -> N
             for age in (30, 20):
                 await queue.do("XADD", key, f"{NOW_MS - age * 1000}-0", "job", "x")
             await queue.do("XREADGROUP", "GROUP", "workers", "w1", "COUNT", 1, "STREAMS", key, ">")
+        await queue.do("XADD", "jobs:free", f"{NOW_MS - 10_000}-0", "job", "x")
+        await queue.do("XACK", "jobs:free", "workers", f"{NOW_MS - 30_000}-0")
+        await queue.do("XREADGROUP", "GROUP", "workers", "w1", "COUNT", 1, "STREAMS", "jobs:free", ">")
         demand = await queue.read()
         assert [tier.waiting for tier in demand.tiers] == [1, 1]
-        assert demand.in_flight == 2
+        assert (demand.in_flight, demand.oldest_in_flight_at) == (2, NOW - 30)
 
 
 async def test_a_key_of_another_type_makes_the_queue_unknown_and_names_what_was_found(redis_url: str) -> None:

@@ -61,6 +61,13 @@ async def test_times_in_another_unit_make_the_queue_unknown_rather_than_empty(re
         )
 
 
+async def test_one_job_parked_for_ever_makes_no_unit_doubtful_while_others_wait(redis_url: str) -> None:
+    async with open_queue(redis_url, timed("s")) as queue:
+        await queue.do("ZADD", "jobs", NOW - 5, "a", int(NOW * 1000), "parked")
+        tier = await queue.tier()
+        assert (tier.waiting, tier.delayed, tier.oldest_wait_s) == (1, 1, 5.0)
+
+
 async def test_times_in_a_coarser_unit_count_without_an_age(redis_url: str) -> None:
     async with open_queue(redis_url, timed("ms")) as queue:
         await queue.do("ZADD", "jobs", NOW - 60, "a")

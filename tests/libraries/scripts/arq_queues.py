@@ -8,7 +8,7 @@ from pathlib import Path
 import talk
 from arq import create_pool
 from arq.connections import RedisSettings
-from arq.jobs import Job
+from arq.jobs import Job, JobStatus
 
 URL = sys.argv[1]
 workers = {}
@@ -26,8 +26,11 @@ async def enqueue(queue, names, due=None):
 async def jobs(queue):
     """The state of each job of a queue by its id, and the score that arq gave it, in epoch seconds."""
     pool = await create_pool(RedisSettings.from_dsn(URL))
-    found = [Job(each.job_id, pool, _queue_name=queue) for each in await pool.queued_jobs(queue_name=queue)]
-    told = {job.job_id: [(await job.status()).value, (await job.info()).score / 1000] for job in found}
+    told = {}
+    for job_id, score in await pool.zrange(queue, 0, -1, withscores=True):
+        state = await Job(job_id.decode(), pool, _queue_name=queue).status()
+        if state not in {JobStatus.complete, JobStatus.not_found}:  # it may have been done meanwhile
+            told[job_id.decode()] = [state.value, score / 1000]
     await pool.aclose()
     return told
 
