@@ -8,11 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from autoscaler.link import RedisLink
+from autoscaler import acl
+from autoscaler.core.demand import Demand
+from autoscaler.link import RedisLink, RedisSettings
+from autoscaler.queues import LIBRARIES, make_reader
+from autoscaler.queues.list import ListQueue, ListTier
+from autoscaler.queues.source import QueueDemand
 from tests.support.any_redis import tells_all
 from tests.support.fleet_store import keeps_a_fleet
+from tests.support.queues import NOW
 from tests.support.redis_cluster import RedisCluster
 from tests.support.redis_server import RedisServer, programs
+from tests.support.stores import FLEET
 
 
 @pytest.fixture(scope="module", params=programs())
@@ -45,6 +52,22 @@ async def test_the_store_keeps_a_fleet(server: RedisServer, protocol: int) -> No
     link = RedisLink(f"{server.url}?protocol={protocol}")
     await keeps_a_fleet(link)
     await link.close()
+
+
+async def test_the_rights_that_are_printed_for_it_are_enough(server: RedisServer, program: str) -> None:
+    queue = ListQueue(kind="list", tiers=(ListTier(name="a", key="jobs:a"),))
+    printed = acl.old_line if "redis-6.2" in program else acl.line
+    line = printed(RedisSettings(url=server.url), FLEET, [LIBRARIES["list"].rights(queue)])
+    server.do(*line.replace(acl.PASSWORD, "pw").split(" "))
+    server.do("RPUSH", "jobs:a", "one")
+    link = RedisLink(server.url.replace("://", "://autoscaler:pw@"))
+    try:
+        reading = (await QueueDemand({"pool": (link, make_reader(queue))}).read(NOW))["pool"]
+        assert isinstance(reading, Demand), reading
+        assert reading.waiting == 1
+        await keeps_a_fleet(link)
+    finally:
+        await link.close()
 
 
 async def test_a_cluster_of_it_serves_both(program: str, tmp_path: Path) -> None:
