@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, dataclass, fields, replace
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import yaml
 
 from autoscaler.config.hints import field_hints
 from autoscaler.config.show import exact_duration, written
+from autoscaler.core.units import plain_number
 from autoscaler.discover import Recognised
 from autoscaler.link.address import parse_address
 from providers.installed import provider_kinds
@@ -20,6 +22,8 @@ REDIS_VARIABLE = "REDIS_URL"
 _VARIABLES = {"vastai": "VAST"}
 """What vendors' own tools call their variables, where that is not the name of the kind."""
 _WIDTH = 100
+_Said = Callable[[str, str], str]
+"""Writes a line, with or without what there is to say of it."""
 _TARGETS_S = (30.0, 120.0, 300.0)
 """The wait targets of several tiers, most urgent first; the last one's for all that follow."""
 _ONLY_TARGET_S = 120.0
@@ -98,15 +102,23 @@ def save(text: str, file: Path) -> None:
     part.replace(file)
 
 
+def _commented(line: str, comment: str) -> str:
+    return f"{line}    # {comment}"
+
+
+def _plain(line: str, _comment: str) -> str:
+    return line
+
+
 def _lines(fleet: Fleet) -> Iterator[str]:
     yield "# Written by `autoscaler init`. deploy/config.example.yaml explains every key, and those that are not here."
     yield ""
-    yield f"fleet: {_inline(fleet.name)}    # every machine rented carries this name; one daemon a fleet"
-    yield f"redis: {_inline(fleet.redis)}    # the queue, which is only read, and the daemon's own keys"
+    yield _commented(f"fleet: {_inline(fleet.name)}", "every machine rented carries this name; one daemon a fleet")
+    yield _commented(f"redis: {_inline(fleet.redis)}", "the queue, which is only read, and the daemon's own keys")
     yield ""
     yield "pools:"
-    for pool in fleet.pools:
-        yield from textwrap.indent("\n".join(_pool(pool)), "  ").splitlines()
+    for said, pool in zip(chain([_commented], repeat(_plain)), fleet.pools, strict=False):
+        yield from textwrap.indent("\n".join(_pool(pool, said)), "  ").splitlines()
     yield ""
     yield "providers:"
     for kind in fleet.providers:
@@ -114,32 +126,33 @@ def _lines(fleet: Fleet) -> Iterator[str]:
         yield f"  {kind}: {_inline(required)}" + ("    # a market that is made up: it rents nothing" * (kind == "mock"))
 
 
-def _pool(pool: Draft) -> Iterator[str]:
+def _pool(pool: Draft, said: _Said) -> Iterator[str]:
     warn = pool.usd_per_day * 2 / 3
     yield f"{pool.name}:"
     for note in pool.notes:
         yield from textwrap.wrap(f"look at this: {note}", _WIDTH, initial_indent="  # ", subsequent_indent="  # ")
     yield "  queue:"
-    yield from textwrap.indent("\n".join(_queue(pool.queue)), "    ").splitlines()
+    yield from textwrap.indent("\n".join(_queue(pool.queue, said)), "    ").splitlines()
     yield "  machine:"
-    yield f"    image: {_inline(pool.image)}    # with your worker in it"
-    yield f"    gpus: {_inline(list(pool.gpus))}    # types that will do, best first"
-    yield "    slots: 1    # jobs that one machine works on at the same time"
-    yield "    ready: running    # better `heartbeat`, or an address that answers once the model is loaded"
-    yield "  placements:    # in order of preference"
-    yield f"    - {{provider: {pool.provider}, max_usd_per_hour: {pool.usd_per_hour:g}}}    # `buy: spot` is cheaper"
+    yield said(f"    image: {_inline(pool.image)}", "with your worker in it")
+    yield said(f"    gpus: {_inline(list(pool.gpus))}", "types that will do, best first")
+    yield said("    slots: 1", "jobs that one machine works on at the same time")
+    yield said("    ready: running", "better `heartbeat`, or an address that answers once the model is loaded")
+    yield said("  placements:", "in order of preference")
+    price = plain_number(pool.usd_per_hour)
+    yield said(f"    - {{provider: {pool.provider}, max_usd_per_hour: {price}}}", "`buy: spot` is cheaper")
     yield "  limits:"
-    yield "    hot: 0..4    # running machines, fewest and most; with 0 the first job waits for a machine to boot"
-    yield "    warm: 0..2    # stopped machines that are kept, for they are back within minutes"
+    yield said("    hot: 0..4", "running machines, fewest and most; with none, the next job waits for one to boot")
+    yield said("    warm: 0..2", "stopped machines that are kept, for they are back within minutes")
     yield f"    usd_per_day: {{warn: {warn:.2f}, stop: {pool.usd_per_day:.2f}}}"
 
 
-def _queue(queue: Any) -> Iterator[str]:
+def _queue(queue: Any, said: _Said) -> Iterator[str]:
     """The settings that differ from their defaults; tiers last, most urgent first."""
     plain = _differing(queue)
     tiers = plain.pop("tiers")
     yield from (f"{name}: {_inline(value)}" for name, value in plain.items())
-    yield "tiers:    # most urgent first; wait_target is the longest a job should wait before it starts"
+    yield said("tiers:", "most urgent first; wait_target is the longest a job should wait before it starts")
     yield from (f"  - {_inline(tier)}" for tier in tiers)
 
 
@@ -167,7 +180,21 @@ def _required(kind: str) -> dict[str, str]:
     return {name: f"{prefix}_{name.upper()}" for name in missing if name != "kind"}
 
 
+class _OneLine(yaml.SafeDumper):
+    """Writes each text on one line, also one that has several."""
+
+    def represent_text(self, text: str) -> yaml.ScalarNode:
+        return self.represent_scalar("tag:yaml.org,2002:str", text, style=None if text.isprintable() else '"')
+
+
+_OneLine.add_representer(str, _OneLine.represent_text)
+
+
 def _inline(value: Any) -> str:
-    """A value on one line."""
-    text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=True)
-    return text.removesuffix("\n").removesuffix("\n...")
+    """A value on one line, with nothing in it that an editor or a terminal would act upon."""
+    texts = (
+        yaml.dump(value, Dumper=_OneLine, default_flow_style=True, sort_keys=False, width=10**6, allow_unicode=as_it_is)
+        for as_it_is in (True, False)
+    )
+    lines = [text.removesuffix("\n").removesuffix("\n...") for text in texts]
+    return next((line for line in lines if line.isprintable()), lines[-1])

@@ -44,9 +44,44 @@ def test_every_queue_reads_back_as_it_was_found(settings: Any) -> None:
 @given(key=st.text(min_size=1))
 @example(key="\ufeff\x85\u2028")
 def test_a_key_of_any_text_reads_back(key: str) -> None:
-    queue = ListQueue(kind="list", tiers=(ListTier(name="a", key=key),), in_flight_keys=(key,))
+    queue = ListQueue(kind="list", tiers=(ListTier(name="a", key=key),), in_flight_keys=(f"{key}:busy",))
     config = load_config(as_yaml(Fleet(redis="embedded", pools=(Draft(name="images", queue=queue),))), {})
     assert config.pools["images"].queue == queue
+
+
+@pytest.mark.parametrize(
+    "key", ["two\nlines", "\x1b[31mred", "\u202eright to left", "a\u2028b", "\ufeffmark", "bell\x07 🎉"]
+)
+def test_a_key_that_an_editor_or_a_terminal_would_act_upon_is_written_by_escapes_on_one_line(key: str) -> None:
+    queue = ListQueue(kind="list", tiers=(ListTier(name="a", key=key),))
+    text = as_yaml(Fleet(redis="embedded", pools=(Draft(name="images", queue=queue),)))
+    assert text.replace("\n", "").isprintable()
+    assert any("{name: a, key: " in line and line.endswith("}") for line in text.splitlines())
+    assert load_config(text, {}).pools["images"].queue == queue
+
+
+def test_text_in_any_script_is_written_as_it_is() -> None:
+    queue = ListQueue(kind="list", tiers=(ListTier(name="a", key="очередь🎉"),))
+    assert "key: очередь🎉," in as_yaml(Fleet(redis="embedded", pools=(Draft(name="images", queue=queue),)))
+
+
+def test_what_a_setting_means_is_said_once() -> None:
+    pools = (Draft(name="a", queue=QUEUE), Draft(name="b", queue=QUEUE, notes=("guessed",)))
+    text = as_yaml(Fleet(redis="embedded", pools=pools))
+    first, _, rest = text.partition("\n  b:\n")
+    second, _, _ = rest.partition("\nproviders:")
+    assert [line for line in second.splitlines() if "#" in line] == ["    # look at this: guessed"]
+    assert "    slots: 1    # jobs that one machine works on at the same time" in first
+    assert "      slots: 1\n" in second
+
+
+def test_amounts_are_written_in_full() -> None:
+    text = as_yaml(
+        Fleet(redis="embedded", pools=(Draft(name="a", queue=QUEUE, usd_per_hour=123456.789, usd_per_day=0.01),))
+    )
+    config = load_config(text, {})
+    assert config.pools["a"].placements[0].max_usd_per_hour == 123456.789
+    assert config.pools["a"].limits.usd_per_day.stop == 0.01
 
 
 @pytest.mark.parametrize(("tiers", "targets"), [(1, [120]), (2, [30, 120]), (4, [30, 120, 300, 300])])
