@@ -1,12 +1,7 @@
-"""asynq: task ids in a list for each queue, a hash for each task.
-
-Tasks that are collected into groups (`asynq.Group`) are not counted: they are no jobs until a server has put them
-together.
-"""
+"""asynq: task ids in a list for each queue, a hash for each task."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -14,11 +9,12 @@ from autoscaler.core.demand import InFlightKind
 from autoscaler.core.spec import SETTINGS
 from autoscaler.link import Command
 from autoscaler.queues.age import epoch_seconds
-from autoscaler.queues.base import Jobs, Rest, Steps, count, counted, literal
+from autoscaler.queues.base import Jobs, Steps, counted, literal
 from autoscaler.queues.caution import Caution
 from autoscaler.queues.guess import ORDER_GUESSED
 from autoscaler.queues.in_flight import Counted
 from autoscaler.queues.library import Found, Keyspace, Library, QueueTier, Rights, names_in, queue_tiers
+from autoscaler.queues.paused import Paused
 from autoscaler.queues.places import StampedList, TimedSet
 from autoscaler.queues.pool import PoolReader, TierReader, check_tiers
 from autoscaler.queues.stamp import BesideJob
@@ -45,8 +41,9 @@ def asynq_reader(settings: AsynqQueue) -> PoolReader:
     """The reader of queues of asynq.
 
     A tier's tasks are those pending, scheduled and to be retried; those due wait, though only a server will make them
-    pending. In flight are the tasks whose lease, renewed by their server, runs; a task whose lease has run out waits
-    for a living server to take it back.
+    pending. Tasks that are collected into a group (`asynq.Group`) wait as one: only a server puts them together. In
+    flight are the tasks whose lease, renewed by their server, runs; a task whose lease has run out waits for a living
+    server to take it back.
     """
     queues = [tier.queue for tier in settings.tiers]
     return PoolReader(
@@ -57,6 +54,7 @@ def asynq_reader(settings: AsynqQueue) -> PoolReader:
                 TimedSet(_key(tier.queue, "scheduled")),
                 TimedSet(_key(tier.queue, "retry")),
                 Abandoned(tier.queue),
+                Groups(tier.queue),
             )
             for tier in settings.tiers
         ],
@@ -65,7 +63,7 @@ def asynq_reader(settings: AsynqQueue) -> PoolReader:
             lambda now: [("ZCOUNT", _key(queue, "lease"), repr(now), "+inf") for queue in queues],
         ),
         probe=[("SISMEMBER", _QUEUES, queue) for queue in queues],
-        rest=Paused(queues),
+        rest=Paused([("EXISTS", _key(queue, "paused")) for queue in queues]),
     )
 
 
@@ -92,20 +90,25 @@ class Abandoned:
         return Jobs(waiting=counted(expired, reply, "zset"))
 
 
-class Paused:
-    """Whether all of some queues are paused."""
+class Groups:
+    """Groups of tasks, each of which will be one task, or a few if it is large.
 
-    def __init__(self, queues: Iterable[str]) -> None:
-        self._marks: list[Command] = [("EXISTS", _key(queue, "paused")) for queue in queues]
+    Whether a group's time has come only the servers know, by their settings, and only they look at it.
+    """
 
-    def read(self, _now: float) -> Steps[Rest]:
-        """Each queue's mark."""
-        replies = yield self._marks
-        return Rest(paused=all(count(reply) for reply in replies))
+    def __init__(self, queue: str) -> None:
+        self._collecting: Command = ("SCARD", _key(queue, "groups"))
+        self._closed: Command = ("ZCARD", _key(queue, "aggregation_sets"))
+
+    def read(self, _now: float) -> Steps[Jobs]:
+        """Groups that still collect, and those that a server has closed and not yet made a task of."""
+        collecting, closed = yield [self._collecting, self._closed]
+        groups = counted(self._collecting, collecting, "set") + counted(self._closed, closed, "zset")
+        return Jobs(waiting=groups, cautions=frozenset({Caution.DELAYED_UNKNOWN}) if groups else frozenset())
 
 
 def _rights(settings: AsynqQueue) -> Rights:
-    places = ("pending", "scheduled", "retry", "lease", "paused")
+    places = ("pending", "scheduled", "retry", "lease", "groups", "aggregation_sets", "paused")
     queues = [tier.queue for tier in settings.tiers]
     return Rights(
         keys=(
@@ -114,7 +117,7 @@ def _rights(settings: AsynqQueue) -> Rights:
             *(literal(_key(queue, "t:")) + "*" for queue in queues),
         ),
         commands=frozenset(
-            {"EXISTS", "HGET", "LINDEX", "LLEN", "SISMEMBER", "TYPE", "ZCOUNT", "ZRANGEBYSCORE"},
+            {"EXISTS", "HGET", "LINDEX", "LLEN", "SCARD", "SISMEMBER", "TYPE", "ZCARD", "ZCOUNT", "ZRANGEBYSCORE"},
         ),
     )
 
@@ -145,5 +148,6 @@ LIBRARY = Library(
     find=_find,
     advice={
         Caution.AGE_UNREADABLE: "nothing to do: a server that stopped gave the next task back, without its time",
+        Caution.DELAYED_UNKNOWN: "let servers have a `GroupAggregator`: each group of tasks counts as one that waits",
     },
 )

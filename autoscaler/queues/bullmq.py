@@ -17,10 +17,11 @@ from autoscaler.core.spec import SETTINGS
 from autoscaler.link import Command, Reply
 from autoscaler.queues.age import UNKNOWN_AGE, Age, age_since, epoch_seconds, parse_number, unreadable
 from autoscaler.queues.band import Band, Scores
-from autoscaler.queues.base import Jobs, Reader, Rest, Steps, count, counted, literal
+from autoscaler.queues.base import Jobs, Reader, Steps, counted, literal
 from autoscaler.queues.guess import ORDER_GUESSED
 from autoscaler.queues.in_flight import Counted
 from autoscaler.queues.library import Found, Keyspace, Library, QueueTier, Rights, tier_names
+from autoscaler.queues.paused import Paused
 from autoscaler.queues.places import PrioritySet, TimedSet
 from autoscaler.queues.pool import PoolReader, TierReader, check_tiers
 from autoscaler.queues.stamp import MAX_ID_BYTES, Stamp, at_path
@@ -216,17 +217,6 @@ def _ready_at(fields: Reply, now: float) -> float | None:
     due_at = created_at + (parse_number(at_path(opts, "delay")) or 0.0) / 1000
     started_at = epoch_seconds(processed_on, "ms")
     return max(due_at if due_at <= now else created_at, created_at if started_at is None else started_at)
-
-
-class Paused:
-    """Whether all queues of a pool are paused, as commands tell that give 1 for a queue that is."""
-
-    def __init__(self, commands: Sequence[Command]) -> None:
-        self._commands = commands
-
-    def read(self, _now: float) -> Steps[Rest]:
-        """Ask for each queue."""
-        return Rest(paused=all(count(reply) for reply in (yield self._commands)))
 
 
 def queue_rights(prefix: str, tiers: Iterable[QueueTier], asked: Iterable[str]) -> Rights:

@@ -37,6 +37,8 @@ class Caution(StrEnum):
     """Delayed jobs cannot be told apart from others, or those due from those that are not."""
     WORKERS_UNREAD = "workers_unread"
     """What the workers say of themselves was not read in full: refused, or they are more than are asked in a tick."""
+    PARTLY_PAUSED = "partly_paused"
+    """Some of the pool's queues are paused: jobs that wait there count, though none of them starts."""
     GROUP_ABSENT = "group_absent"
     """The stream has no such consumer group yet; all of its entries count as waiting."""
 
@@ -56,6 +58,7 @@ ADVICE: Mapping[Caution, str] = {
     Caution.EXECUTING_HIDDEN: "let workers acknowledge a job when it is done, or beat how busy they are",
     Caution.DELAYED_UNKNOWN: "nothing to do: a worker must look at them first",
     Caution.WORKERS_UNREAD: "`autoscaler queue --acl` prints the rights that are needed; let machines beat",
+    Caution.PARTLY_PAUSED: "resume them, or give queues that are paused by themselves a pool of their own",
     Caution.GROUP_ABSENT: "nothing to do: the first worker makes it; check the group's name if workers run",
 }
 """What to do about a caution, unless the library has its own way."""

@@ -58,6 +58,17 @@ class Asynq:
         await self._leave(task)
         await self.schedule(task, due, to="retry")
 
+    async def collect(self, task: str, group: str, at: float) -> None:
+        await self._do("SADD", "asynq:queues", self._name)
+        await self._do("HSET", self.key(f"t:{task}"), "msg", "protobuf", "state", "aggregating", "group", group)
+        await self._do("ZADD", self.key(f"g:{group}"), int(at), task)
+        await self._do("SADD", self.key("groups"), group)
+
+    async def close_group(self, group: str, at: float) -> None:
+        await self._do("RENAME", self.key(f"g:{group}"), self.key(f"g:{group}:uuid"))
+        await self._do("ZADD", self.key("aggregation_sets"), int(at) + 120, self.key(f"g:{group}:uuid"))
+        await self._do("SREM", self.key("groups"), group)
+
     async def _leave(self, task: str) -> None:
         await self._do("LREM", self.key("active"), 0, task)
         await self._do("ZREM", self.key("lease"), task)
@@ -116,12 +127,29 @@ async def test_a_task_that_a_stopping_server_gave_back_counts_without_its_age(re
         assert demand.warnings == ("age_unreadable",)
 
 
-async def test_a_pool_is_paused_when_all_its_queues_are(redis_url: str) -> None:
+async def test_a_group_of_tasks_waits_as_one_since_only_a_server_puts_them_together(redis_url: str) -> None:
     async with open_queue(redis_url, SETTINGS) as queue:
+        asynq = Asynq(queue)
+        for task, group in (("a", "mails"), ("b", "mails"), ("c", "thumbnails")):
+            await asynq.collect(task, group, NOW - 30)
+        demand = await queue.read()
+        assert ([tier.waiting for tier in demand.tiers], demand.warnings) == ([2, 0], ("delayed_unknown",))
+        await asynq.close_group("mails", NOW)
+        assert (await queue.tier()).waiting == 2  # the server that closed it may have died since
+        await asynq.enqueue("d", NOW - 5)
+        tier = await queue.tier()
+        assert (tier.waiting, tier.oldest_wait_s) == (3, 5.0)
+
+
+async def test_a_pool_is_paused_when_all_its_queues_are_and_told_of_when_only_some_are(redis_url: str) -> None:
+    async with open_queue(redis_url, SETTINGS) as queue:
+        await Asynq(queue).enqueue("a", NOW)
         await queue.do("SET", Asynq(queue).key("paused"), int(NOW))
-        assert not (await queue.read()).paused
+        demand = await queue.read()
+        assert (demand.waiting, demand.paused, demand.warnings) == (1, False, ("partly_paused",))
         await queue.do("SET", Asynq(queue, "default").key("paused"), int(NOW))
-        assert (await queue.read()).paused
+        demand = await queue.read()
+        assert (demand.waiting, demand.paused, demand.warnings) == (1, True, ())
 
 
 async def test_a_queue_that_exists_and_is_empty_was_seen(redis_url: str) -> None:
