@@ -106,7 +106,10 @@ class PoolReader:
         """What is to be listened to between readings, and was heard."""
 
     def read(self, now: float) -> Steps[Demand | Unknown]:
-        """The pool's demand. `seen` stays true once any of its keys has existed."""
+        """The pool's demand, in at most two steps. `seen` stays true once any of its keys has existed.
+
+        A key that became one of another type between the two takes a third, which asks what it is.
+        """
         parts: list[Steps[Any]] = [
             *(tier.read(now) for tier in self._tiers),
             *(part.read(now) for part in (self._in_flight, self._rest, self._probe)),

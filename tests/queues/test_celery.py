@@ -104,10 +104,16 @@ class Broker:
 
     def __init__(self, held: bytes) -> None:
         self.held = held
-        self.tag = b"tag"
+        self.tags = [b"tag"]
 
     def __call__(self, command: Command) -> Any:
-        fetched = {"HLEN": 1, "ZRANGE": [self.tag], "HSTRLEN": len(self.held), "HGET": self.held, "LLEN": 0}
+        fetched = {
+            "HLEN": len(self.tags),
+            "ZRANGE": self.tags,
+            "HSTRLEN": len(self.held),
+            "HGET": self.held,
+            "LLEN": 0,
+        }
         return fetched.get(str(command[0]))
 
 
@@ -123,8 +129,22 @@ def test_the_longest_held_task_is_fetched_once_and_only_when_it_was_held_for_a_t
     assert fetched(Broker(b"nonsense"), 5) == [1]
 
 
-def test_a_large_task_is_never_fetched_from_those_in_flight() -> None:
+def test_a_task_that_is_large_or_gone_is_never_fetched_from_those_in_flight() -> None:
     assert fetched(Broker(b"x" * 65_537), 5) == []
+    assert fetched(Broker(b""), 5) == []
+
+
+def test_what_the_longest_held_task_warned_of_passes_with_it() -> None:
+    properties = {"delivery_info": {"exchange": "", "routing_key": "other"}}
+    broker = Broker(b"[" + of(headers={"eta": "2027-01-15T08:01:00+00:00"}, properties=properties) + b"]")
+    reader = celery_reader(LATE)
+    seen = []
+    for tags in ([b"tag"], [b"tag"], []):
+        broker.tags = tags
+        demand, _ = driven(reader.read(NOW), broker)
+        assert isinstance(demand, Demand)
+        seen.append(demand.warnings)
+    assert seen == [(), ("delayed_unknown", "in_flight_shared"), ()]
 
 
 def test_a_count_in_flight_that_is_refused_is_unknown_and_not_zero() -> None:
@@ -150,6 +170,23 @@ def test_a_worker_counts_for_three_of_its_heartbeats() -> None:
     assert beats.at_work(NOW + 6) == AtWork(4, {"one": 3, "three": 1})
     assert beats.at_work(NOW + 7) == AtWork(1, {"three": 1})
     assert beats.at_work(NOW + 31) == AtWork(0, {})
+
+
+def test_a_worker_that_beats_seldom_counts_for_three_minutes_at_most() -> None:
+    heard = Heard("channel")
+    beats = Heartbeats(heard)
+    heard.hear(beat("a@one", 1, 1e9))
+    assert beats.at_work(NOW).busy == {"one": 1}
+    assert beats.at_work(NOW + 181).busy == {}
+
+
+def test_what_was_heard_between_two_readings_is_bounded() -> None:
+    heard = Heard("channel")
+    for number in range(10_001):
+        heard.hear(b"%d" % number)
+    kept = heard.take()
+    assert (len(kept), kept[0], kept[-1]) == (10_000, b"1", b"10000")
+    assert heard.take() == []
 
 
 def test_a_clock_that_is_set_back_makes_no_heartbeat_last() -> None:
