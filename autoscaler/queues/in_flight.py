@@ -37,10 +37,9 @@ class Hidden:
 class Counted:
     """Jobs in flight that commands count: the sum of what each replies. None where one of them fails."""
 
-    def __init__(self, kind: InFlightKind, commands: Callable[[float], Sequence[Command]], *cautions: Caution) -> None:
+    def __init__(self, kind: InFlightKind, commands: Callable[[float], Sequence[Command]]) -> None:
         self._kind = kind
         self._commands = commands
-        self._cautions = frozenset(cautions)
 
     def read(self, now: float) -> Steps[InFlight]:
         """Ask all of them; `commands` is given the time, for counts by score."""
@@ -48,7 +47,7 @@ class Counted:
         known = [number for number in numbers if number is not None]
         if len(known) < len(numbers):
             return UNREADABLE
-        return InFlight(count=sum(known), kind=self._kind, cautions=self._cautions if sum(known) else frozenset())
+        return InFlight(count=sum(known), kind=self._kind)
 
 
 class InFlightKeys:

@@ -25,10 +25,10 @@ from autoscaler.queues.in_flight import Counted
 from autoscaler.queues.library import Found, Keyspace, Library, QueueTier, Rights, queue_tiers
 from autoscaler.queues.places import TimedSet
 from autoscaler.queues.pool import PoolReader, TierReader, check_tiers
+from autoscaler.queues.stamp import MAX_ID_BYTES
 
 _LOOKED_AT = 4
 """Ids at the head of a queue, the first of which that has not expired tells the age."""
-_MAX_ID_BYTES = 1024
 _MAX_WORKERS = 200
 
 
@@ -91,7 +91,7 @@ class QueuedJobs:
         """The length, the next ids, and the times of the jobs that were next a tick ago; else of those that are now."""
         length, *replies = yield [self._length, *self._next, *map(self._enqueued_at, self._guess)]
         waiting = counted(self._length, length, "list")
-        heads = [head for head in replies[:_LOOKED_AT] if isinstance(head, bytes) and len(head) <= _MAX_ID_BYTES]
+        heads = [head for head in replies[:_LOOKED_AT] if isinstance(head, bytes) and len(head) <= MAX_ID_BYTES]
         times = dict(zip(self._guess, replies[_LOOKED_AT:], strict=True))
         if _needed(heads, times) is None:
             unknown = [head for head in dict.fromkeys(heads) if head not in times]
