@@ -7,17 +7,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from redis.exceptions import NoPermissionError
+
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import StoreUnavailable
 from autoscaler.link import Command, RedisLink, Reply
-from autoscaler.link.commands import Servers
 from autoscaler.queues import LIBRARIES
 from autoscaler.queues.library import Found, Keyspace, tier_name
 from autoscaler.queues.pool import PoolReader
 from autoscaler.queues.source import QueueDemand, answered
 from autoscaler.runtime.ports import Clock
 
-MAX_KEYS = 100_000
+MAX_KEYS = 500_000
 """Keys looked at; SCAN gives them in no order, so that of more keys some queues may be missed."""
 _PAGE = 1000
 _SECOND_LOOK_S = 1.0
@@ -34,6 +35,8 @@ class Looked:
     """Keys looked at, of all types and names."""
     complete: bool
     """Whether these were all there are."""
+    refused: int = 0
+    """Those that this user may not read."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -115,34 +118,38 @@ def _names(found: Sequence[Found[Any]]) -> list[str]:
 async def look(link: RedisLink, done: Callable[[int, int], None], most: int = MAX_KEYS) -> Looked:
     """The keys of a Redis and their types, by SCAN, a page at a time, up to about `most` of them.
 
+    Of a Cluster, each node has the same share of them.
+
     Raises:
-        StoreUnavailable: Redis did not answer, or refuses SCAN, DBSIZE or TYPE.
+        StoreUnavailable: Redis did not answer, refuses SCAN, DBSIZE or TYPE, or every key.
     """
     parts = await link.parts()
-    total = sum([(await _ask(part, ("DBSIZE",)))[0] for part in parts])
-    types: dict[bytes, bytes] = {}
+    total = sum([_answer(*await part.exchange([("DBSIZE",)])) for part in parts])
+    types: dict[bytes, Reply] = {}
     complete = True
     for part in parts:
-        cursor, ended = b"0", False
-        while not ended and len(types) < most:
-            [(cursor, page)] = await _ask(part, ("SCAN", cursor, "COUNT", _PAGE))
-            types |= dict(zip(page, await _ask(part, *(("TYPE", key) for key in page)), strict=True))
+        cursor, ended, until = b"0", False, len(types) + most / len(parts)
+        while not ended and len(types) < until:
+            cursor, page = _answer(*await part.exchange([("SCAN", cursor, "COUNT", _PAGE)]))
+            asked: list[Command] = [("TYPE", key) for key in page]
+            types |= dict(zip(page, await part.exchange(asked) if asked else [], strict=True))
             ended = cursor == b"0"
             done(len(types), total)
         complete = complete and ended
-    named = {_text(key): kind.decode() for key, kind in types.items()}
+    allowed = {key: _answer(reply) for key, reply in types.items() if not isinstance(reply, NoPermissionError)}
+    if types and not allowed:
+        _answer(*types.values())
+    named = {_text(key): kind.decode() for key, kind in allowed.items()}
     ours = {
         key: kind for key, kind in named.items() if key is not None and not key.startswith(_OURS) and kind != "none"
     }
-    return Looked(keyspace=Keyspace(ours), seen=len(types), complete=complete)
+    return Looked(keyspace=Keyspace(ours), seen=len(types), complete=complete, refused=len(types) - len(allowed))
 
 
-async def _ask(part: Servers, *commands: Command) -> list[Reply]:
-    replies = await part.exchange(commands) if commands else []
-    refused = next((reply for reply in replies if isinstance(reply, Exception)), None)
-    if refused is not None:
-        raise StoreUnavailable(f"Redis refused a look at its keys: {refused}; allow it: +scan +dbsize +type and +@read")
-    return replies
+def _answer(reply: Reply, *_others: Reply) -> Reply:
+    if isinstance(reply, Exception):
+        raise StoreUnavailable(f"Redis refused a look at its keys: {reply}; allow it: ~* +scan +dbsize +type +@read")
+    return reply
 
 
 def _text(key: bytes) -> str | None:

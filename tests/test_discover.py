@@ -275,6 +275,26 @@ async def test_a_look_is_bounded_and_says_that_it_ended_early(redis_url: str, cl
 
 async def test_a_user_who_may_not_look_is_told_what_he_lacks(redis_url: str) -> None:
     await as_admin(redis_url, ("ACL", "SETUSER", "blind", "reset", "on", ">pw", "+ping", "+dbsize"))
-    with pytest.raises(StoreUnavailable, match=r"refused a look at its keys: .*\+scan \+dbsize \+type"):
+    refused = pytest.raises(StoreUnavailable, match=r"refused a look at its keys: .*~\* \+scan \+dbsize \+type")
+    with refused:
         await found(redis_url.replace("redis://", "redis://blind:pw@"))
     await as_admin(redis_url, ("ACL", "DELUSER", "blind"))
+
+
+@pytest.mark.parametrize("rights", ["~* +@all -type", "~other:* +@all"])
+async def test_a_user_who_may_look_at_no_key_is_told_so(redis_url: str, client: redis.Redis, rights: str) -> None:
+    client.rpush("jobs:pro", "a")
+    await as_admin(redis_url, ("ACL", "SETUSER", "blind", "reset", "on", ">pw", *rights.split()))
+    with pytest.raises(StoreUnavailable, match="refused a look at its keys"):
+        await found(redis_url.replace("redis://", "redis://blind:pw@"))
+    await as_admin(redis_url, ("ACL", "DELUSER", "blind"))
+
+
+async def test_keys_that_a_user_may_not_read_are_passed_over_and_counted(redis_url: str, client: redis.Redis) -> None:
+    for key in ("jobs:pro", "secret:jobs", "other"):
+        client.rpush(key, "a")
+    await as_admin(redis_url, ("ACL", "SETUSER", "guest", "reset", "on", ">pw", "~jobs:*", "+@all"))
+    discovery = await found(redis_url.replace("redis://", "redis://guest:pw@"))
+    await as_admin(redis_url, ("ACL", "DELUSER", "guest"))
+    assert [each.name for each in discovery.queues] == ["jobs-pro"]
+    assert (discovery.looked.seen, discovery.looked.refused, discovery.left_out) == (3, 2, {})

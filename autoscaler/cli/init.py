@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from autoscaler.core.errors import SettingsError
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from autoscaler.discover import Discovery, Recognised
+    from autoscaler.discover import Discovery, Looked, Recognised
     from autoscaler.write_config import Fleet
 
 _MAX_SHOWN = 4
@@ -33,7 +34,7 @@ _MAX_SHOWN = 4
 def init(url: str, yes: bool, output: Path, force: bool) -> None:
     """Write a configuration for the job queues found in a Redis.
 
-    It looks at up to 100,000 keys, once, by SCAN, and changes nothing. Then it asks which queues to serve, in which
+    It looks at up to 500,000 keys, once, by SCAN, and changes nothing. Then it asks which queues to serve, in which
     order, and on which machines; Ctrl-C ends it and writes nothing. A password in the URL is not written into the file.
     """
     from autoscaler.cli.init_questions import ask
@@ -43,6 +44,8 @@ def init(url: str, yes: bool, output: Path, force: bool) -> None:
         raise SettingsError("there is no terminal to ask on; expected --yes, which asks nothing")
     if output.exists() and not force:
         raise SettingsError(f"--output: {output} exists; name another file, or overwrite it with --force")
+    if not os.access(output.parent, os.W_OK | os.X_OK):
+        raise SettingsError(f"--output: {output} cannot be written; expected a directory that you may write")
     found = asyncio.run(_look(url))
     _show(found, url)
     try:
@@ -79,9 +82,10 @@ async def _look(url: str) -> Discovery:
     finally:
         await link.close()
     if not found.queues:
+        unseen = "".join(f". {line}" for line in _unseen(found.looked))
         raise SettingsError(
-            f"--redis {shown}: no queue was recognised among {found.looked.seen} keys; is this the right Redis and the "
-            "right database (URL/1)? A queue that is empty may have no key at all: put a job into it"
+            f"--redis {shown}: no queue was recognised among {found.looked.seen} keys{unseen}; is this the right Redis "
+            "and the right database (URL/1)? A queue that is empty may have no key at all: put a job into it"
         )
     return found
 
@@ -119,9 +123,15 @@ def _queue(number: int, each: Recognised) -> RenderableType:
     return Group(title, queue_view(each.kind, each.demand), *notes)
 
 
+def _unseen(looked: Looked) -> Iterator[str]:
+    if not looked.complete:
+        yield f"There are more keys: only {looked.seen} were looked at, so queues may be missing here"
+    if looked.refused:
+        yield f"This user may not read {looked.refused} keys, so queues may be missing here"
+
+
 def _left_out(found: Discovery) -> Iterator[str]:
-    if not found.looked.complete:
-        yield f"There are more keys: only {found.looked.seen} were looked at, so queues may be missing here."
+    yield from (f"{line}." for line in _unseen(found.looked))
     for kind, keys in found.left_out.items():
         more = f" and {len(keys) - _MAX_SHOWN} more" if len(keys) > _MAX_SHOWN else ""
         yield f"left out, {kind}: {', '.join(map(_shown, keys[:_MAX_SHOWN]))}{more}"

@@ -11,6 +11,8 @@ import click
 from autoscaler.config.show import exact_duration
 from autoscaler.core.units import parse_duration, parse_name
 from autoscaler.queues import LIBRARIES
+from autoscaler.queues.age import parse_number
+from autoscaler.queues.guess import ORDER_GUESSED
 from autoscaler.write_config import Draft, Fleet
 from providers.installed import provider_kinds
 
@@ -50,6 +52,7 @@ def _pool(draft: Draft, before: Sequence[Draft]) -> Draft:
     usd_per_day = _ask("Most to spend, USD a day", f"{like.usd_per_day:g}", _usd)
     return replace(
         draft,
+        notes=tuple(note for note in draft.notes if note != ORDER_GUESSED),  # it was asked for
         name=name,
         queue=queue,
         image=image,
@@ -129,9 +132,9 @@ def _text(answer: str) -> str:
 
 
 def _usd(answer: str) -> float:
-    usd = float(answer)
-    if not 0 < usd < 1e6:
-        raise ValueError("expected an amount of USD above 0, such as 0.9")
+    usd = parse_number(answer)
+    if usd is None or not 0.01 <= usd < 1e6:
+        raise ValueError("expected an amount of USD, at least a cent, such as 0.9")
     return usd
 
 

@@ -62,11 +62,11 @@ def families(keyspace: Keyspace, kind: str, *, only_if_named: bool = False) -> l
     """The keys of one type whose names do not speak against a queue; with `only_if_named`, speak for one."""
     at_work = _at_work(keyspace)
     found: defaultdict[str, list[str]] = defaultdict(list)
-    for key, its_kind in sorted(keyspace.types.items()):
+    for key in sorted(key for key, its_kind in keyspace.types.items() if its_kind == kind):
         words = set(re.split(r"[^a-z0-9]+", key.lower()))
         speaks_for = not only_if_named or any(map(_QUEUE.fullmatch, words))
         speaks_against = key in at_work or any(_OTHER.fullmatch(word) or _ID.fullmatch(word) for word in words)
-        if its_kind == kind and speaks_for and not speaks_against:
+        if speaks_for and not speaks_against:
             prefix = _PREFIX.fullmatch(key)
             found[prefix[1] if prefix else key].append(key)
     fit = [(prefix, keys) for prefix, keys in found.items() if len(keys) <= _MAX_TIERS]
@@ -81,9 +81,9 @@ def families(keyspace: Keyspace, kind: str, *, only_if_named: bool = False) -> l
 
 def _at_work(keyspace: Keyspace) -> dict[str, str]:
     """Keys that say they hold the jobs being worked on, and of which queue."""
-    countable = [key for key, kind in keyspace.types.items() if kind in {"list", "set", "zset", "hash"}]
-    matches = {key: _AT_WORK_KEY.fullmatch(key) for key in sorted(countable)}
-    return {key: match["queue"] or match["last"] for key, match in matches.items() if match}
+    countable = (key for key, kind in keyspace.types.items() if kind in {"list", "set", "zset", "hash"})
+    matches = {key: match for key in countable if (match := _AT_WORK_KEY.fullmatch(key))}
+    return {key: match["queue"] or match["last"] for key, match in sorted(matches.items())}
 
 
 def stamp_of(job: Reply) -> tuple[str, float] | None:

@@ -46,9 +46,9 @@ class Keyspace:
 
     def of_type(self, kind: str, pattern: str) -> Iterator[re.Match[str]]:
         """The keys of one type that match a regular expression as a whole, in alphabetical order."""
-        for key in sorted(self.types):
-            if self.types[key] == kind and (match := re.fullmatch(pattern, key, re.DOTALL)):
-                yield match
+        named = re.compile(pattern, re.DOTALL)
+        matches = (named.fullmatch(key) for key, its_kind in self.types.items() if its_kind == kind)
+        yield from sorted((match for match in matches if match), key=lambda match: match[0])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,8 +9,10 @@ import pytest
 import redis
 
 from autoscaler.cli.check import check
-from autoscaler.cli.init import init
+from autoscaler.cli.init import _unseen, init
 from autoscaler.config import load_config
+from autoscaler.discover import Looked
+from autoscaler.queues.library import Keyspace
 from tests.support.api import run_command
 from tests.support.redis_server import free_port
 from tests.support.terminal import on_terminal
@@ -101,10 +103,30 @@ def test_a_redis_that_is_away_or_no_address_is_named(output: Path) -> None:
     assert (wrong.exit_code, wrong.stderr.startswith("error: --redis: expected ")) == (2, True)
 
 
-def test_a_file_that_cannot_be_written_is_named(filled: str, tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_named_before_anything_is_looked_at_or_asked(tmp_path: Path) -> None:
     output = tmp_path / "nowhere" / "fleet.yaml"
-    result = run_command(init, "--redis", filled, "--yes", "--output", str(output))
-    assert (result.exit_code, result.stderr.startswith(f"error: --output: {output} cannot be written")) == (2, True)
+    away = f"redis://127.0.0.1:{free_port()}"
+    result = run_command(init, "--redis", away, "--yes", "--output", str(output))
+    expected = "expected a directory that you may write"
+    assert (result.exit_code, result.stderr) == (2, f"error: --output: {output} cannot be written; {expected}\n")
+
+
+def test_keys_that_were_not_looked_at_are_told_also_where_no_queue_was_recognised(filled: str, output: Path) -> None:
+    with redis.Redis.from_url(filled) as client:
+        client.execute_command("ACL", "SETUSER", "guest", "reset", "on", ">pw", "~jobs:*", "~cache:*", "+@all")
+    url = filled.replace("redis://", "redis://guest:pw@")
+    found = run_command(init, "--redis", url, "--yes", "--output", str(output))
+    assert (found.exit_code, found.stderr) == (0, "")
+    assert "This user may not read 2 keys, so queues may be missing here.\n" in found.stdout
+    with redis.Redis.from_url(filled) as client:
+        client.delete("jobs:pro", "jobs:free")
+    nothing = run_command(init, "--redis", url, "--yes", "--force", "--output", str(output))
+    assert nothing.exit_code == 2
+    assert "among 3 keys. This user may not read 2 keys, so queues may be missing here; is this" in nothing.stderr
+    partly = Looked(keyspace=Keyspace({}), seen=7, complete=False)
+    assert list(_unseen(partly)) == [
+        "There are more keys: only 7 were looked at, so queues may be missing here",
+    ]
 
 
 def test_its_answers_are_what_is_written(filled: str, output: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -120,7 +142,11 @@ def test_its_answers_are_what_is_written(filled: str, output: Path, monkeypatch:
         terminal.answer("Container image with the worker [ghcr.io/acme/worker:latest]: ", "acme/w:1")
         terminal.answer("GPU types that will do, best first [RTX 4090, RTX 3090]: ", "A100")
         terminal.answer("Provider: mock, runpod, vastai [mock]: ", "vastai")
-        terminal.answer("Most to pay for one machine, USD an hour [0.9]: ", "1.5")
+        amount = "Most to pay for one machine, USD an hour [0.9]: "
+        for wrong in ("1,5", "0", "nan"):
+            terminal.answer(amount, wrong)
+            terminal.until("Error: expected an amount of USD, at least a cent, such as 0.9\n")
+        terminal.answer(amount, "1.5")
         terminal.answer("Most to spend, USD a day [20]: ", "12")
         terminal.answer("Name of the pool [jobs]: ", "speech")
         terminal.answer("speech is taken; each needs a name of its own\nName of the pool [jobs]: ", "pictures")
@@ -135,6 +161,7 @@ def test_its_answers_are_what_is_written(filled: str, output: Path, monkeypatch:
         assert "set this first: VAST_API_KEY" in terminal.text
         assert terminal.widest <= 80
     config = load_config(output, {"VAST_API_KEY": "x"})
+    assert "the order of the tiers" not in output.read_text()
     assert config.fleet == "llama"
     speech, pictures = config.pools["speech"], config.pools["pictures"]
     assert [(tier.name, tier.wait_target) for tier in speech.queue.tiers] == [("all", 90.0)]
@@ -149,7 +176,6 @@ def test_ctrl_c_leaves_nothing_behind(filled: str, output: Path) -> None:
     with on_terminal("init", "--redis", filled, "--output", str(output)) as terminal:
         terminal.answer("Which queues?", "1")
         terminal.until("Name of the fleet")
-        terminal.type("\x03")
-        assert terminal.ended() == 130
+        assert terminal.interrupted() == 130
         assert terminal.text.endswith("Nothing was written.\n")
     assert list(output.parent.iterdir()) == []

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 _COLUMNS, _ROWS = 80, 50
 _PROGRAM = """
@@ -45,7 +45,7 @@ class Terminal:
         self.type(keys + "\n")
 
     def type(self, keys: str) -> None:
-        """Type; ``\\x03`` is Ctrl-C."""
+        """Type."""
         os.write(self._end, keys.encode())
 
     def ended(self) -> int:
@@ -53,6 +53,15 @@ class Terminal:
         while self._read():
             pass
         return self._process.wait()
+
+    def interrupted(self) -> int:
+        """Type Ctrl-C, and once more if need be, for Python misses one that comes just before it waits for keys."""
+        for _ in range(5):
+            self.type("\x03")
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=2.0)
+                break
+        return self.ended()
 
     def _read(self) -> bool:
         try:
