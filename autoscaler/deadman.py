@@ -7,6 +7,7 @@ says how. `Switch` decides and does no IO; the rest of the file listens for it a
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import os
@@ -90,7 +91,7 @@ def _says_busy(beat: bytes | None) -> bool:
     try:
         told = json.loads(beat)
         return int(told["busy"] if isinstance(told, dict) else told) > 0
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return True
 
 
@@ -156,7 +157,7 @@ class Ear:
         for reply in (*openings, lease):
             if isinstance(reply, str):
                 return f"Redis at {self._address[0]}:{self._address[1]} refuses: {reply}"
-        return Word(leads=lease is not None, beat=beat if isinstance(beat, bytes) else None)
+        return Word(leads=lease is not None, beat=beat.encode() if isinstance(beat, str) else beat)
 
     def _ask(self) -> list[Reply]:
         with socket.create_connection(self._address, _REDIS_TIMEOUT_S) as plain, self._secured(plain) as connection:
@@ -296,27 +297,21 @@ def main(env: Mapping[str, str]) -> int:
         return 2
     switch, ways = Switch(float(env["AUTOSCALER_DEAD_MAN_S"]), _log), pleas(env)
     _log(f"armed: this machine ends itself after {switch.after_s:g}s without its daemon")
-    ear = Ear(_redis_url(env), env["AUTOSCALER_FLEET"], env["AUTOSCALER_INSTANCE"])
+    ear = Ear(redis_url(env), env["AUTOSCALER_FLEET"], env["AUTOSCALER_INSTANCE"])
     watch(switch, ear, lambda: end(ways, _log, send), time.monotonic, time.sleep)  # noqa: TID251 - it stands alone
 
 
-def _redis_url(env: Mapping[str, str]) -> str:
+def redis_url(env: Mapping[str, str]) -> str:
+    """Where the daemon keeps its state."""
     return env.get("AUTOSCALER_REDIS_URL") or env.get("REDIS_URL") or ""
 
 
 def _problems(env: Mapping[str, str]) -> Iterator[str]:
     """What is wrong with the environment; no value of it is repeated, for some are secrets."""
+    yield from unsound(env)
+    yield from unset(env)
     try:
-        sound = float(env["AUTOSCALER_DEAD_MAN_S"]) > 0
-    except ValueError:
-        sound = False
-    if not sound:
-        yield "AUTOSCALER_DEAD_MAN_S: expected seconds, more than 0"
-    for name in ("AUTOSCALER_FLEET", "AUTOSCALER_INSTANCE"):
-        if not env.get(name):
-            yield f"{name}: not set; the daemon sets it on each machine that it rents"
-    try:
-        Ear(_redis_url(env), "", "")
+        Ear(redis_url(env), "", "")
     except ValueError as error:
         yield f"AUTOSCALER_REDIS_URL or REDIS_URL: {error}, where the daemon keeps its state"
     if not pleas(env):
@@ -326,9 +321,27 @@ def _problems(env: Mapping[str, str]) -> Iterator[str]:
         )
 
 
+def unsound(env: Mapping[str, str]) -> Iterator[str]:
+    """Whether the time of silence is none."""
+    try:
+        sound = 0.0 < float(env["AUTOSCALER_DEAD_MAN_S"]) < float("inf")
+    except ValueError:
+        sound = False
+    if not sound:
+        yield "AUTOSCALER_DEAD_MAN_S: expected seconds, more than 0"
+
+
+def unset(env: Mapping[str, str]) -> Iterator[str]:
+    """What the daemon tells each machine, and is not there."""
+    for name in ("AUTOSCALER_FLEET", "AUTOSCALER_INSTANCE"):
+        if not env.get(name):
+            yield f"{name}: not set; the daemon sets it on each machine that it rents"
+
+
 def _log(text: str) -> None:
-    sys.stderr.write(f"deadman: {text}\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # who read it is gone: no reason to end
+        sys.stderr.write(f"deadman: {text}\n")
+        sys.stderr.flush()
 
 
 if __name__ == "__main__":

@@ -122,7 +122,9 @@ def test_a_busy_word_that_never_changes_is_a_dead_workers_after_twice_the_time()
     assert Machine(lambda _: busy(1)).run(9e9) == [2 * S]
 
 
-@pytest.mark.parametrize("beat", [b"", b"?", b"[]", b'{"slots": 1}', b'{"busy": null}', b"\xff"])
+@pytest.mark.parametrize(
+    "beat", [b"", b"?", b"[]", b'{"slots": 1}', b'{"busy": null}', b'{"busy": Infinity}', b"[" * 100_000, b"\xff"]
+)
 def test_a_word_that_cannot_be_read_counts_as_busy(beat: bytes) -> None:
     assert Machine(lambda _: Word(leads=False, beat=beat)).run(9e9) == [2 * S]
 
@@ -284,6 +286,18 @@ def test_a_refusal_is_silence_with_its_reason_and_without_the_password(
     assert isinstance(heard, str)
     assert heard.startswith(f"Redis at 127.0.0.1:{guarded.port} refuses: {refusal}")
     assert "wrong" not in heard
+
+
+def test_a_heartbeat_that_may_not_be_read_counts_as_busy_and_the_daemon_is_heard_all_the_same(
+    guarded: RedisServer,
+) -> None:
+    url = guarded.url.replace("//", "//halfway:p@")
+    with redis.Redis.from_url(guarded.url.replace("//", "//:p%40ss@")) as client:
+        client.acl_setuser("halfway", enabled=True, passwords=["+p"], keys=["*"], commands=["+get"])
+    heard = Ear(url, "attic", "i1")()
+    assert isinstance(heard, Word)
+    assert heard.leads
+    assert Machine(lambda _: heard._replace(leads=False)).run(9e9) == [2 * S]
 
 
 def test_a_redis_that_is_away_is_silence_with_its_reason() -> None:
