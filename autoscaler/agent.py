@@ -1,159 +1,53 @@
 """The agent of a rented machine: it tells the daemon what the worker does, and the worker when to end.
 
 It needs redis-py, a Python of 3.8 or later and Linux, and nothing else: it can be copied alone into an image and run
-there as ``python3 agent.py -- COMMAND…``, with ``machine.py`` and ``deadman.py`` beside it; docs/workers.md says how.
-`Duty` decides and does no IO; the rest sees and acts.
+there as ``python3 agent.py -- COMMAND…``, with ``duty.py``, ``machine.py`` and ``deadman.py`` beside it;
+docs/workers.md says how. `Duty` decides and does no IO; the rest sees and acts.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import select
 import signal
 import sys
 import time
-from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import redis
 
 if __package__:
     from autoscaler import deadman
-    from autoscaler.machine import Gpu, Worker, collect_orphans, source
+    from autoscaler.duty import Act, Duty, Look
+    from autoscaler.machine import Gpu, Memory, Source, Worker, collect_orphans, source
 else:  # copied alone into an image
     import deadman  # type: ignore[import-not-found,no-redef]
-    from machine import Gpu, Worker, collect_orphans, source  # type: ignore[import-not-found,no-redef]
+    from duty import Act, Duty, Look  # type: ignore[import-not-found,no-redef]
+    from machine import (  # type: ignore[import-not-found,no-redef]
+        Gpu,
+        Memory,
+        Source,
+        Worker,
+        collect_orphans,
+        source,
+    )
 
 if TYPE_CHECKING:  # so that older Pythons can run this
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     Say = Callable[[str], None]
-    Source = Callable[[], "int | None"]
 
 BEAT_S = 5.0
 """Between two beats. The end of the worker is told at once."""
-SETTLE_S, AGAIN_S = 15.0, 5.0
-"""From the drain mark to the first look that counts of a service that is sent its jobs, and to the second."""
-STEADY_S = 60.0
-"""A worker that ended by itself sooner, and badly, has crashed."""
-CRASHES = 3
-"""So many in a row are trouble."""
-LONGEST_PAUSE_S = 60.0
+OTHER_S = 60.0
+"""A beat of another agent for this machine makes this one's word doubtful for so long."""
+_TWO = "another agent beats for this machine"
 _REDIS_TIMEOUT_S = 3.0
 _ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT)
 _PASSED = (*_ENDING, signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2)
-
-
-# --- what to say and to do --------------------------------------------------------------------------------------------
-
-
-class Act(Enum):
-    """What the worker needs."""
-
-    NOTHING = "nothing"
-    START = "start"
-    DRAIN = "the drain signal"
-
-
-class Look(NamedTuple):
-    """What is seen of the machine at one moment."""
-
-    runs: bool = True
-    """The worker's process is there; of an agent that runs none, always."""
-    left: bool = True
-    """It, or another process of its session, is there."""
-    jobs: int | None = None
-    """As its source says; None when there is none, or it does not say."""
-    gpu_util: float | None = None
-    trouble: str = ""
-
-
-class Duty:
-    """Decides what is said of the worker, and when it is started and drained.
-
-    It says `drained` only of what it knows: that no process of the worker is left, or, where the worker is not ended
-    (`ends` is false) because it is sent its jobs, that it held none at two looks, some time after the drain mark.
-    A worker is only started when Redis has just taken a beat that does not say `drained`: the daemon may act on that
-    word, and an agent before this one may have said it.
-    """
-
-    def __init__(self, slots: int, *, ends: bool, say: Say) -> None:
-        self._slots = slots
-        self._ends = ends
-        self._say = say
-        self._draining = False
-        self._since = self._idle_at = 0.0
-        self._signalled = False
-        self.drained = False
-        """Whether the last beat said so."""
-        self.start_at = float("-inf")
-        """Not before this is the worker started again."""
-        self._began_at = float("-inf")
-        self._crashes, self._code = 0, 0
-
-    def beat(self, now: float, look: Look) -> dict[str, Any]:
-        """What to say now. `now` is monotonic."""
-        if look.runs and now - self._began_at >= STEADY_S:
-            self._crashes = 0
-        jobs = look.jobs if look.left else 0
-        self.drained = self._draining and (not look.left if self._ends else self._quiet(now, jobs))
-        least = int(look.left and self._draining and not self.drained)
-        said: dict[str, Any] = {
-            "busy": self._slots if jobs is None else max(jobs, least),
-            "drained": self.drained,
-            "slots": self._slots,
-        }
-        if look.gpu_util is not None:
-            said["gpu_util"] = look.gpu_util
-        crashing = f"the worker ended with {self._code}, {self._crashes} times in a row"
-        trouble = [crashing] * (self._crashes >= CRASHES) + [look.trouble] * bool(look.trouble)
-        if trouble:
-            said["trouble"] = "; ".join(trouble)
-        return said
-
-    def _quiet(self, now: float, jobs: int | None) -> bool:
-        """Whether a service that is sent its jobs has none, and will get none any more."""
-        if jobs != 0 or now < self._since + SETTLE_S:
-            self._idle_at = float("inf")
-            return False
-        self._idle_at = min(self._idle_at, now)
-        return now >= self._idle_at + AGAIN_S
-
-    def act(self, now: float, marked: bool | None, look: Look, *, silent: bool = False) -> Act:
-        """What the worker needs, after the last beat: `marked` is the answer to it, None where there was none.
-
-        `silent`: the machine is to end itself, as its daemon is gone.
-        """
-        draining = silent or (self._draining if marked is None else marked)
-        if draining and not self._draining:
-            self._say("draining" + (": the daemon is gone" if silent else ""))
-            self._since, self._idle_at = now, float("inf")
-        self._draining = draining
-        if look.runs:
-            if draining and self._ends and not self._signalled:
-                self._signalled = True
-                return Act.DRAIN
-        elif marked is not None and not draining and not self.drained and now >= self.start_at:
-            self._began_at, self._signalled = now, False
-            return Act.START
-        return Act.NOTHING
-
-    def ended(self, now: float, code: int) -> None:
-        """The worker's process ended."""
-        lasted_s = now - self._began_at
-        if self._signalled:
-            self._crashes, self.start_at = 0, now
-            self._say(f"the worker has drained, and ended with {code}")
-            return
-        self._crashes = self._crashes + 1 if code and lasted_s < STEADY_S else int(code != 0)
-        self._code = code
-        pause_s = min(2.0 ** max(0, self._crashes - 1), LONGEST_PAUSE_S)
-        self.start_at = now + pause_s
-        self._say(
-            f"the worker ended by itself with {code} after {lasted_s:.0f}s; it is started again in {pause_s:.0f}s"
-        )
 
 
 # --- Redis ------------------------------------------------------------------------------------------------------------
@@ -176,6 +70,9 @@ class Line:
         self._say = say
         self._down = ""
         self._count, self._since = 0, f"{time.time():.3f}"  # noqa: TID251 - it stands alone
+        self._took = False
+        self.other = False
+        """Whether, since the last beat, another agent beat for this machine."""
 
     def __call__(self, said: Mapping[str, Any], *, lease: bool) -> tuple[bool, bool] | str:
         """Beat; gives whether the drain mark is set and, if asked, whether a daemon leads. Else why that is not known.
@@ -184,18 +81,21 @@ class Line:
         """
         self._count += 1
         pipeline = self._client.pipeline(transaction=False)
+        pipeline.hget(self._fleet + "workers", self._instance)
         beat = {**said, "beat": self._count, "since": self._since}
         pipeline.hset(self._fleet + "workers", self._instance, json.dumps(beat))
         pipeline.exists(f"{self._fleet}drain:{self._instance}")
         if lease:
             pipeline.exists(self._fleet + "lease")
         try:
-            _, marked, *leads = pipeline.execute()
+            before, _, marked, *leads = pipeline.execute()
         except (redis.RedisError, OSError) as error:
             why = f"Redis does not take the beat: {error}"
             self._tell(why)
             return why
         self._tell("")
+        self.other = self._took and before is not None and self._since not in str(before)
+        self._took = True
         return bool(marked), bool(leads and leads[0])
 
     def _tell(self, down: str) -> None:
@@ -229,7 +129,7 @@ class Held:
 class Agent:
     """Beats, looks for the drain mark, and keeps the worker."""
 
-    def __init__(self, duty: Duty, worker: Worker | None, jobs: Source, line: Line, switch: Held | None) -> None:
+    def __init__(self, duty: Duty, worker: Worker | None, jobs: Source | None, line: Line, switch: Held | None) -> None:
         self._duty = duty
         self._worker = worker
         self._jobs = jobs
@@ -237,7 +137,8 @@ class Agent:
         self._switch = switch
         self._gpu = Gpu()
         self._stopping = False
-        self._code = 0
+        self._code: int | None = None
+        self._doubtful_until = float("-inf")
         self._woken, waking = os.pipe()
         os.set_blocking(self._woken, False)
         os.set_blocking(waking, False)
@@ -256,39 +157,57 @@ class Agent:
             now = time.monotonic()  # noqa: TID251 - it stands alone
             look = self._look(now)
             if self._stopping and not (self._worker and look.left):
-                return self._code
-            heard = self._line(self._duty.beat(now, look), lease=self._switch is not None)
+                return self._code or 0
+            doubtful = now < self._doubtful_until
+            told = look._replace(left=True, jobs=None, trouble=_TWO) if doubtful else look
+            heard = self._line(self._duty.beat(now, told), lease=self._switch is not None)
+            if self._line.other:
+                self._doubtful_until = now + OTHER_S
             silent = self._switch is not None and self._switch.hear(now, heard)
             act = self._duty.act(now, None if isinstance(heard, str) else heard[0], look, silent=silent)
             if self._switch is not None:
                 self._switch.plead(now, due=silent and self._duty.drained)
             act = Act.NOTHING if self._stopping else act
-            self._do(act)
+            self._do(act, now)
             until_start_s = self._duty.start_at - now
             self._wait(0.0 if act is Act.START else min(BEAT_S, until_start_s) if until_start_s > 0 else BEAT_S)
 
     def _look(self, now: float) -> Look:
         self._gpu.look(now)
-        seen = Look(jobs=self._jobs(), gpu_util=self._gpu.use, trouble=self._gpu.trouble)
-        if self._worker is None:
-            return seen
-        code = self._worker.ended()
-        if code is not None:
-            self._code = code
-            if not self._stopping:
-                self._duty.ended(now, code)
-        collect_orphans({self._worker.pid, self._gpu.pid})
-        return seen._replace(runs=self._worker.pid is not None, left=self._worker.left())
+        seen = Look(gpu_util=self._gpu.use, trouble=self._gpu.trouble)
+        if self._worker is not None:
+            code = self._worker.ended()
+            if code is not None:
+                self._code = code
+                if not self._stopping:
+                    self._duty.ended(now, code, asked=self._worker.asked)
+            collect_orphans({self._worker.pid, self._gpu.pid})
+            seen = seen._replace(runs=self._worker.pid is not None, left=self._worker.left(), asked=self._worker.asked)
+        if self._jobs is not None and (seen.left or self._jobs.outlasts):
+            seen = seen._replace(jobs=self._jobs.tell())
+        return seen
 
-    def _do(self, act: Act) -> None:
+    def _do(self, act: Act, now: float) -> None:
         if self._worker is not None and act is Act.START:
-            self._worker.start()
+            try:
+                self._worker.start()
+            except OSError as error:
+                if self._code is None:
+                    raise
+                _log(f"error: {error}")
+                self._duty.ended(now, 127, asked=False)
+            if self._stopping:  # the signal came before there was a worker to hear it
+                self._worker.drain()
         elif self._worker is not None and act is Act.DRAIN:
             self._worker.drain()
 
     def _pass_on(self, number: int, _frame: object) -> None:
+        """The first that ends us asks the worker to end, as a drain does; a second one insists."""
+        first = number in _ENDING and not self._stopping
         self._stopping |= number in _ENDING
-        if self._worker is not None:
+        if self._worker is not None and first:
+            self._worker.drain()
+        elif self._worker is not None:
             self._worker.send(number)
 
     def _wait(self, seconds: float) -> None:
@@ -307,9 +226,15 @@ def main(argv: Sequence[str], env: Mapping[str, str]) -> int:
     if problems:
         return 2
     ends = bool(command) and options.drain_signal != "none"
-    worker = Worker(command, signal.Signals[f"SIG{options.drain_signal}"] if ends else 0) if command else None
-    line = Line(_redis_url(env), env["AUTOSCALER_FLEET"], env["AUTOSCALER_INSTANCE"], _log)
-    jobs = source(options.busy) if options.busy else lambda: None
+    line = Line(deadman.redis_url(env), env["AUTOSCALER_FLEET"], env["AUTOSCALER_INSTANCE"], _log)
+    jobs = source(options.busy) if options.busy else None
+    try:
+        memory = Memory(env["AUTOSCALER_INSTANCE"])
+    except BlockingIOError:
+        _log("error: another agent of this machine runs: one speaks for all its slots")
+        return 2
+    number = signal.Signals[f"SIG{options.drain_signal}" if ends else "SIGTERM"]
+    worker = Worker(command, number, memory) if command else None
     try:
         return Agent(Duty(options.slots, ends=ends, say=_log), worker, jobs, line, _held(env)).run()
     except OSError as error:
@@ -349,8 +274,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def _problems(options: argparse.Namespace, command: Sequence[str], env: Mapping[str, str]) -> Iterator[str]:
     """What is wrong with options and environment; no value of the latter is repeated, for some are secrets."""
-    if options.drain_signal != "none" and f"SIG{options.drain_signal}" not in signal.Signals.__members__:
-        yield f"--drain-signal {options.drain_signal}: expected the name of a signal, such as TERM, or none"
+    known = {name for name in signal.Signals.__members__ if name not in ("SIGKILL", "SIGSTOP")}
+    if options.drain_signal != "none" and f"SIG{options.drain_signal}" not in known:
+        yield f"--drain-signal {options.drain_signal}: expected a signal that a worker can obey, as TERM, or none"
     if options.slots < 1:
         yield f"--slots {options.slots}: expected 1 or more"
     if options.busy:
@@ -360,34 +286,30 @@ def _problems(options: argparse.Namespace, command: Sequence[str], env: Mapping[
             yield f"--busy {options.busy}: {error}"
     elif not command or options.drain_signal == "none":
         yield "nothing would tell when the machine is idle: give a COMMAND after -- that ends when drained, or --busy"
-    for name in ("AUTOSCALER_FLEET", "AUTOSCALER_INSTANCE"):
-        if not env.get(name):
-            yield f"{name}: not set; the daemon sets it on each machine that it rents"
+    yield from deadman.unset(env)
+    if env.get("AUTOSCALER_DEAD_MAN_S"):
+        yield from deadman.unsound(env)
     try:
-        Line(_redis_url(env), "", "", _log)
+        Line(deadman.redis_url(env), "", "", _log)
     except ValueError as error:
         yield f"AUTOSCALER_REDIS_URL or REDIS_URL: {error}; it is where the daemon keeps its state"
 
 
-def _redis_url(env: Mapping[str, str]) -> str:
-    return env.get("AUTOSCALER_REDIS_URL") or env.get("REDIS_URL") or ""
-
-
 def _held(env: Mapping[str, str]) -> Held | None:
     """The dead-man switch, where the daemon asks for one and the vendor gives the means."""
-    after = env.get("AUTOSCALER_DEAD_MAN_S")
-    if not after:
+    if not env.get("AUTOSCALER_DEAD_MAN_S"):
         return None
     ways = deadman.pleas(env)
     if not ways:
         _log("no dead-man switch: neither Vast.ai's nor RunPod's variables are here; the worker runs without it")
         return None
-    return Held(float(after), ways, _log)
+    return Held(float(env["AUTOSCALER_DEAD_MAN_S"]), ways, _log)
 
 
 def _log(text: str) -> None:
-    sys.stderr.write(f"agent: {text}\n")
-    sys.stderr.flush()
+    with contextlib.suppress(OSError):  # who read it is gone: no reason to end
+        sys.stderr.write(f"agent: {text}\n")
+        sys.stderr.flush()
 
 
 if __name__ == "__main__":

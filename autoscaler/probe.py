@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from typing import Any
 
 import aiohttp
 
 from autoscaler.core.instance import Instance
+from autoscaler.machine import prompts_in
 from autoscaler.runtime.ports import Clock
 
 _PATIENCE_S = 5.0
@@ -42,16 +41,9 @@ class ServiceProbe:
         try:
             async with self._clock.timeout(_PATIENCE_S):
                 body = await _body(f"http://{host}:{port}/queue", _MOST_BYTES)
-            return _prompts(json.loads(body or b"null"))
-        except (OSError, TimeoutError, ValueError, RecursionError, aiohttp.ClientError):
+            return prompts_in(body or b"")
+        except (OSError, TimeoutError, ValueError, aiohttp.ClientError):
             return None
-
-
-def _prompts(queue: Any) -> int | None:
-    """How many prompts are in ComfyUI's answer to `GET /queue`; None where it is something else."""
-    parts = [queue.get(name) for name in ("queue_running", "queue_pending")] if isinstance(queue, dict) else []
-    lists = [part for part in parts if isinstance(part, list)]
-    return sum(map(len, lists)) if len(lists) == 2 else None
 
 
 def _place(instance: Instance, inner: str) -> tuple[str, str]:

@@ -16,9 +16,10 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoscaler import agent, deadman, machine
-from autoscaler.agent import AGAIN_S, BEAT_S, CRASHES, LONGEST_PAUSE_S, SETTLE_S, STEADY_S, Act, Duty, Look, split
+from autoscaler import agent, deadman, duty, machine
+from autoscaler.agent import BEAT_S, split
 from autoscaler.cli import main
+from autoscaler.duty import AGAIN_S, CRASHES, LONGEST_PAUSE_S, SETTLE_S, STEADY_S, Act, Duty, Look
 from autoscaler.machine import jobs_in, prompts_at, read_gpu, source
 from autoscaler.runtime import inside
 from autoscaler.store.codec import decode_heartbeat
@@ -33,6 +34,7 @@ class Machine:
         self.duty = Duty(slots, ends=ends, say=self.log.append)
         self.runs_one = runs
         self.running = self.left = not runs
+        self.asked = False
         self.jobs: int | None = None
         self.marked: bool | None = False
         self.silent = False
@@ -42,18 +44,19 @@ class Machine:
     def turn(self, after_s: float = BEAT_S) -> dict[str, Any]:
         """What it says in its next turn."""
         self.now += after_s
-        look = Look(runs=self.running, left=self.left, jobs=self.jobs)
+        look = Look(runs=self.running, left=self.left, asked=self.asked, jobs=self.jobs)
         self.said = self.duty.beat(self.now, look)
         act = self.duty.act(self.now, self.marked, look, silent=self.silent)
         self.acts += [act] * (act is not Act.NOTHING)
+        self.asked |= act is Act.DRAIN
         if act is Act.START:
-            self.running = self.left = True
+            self.running, self.left, self.asked = True, True, False
         return self.said
 
     def ends(self, code: int = 0, *, left: bool = False) -> None:
         """The worker's process ends, and leaves others of its session behind, or none."""
         self.running, self.left = False, left
-        self.duty.ended(self.now, code)
+        self.duty.ended(self.now, code, asked=self.asked)
 
     @property
     def starts(self) -> int:
@@ -271,6 +274,24 @@ def test_a_worker_that_crashes_is_started_again_with_growing_pauses_and_trouble_
     assert max(pauses) == LONGEST_PAUSE_S
 
 
+def test_a_worker_may_crash_for_days() -> None:
+    there = at_work()
+    for _ in range(3000):
+        there.ends(1)
+        there.turn(there.duty.start_at - there.now)
+    assert there.running
+
+
+def test_a_prompt_that_outlasts_the_worker_which_sent_it_keeps_the_machine() -> None:
+    there = at_work()
+    there.marked = True
+    there.turn()
+    there.ends()
+    for jobs, said in [(1, (1, False)), (0, (0, True)), (None, (0, True))]:
+        there.jobs = jobs
+        assert idle_and_drained(there.turn()) == said
+
+
 def test_no_trouble_is_left_once_it_runs_steadily() -> None:
     there = at_work()
     for _ in range(CRASHES):
@@ -312,11 +333,11 @@ def test_what_nvidia_smi_says(code: int, text: str, use: float | None, trouble: 
 
 
 def test_a_directory_has_a_file_for_each_job(tmp_path: Path) -> None:
-    count = source(f"dir {tmp_path}")
-    assert count() == 0
+    tell, outlasts = source(f"dir {tmp_path}")
+    assert (tell(), outlasts) == (0, False)
     for name in ("a", "b", ".hidden"):
         (tmp_path / name).touch()
-    assert count() == 2
+    assert tell() == 2
     assert jobs_in(str(tmp_path / "missing")) is None
 
 
@@ -327,6 +348,8 @@ def test_a_directory_has_a_file_for_each_job(tmp_path: Path) -> None:
         ('{"queue_running": [], "queue_pending": []}', 200, 0),
         ('{"queue_running": [], "queue_pending": []}', 500, None),
         ('{"queue_running": 1, "queue_pending": []}', 200, None),
+        ('{"queue_running": "", "queue_pending": {}}', 200, None),
+        ("[" * 100_000, 200, None),
         ('{"queue_running": []', 200, None),
         ("[]", 200, None),
     ],
@@ -375,13 +398,26 @@ def test_everything_that_is_wrong_is_told_at_once_and_no_value_of_the_environmen
     told = CliRunner().invoke(
         main,
         ["agent", "--slots", "0", "--drain-signal", "SIGTERM", "--busy", "perhaps"],
-        env={"AUTOSCALER_FLEET": None, "AUTOSCALER_INSTANCE": None, "REDIS_URL": "http://:hunter2@queue"},
+        env={
+            "AUTOSCALER_DEAD_MAN_S": "soon",
+            "AUTOSCALER_FLEET": None,
+            "AUTOSCALER_INSTANCE": None,
+            "REDIS_URL": "http://:hunter2@queue",
+        },
     )
     assert told.exit_code == 2
     assert [line.partition(":")[2].split(":")[1].split()[0] for line in told.stderr.splitlines()] == [
-        *("--drain-signal", "--slots", "--busy", "AUTOSCALER_FLEET", "AUTOSCALER_INSTANCE", "AUTOSCALER_REDIS_URL")
+        *("--drain-signal", "--slots", "--busy", "AUTOSCALER_FLEET", "AUTOSCALER_INSTANCE"),
+        *("AUTOSCALER_DEAD_MAN_S", "AUTOSCALER_REDIS_URL"),
     ]
     assert "hunter2" not in told.stderr
+
+
+@pytest.mark.parametrize("name", ["KILL", "STOP"])
+def test_a_signal_that_leaves_a_worker_no_choice_does_not_drain_it(name: str) -> None:
+    told = CliRunner().invoke(main, ["agent", "--drain-signal", name, "--", "true"])
+    assert told.exit_code == 2
+    assert f"--drain-signal {name}: expected a signal that a worker can obey" in told.stderr
 
 
 @pytest.mark.parametrize("words", [[], ["--drain-signal", "none", "--", "python", "main.py"]])
@@ -392,7 +428,8 @@ def test_an_agent_that_could_never_say_that_its_machine_is_idle_is_refused(words
 
 
 @pytest.mark.parametrize(
-    ("module", "besides"), [(agent, {"redis", "deadman", "machine", "autoscaler"}), (machine, set())]
+    ("module", "besides"),
+    [(agent, {"redis", "deadman", "duty", "machine", "autoscaler"}), (duty, set()), (machine, set()), (deadman, set())],
 )
 def test_it_is_a_few_files_that_an_old_python_can_run_alone(module: ModuleType, besides: set[str]) -> None:
     tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"), feature_version=(3, 8))

@@ -15,15 +15,17 @@ from typing import Any
 import pytest
 import redis
 
-from autoscaler import agent, deadman, machine
+from autoscaler import agent, deadman, duty, machine
+from autoscaler.runtime.entropy import Entropy
 from autoscaler.runtime.ports import Heartbeat
 from autoscaler.store.codec import decode_heartbeat
 from autoscaler.store.keys import Keys
+from tests.support.certificates import Authority
 from tests.support.environments import PYTHON_QUEUES
 from tests.support.real_time import until
-from tests.support.redis_server import RedisServer
+from tests.support.redis_server import RedisServer, free_port
 
-KEYS, ME = Keys("attic"), "i1"
+KEYS = Keys("attic")
 
 JOBS_OF_A_LIST = """
 import os, signal, sys, time
@@ -52,15 +54,21 @@ class Machine:
     def __init__(self, url: str, directory: Path) -> None:
         self.client: Any = redis.Redis.from_url(url)
         self.directory = directory
-        self.env = {"REDIS_URL": url, "AUTOSCALER_FLEET": "attic", "AUTOSCALER_INSTANCE": ME, "PATH": os.defpath}
+        self.me = Entropy().token()
+        self.memory = Path("/dev/shm", f"autoscaler-agent-{self.me}")
+        self.env = {"REDIS_URL": url, "AUTOSCALER_FLEET": "attic", "AUTOSCALER_INSTANCE": self.me, "PATH": os.defpath}
         self.process: subprocess.Popen[str] | None = None
-        for module in (agent, machine, deadman):
+        for module in (agent, duty, machine, deadman):
             path = Path(str(module.__file__))
             (directory / path.name).write_bytes(path.read_bytes())
 
     def start(self, *words: str, env: Mapping[str, str] | None = None) -> None:
         """Start the agent."""
-        self.process = subprocess.Popen(
+        self.process = self.launched(*words, env=env)
+
+    def launched(self, *words: str, env: Mapping[str, str] | None = None) -> subprocess.Popen[str]:
+        """An agent that was started."""
+        return subprocess.Popen(
             [sys.executable, str(self.directory / "agent.py"), *words],
             env={**self.env, **(env or {})},
             cwd=self.directory,
@@ -70,7 +78,7 @@ class Machine:
 
     def beat(self) -> Heartbeat | None:
         """What the daemon reads."""
-        stored = self.client.hget(KEYS.workers, ME)
+        stored = self.client.hget(KEYS.workers, self.me)
         return None if stored is None else decode_heartbeat(stored)
 
     def says(self, **what: Any) -> None:
@@ -79,12 +87,12 @@ class Machine:
 
     def mark(self) -> None:
         """Set the drain mark. Any signal wakes the agent, which then looks at once."""
-        self.client.set(KEYS.drain(ME), "3 machines wanted, 4 HOT")
+        self.client.set(KEYS.drain(self.me), "3 machines wanted, 4 HOT")
         self.wake()
 
     def lift(self) -> None:
         """Take it back."""
-        self.client.delete(KEYS.drain(ME))
+        self.client.delete(KEYS.drain(self.me))
         self.wake()
 
     def wake(self) -> None:
@@ -99,6 +107,15 @@ class Machine:
             return bool(condition())
 
         until(woken, what)
+
+    def kill(self) -> None:
+        """End it as one that runs out of memory is ended, and forget what it said."""
+        assert self.process is not None
+        assert self.process.stderr is not None
+        self.process.kill()
+        self.process.wait()
+        self.process.stderr.close()
+        self.client.delete(KEYS.workers)
 
     def end(self, number: int = signal.SIGTERM) -> tuple[int, str]:
         """Exit code and log, after a signal."""
@@ -116,6 +133,7 @@ def there(redis_url: str, tmp_path: Path) -> Iterator[Machine]:
     if here.process is not None and here.process.poll() is None:
         here.end()
     here.client.close()
+    here.memory.unlink(missing_ok=True)
 
 
 def test_a_job_that_runs_when_the_machine_is_drained_is_finished_and_then_it_says_so(there: Machine) -> None:
@@ -226,14 +244,23 @@ def test_a_worker_that_crashes_is_started_again(there: Machine) -> None:
     [
         ("sys.exit(7)", signal.SIGTERM, 7),
         ("sys.exit(7)", signal.SIGINT, 7),
-        ("signal.signal(number, signal.SIG_DFL); os.kill(os.getpid(), number)", signal.SIGTERM, 128 + 15),
+        ("sys.exit(7)", signal.SIGQUIT, 7),
+        ("signal.signal(number, signal.SIG_DFL); os.kill(os.getpid(), number)", signal.SIGTERM, 128 + 10),
     ],
 )
-def test_a_signal_that_ends_the_agent_is_the_workers_and_so_is_the_exit_code(
+def test_a_signal_that_ends_the_agent_asks_the_worker_to_end_whose_exit_code_is_the_agents(
     there: Machine, script: str, number: int, code: int
 ) -> None:
-    source = f"import os, signal, sys, time\ndef stop(number, _): {script}\nsignal.signal({int(number)}, stop)\n"
-    there.start("--", sys.executable, "-c", source + "open('ready', 'w').close()\nwhile True: time.sleep(0.05)")
+    """By the drain signal: to some libraries each other one means to cut their jobs off."""
+    source = f"import os, signal, sys, time\ndef stop(number, _): {script}\nsignal.signal(signal.SIGUSR1, stop)\n"
+    there.start(
+        "--drain-signal",
+        "USR1",
+        "--",
+        sys.executable,
+        "-c",
+        source + "open('ready', 'w').close()\nwhile True: time.sleep(0.05)",
+    )
     until((there.directory / "ready").exists, "the worker is up")
     assert there.end(number)[0] == code
 
@@ -246,6 +273,137 @@ def test_other_signals_are_only_passed_on(there: Machine) -> None:
     there.process.send_signal(signal.SIGUSR1)
     there.says(busy=0, drained=False)
     assert there.process.poll() is None
+
+
+IMPATIENT = """
+import os, signal, sys, time
+import redis
+client = redis.Redis.from_url(os.environ["REDIS_URL"])
+def asked(*_):
+    if client.incr("asked") > 1:
+        os._exit(66)
+signal.signal(signal.SIGTERM, asked)
+client.incr("starts")
+while not client.exists("finish"):
+    time.sleep(0.02)
+"""
+"""To it, as to many libraries' workers, a second signal means to give up the job."""
+
+
+def test_a_machine_that_is_stopped_while_it_drains_asks_its_worker_no_second_time(there: Machine) -> None:
+    there.start("--", sys.executable, "-c", IMPATIENT)
+    until(lambda: there.client.exists("starts"), "the job is at work")
+    there.mark()
+    until(lambda: there.client.exists("asked"), "it is asked to end")
+    assert there.process is not None
+    there.process.send_signal(signal.SIGTERM)
+    there.soon(lambda: (there.beat() or Heartbeat(busy=0)).busy, "the agent goes on")
+    there.client.set("finish", 1)
+    there.process.communicate(timeout=20)
+    assert (there.process.returncode, there.client.get("asked")) == (0, b"1")
+
+
+def test_whoever_insists_gets_his_second_signal_through(there: Machine) -> None:
+    there.start("--", sys.executable, "-c", IMPATIENT)
+    until(lambda: there.client.exists("starts"), "the job is at work")
+    assert there.process is not None
+    there.process.send_signal(signal.SIGTERM)
+    until(lambda: there.client.exists("asked"), "it is asked to end")
+    assert there.end()[0] == 66
+
+
+def test_an_agent_that_was_killed_leaves_its_worker_to_the_next_one(there: Machine) -> None:
+    there.start("--", sys.executable, "-c", IMPATIENT)
+    until(lambda: there.client.exists("starts"), "the job is at work")
+    there.kill()
+
+    there.start("--", sys.executable, "-c", IMPATIENT)
+    there.says(busy=1, drained=False)
+    there.mark()
+    until(lambda: there.client.exists("asked"), "it is asked to end")
+    there.says(busy=1, drained=False)
+    there.kill()
+
+    there.start("--", sys.executable, "-c", IMPATIENT)
+    there.says(busy=1, drained=False)
+    looks = iter(range(20))
+    there.soon(lambda: next(looks) == 19, "it has looked often")
+    assert (there.client.get("starts"), there.client.get("asked")) == (b"1", b"1")
+    there.client.set("finish", 1)
+    there.soon(lambda: (there.beat() or Heartbeat(busy=9)).drained, "it has drained")
+
+    there.client.delete("finish", "asked")
+    there.lift()
+    there.soon(lambda: there.client.get("starts") == b"2", "it is started again")
+
+
+def test_a_second_agent_on_the_same_machine_is_refused(there: Machine) -> None:
+    there.start("--", *LIST_WORKER)
+    there.says(busy=1)
+    other = there.launched("--", *LIST_WORKER)
+    _, log = other.communicate(timeout=20)
+    assert (other.returncode, log) == (
+        2,
+        "agent: error: another agent of this machine runs: one speaks for all its slots\n",
+    )
+
+
+def test_while_another_agent_beats_for_the_same_machine_it_is_busy_and_never_drained(there: Machine) -> None:
+    jobs = there.directory / "jobs"
+    jobs.mkdir()
+    there.start("--busy", f"dir {jobs}", "--", "sleep", "1000")
+    there.says(busy=0, trouble="")
+    there.client.hset(KEYS.workers, there.me, '{"busy": 1, "since": "another"}')
+    there.mark()
+    there.soon(lambda: "another agent" in (there.beat() or Heartbeat(busy=9)).trouble, "it says so")
+    until(lambda: not worker_of(there), "its own worker has ended")
+    there.wake()
+    there.says(busy=1, drained=False)
+
+
+def test_a_signal_that_comes_before_there_is_a_worker_to_hear_it_is_not_lost(there: Machine) -> None:
+    script = (
+        "import os, signal, subprocess, sys\n"
+        "import autoscaler.machine as machine\n"
+        "start = subprocess.Popen\n"
+        "def slow(*words, **options):\n"
+        "    os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return start(*words, **options)\n"
+        "machine.subprocess.Popen = slow\n"
+        "from autoscaler.agent import main\n"
+        "sys.exit(main(['--', 'sleep', '1000'], os.environ))\n"
+    )
+    process = subprocess.run([sys.executable, "-c", script], env=there.env, timeout=20, check=False)
+    assert process.returncode == 128 + signal.SIGTERM
+
+
+def test_a_worker_that_cannot_be_started_again_has_crashed_and_is_not_the_agents_end(there: Machine) -> None:
+    command, script = there.directory / "worker", "#!/bin/sh\nrm worker\n"
+    command.write_text(script)
+    command.chmod(0o755)
+    there.start("--", str(command))
+    assert there.process is not None
+    assert there.process.stderr is not None
+    until(lambda: not command.exists(), "it ran once")
+    log = [there.process.stderr.readline() for _ in range(3)]
+    assert "ended by itself with 0" in log[0]
+    assert "No such file" in log[1]
+    assert "ended by itself with 127" in log[2]
+    assert there.process.poll() is None
+
+
+def test_an_agent_whose_log_nobody_reads_any_more_works_on(there: Machine) -> None:
+    there.start("--", *LIST_WORKER)
+    there.client.rpush("jobs", "a")
+    until(lambda: there.client.get("began") == b"1", "the job is at work")
+    assert there.process is not None
+    assert there.process.stderr is not None
+    there.process.stderr.close()
+    there.mark()
+    there.client.set("finish", 1)
+    there.soon(lambda: (there.beat() or Heartbeat(busy=9)).drained, "it has drained")
+    there.process.kill()
+    there.process.wait()
 
 
 def test_a_command_that_is_not_there_ends_the_agent_as_it_ends_a_shell(there: Machine) -> None:
@@ -283,7 +441,7 @@ def test_redis_away_leaves_the_worker_running_and_one_line_in_the_log(there: Mac
     there.soon(lambda: ticks.stat().st_size > written + 20, "the worker works on")
     server.start()
     with redis.Redis.from_url(url) as client:
-        there.soon(lambda: client.hexists(KEYS.workers, ME), "it beats again")
+        there.soon(lambda: client.hexists(KEYS.workers, there.me), "it beats again")
     _, log = there.end()
     away = [line for line in log.splitlines() if "Redis" in line]
     assert len(away) == 2
@@ -342,3 +500,50 @@ def test_a_machine_whose_daemon_is_gone_finishes_its_job_and_then_asks_for_its_o
         server.shutdown()
     assert asked[0] == ("/api/v0/instances/7/", 1)
     assert there.client.llen("jobs") == 1, "it pulled no more"
+
+
+@pytest.mark.parametrize("kind", ["redis", "rediss", "unix"])
+def test_it_beats_with_three_rights_in_each_way_that_a_redis_of_one_server_is_reached(
+    there: Machine, tmp_path: Path, kind: str
+) -> None:
+    authority = Authority(tmp_path)
+    own, tls_port, socket = authority.issue("localhost"), free_port(), tmp_path / "socket"
+    tls = ("--tls-cert-file", own.cert, "--tls-key-file", own.key, "--tls-auth-clients", "no", "--tls-port", tls_port)
+    rights = ("resetkeys", f"~{KEYS.prefix}*", "-@all", "+hset", "+hget", "+exists", "+select")
+    server = RedisServer(
+        tmp_path,
+        *("--tls-ca-cert-file", str(authority.cert), *map(str, tls), "--unixsocket", str(socket)),
+        *("--user", "agent", "on", ">p@ss/word", *rights),
+    )
+    server.start()
+    ways = {
+        "redis": f"redis://agent:p%40ss%2Fword@127.0.0.1:{server.port}/3",
+        "rediss": f"rediss://agent:p%40ss%2Fword@localhost:{tls_port}/3?ssl_ca_certs={authority.cert}&protocol=3",
+        "unix": f"unix://agent:p%40ss%2Fword@{socket}?db=3",
+    }
+    there.start("--", "sleep", "1000", env={"REDIS_URL": ways[kind]})
+    with redis.Redis(port=server.port, db=3) as client:
+        until(lambda: b'"busy": 1' in (client.hget(KEYS.workers, there.me) or b""), "it beats")
+    there.end()
+    server.stop()
+
+
+@pytest.mark.parametrize("url", ["redis+sentinel://a:26379/mymaster", "redis+cluster://a:6379", "a:6379", ""])
+def test_where_it_cannot_reach_redis_by_such_a_url_it_says_so_and_starts_nothing(there: Machine, url: str) -> None:
+    there.start("--", "touch", "started", env={"REDIS_URL": url})
+    assert there.process is not None
+    _, log = there.process.communicate(timeout=20)
+    assert there.process.returncode == 2
+    assert "REDIS_URL: Redis URL must specify one of the following schemes" in log
+    assert not (there.directory / "started").exists()
+
+
+def test_a_refused_password_starts_no_worker_and_is_told_without_it(there: Machine) -> None:
+    url = there.env["REDIS_URL"].replace("//", "//nobody:hunter2@")
+    there.start("--", "touch", "started", env={"REDIS_URL": url})
+    assert there.process is not None
+    assert there.process.stderr is not None
+    line = there.process.stderr.readline()
+    assert line.startswith("agent: Redis does not take the beat: ")
+    assert "hunter2" not in line
+    assert not (there.directory / "started").exists()
