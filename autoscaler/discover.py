@@ -106,10 +106,12 @@ def _lacks_age(reading: Demand | Unknown) -> bool:
 
 
 def _names(found: Sequence[Found[Any]]) -> list[str]:
-    """A library's queue is called like the library; lists and other keys by what their names have in common."""
+    """A library's only queue is called like the library; others by what the names of their tiers have in common."""
+    kinds = [each.settings.kind for each in found]
     names: list[str] = []
     for each in found:
-        keys = [getattr(tier, "key", each.settings.kind) for tier in each.settings.tiers]
+        its_name = "key" if kinds.count(each.settings.kind) == 1 else "queue"
+        keys = [getattr(tier, "key", getattr(tier, its_name, each.settings.kind)) for tier in each.settings.tiers]
         common = os.path.commonprefix(keys)  # noqa: RUF071 - of characters, as keys have separators of any kind
         names.append(tier_name(common or each.settings.kind, names))
     return names

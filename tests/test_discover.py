@@ -239,6 +239,14 @@ async def test_a_key_that_a_library_claims_is_not_offered_to_the_next(redis_url:
     assert (queue.kind, queue.name) == ("rq", "rq")
 
 
+async def test_several_queues_of_a_library_are_called_by_their_own_names(redis_url: str, client: redis.Redis) -> None:
+    for queue in ("pictures", "speech-high", "speech-low"):
+        client.hset(f"bull:{queue}:meta", "version", "bullmq:6.7.0")
+    assert {each.name for each in (await found(redis_url)).queues} == {"pictures", "speech"}
+    client.delete("bull:pictures:meta")
+    assert [each.name for each in (await found(redis_url)).queues] == ["bullmq"]
+
+
 async def test_names_that_are_no_text_are_passed_over(redis_url: str, client: redis.Redis) -> None:
     client.rpush(b"\xff\xfejobs", "a")
     client.rpush("jobs", "a")

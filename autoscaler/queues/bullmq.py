@@ -20,7 +20,7 @@ from autoscaler.queues.band import Band, Scores
 from autoscaler.queues.base import Jobs, Reader, Steps, counted, literal
 from autoscaler.queues.guess import ORDER_GUESSED
 from autoscaler.queues.in_flight import Counted
-from autoscaler.queues.library import Found, Keyspace, Library, QueueTier, Rights, tier_names
+from autoscaler.queues.library import Found, Keyspace, Library, QueueTier, Rights, tier_names, workload
 from autoscaler.queues.paused import Paused
 from autoscaler.queues.places import PrioritySet, TimedSet
 from autoscaler.queues.pool import PoolReader, TierReader, check_tiers
@@ -243,12 +243,15 @@ def queues_found(
     prioritized: str,
     settings: Callable[[str, tuple[PriorityTier, ...]], S],
 ) -> list[Found[S]]:
-    """Queues, named by prefix and queue, as one pool for each prefix; the key `prioritized` tells of priorities."""
-    of_prefix: defaultdict[str, list[str]] = defaultdict(list)
+    """Queues, named by prefix and queue; the key `prioritized` tells of priorities.
+
+    A worker serves one queue, so that those are tiers of one pool whose names differ in nothing but their urgency.
+    """
+    alike: defaultdict[tuple[str, str], list[str]] = defaultdict(list)
     for prefix, queue in names:
-        of_prefix[prefix].append(queue)
+        alike[prefix, workload(queue)].append(queue)
     found = []
-    for prefix, queues in of_prefix.items():
+    for (prefix, _), queues in alike.items():
         tiers = tuple(PriorityTier(name=name, queue=queue) for queue, name in tier_names(queues).items())
         own = tuple(key_prefix(prefix, queue) for queue in queues)
         shared = [tier.queue for tier in tiers if f"{key_prefix(prefix, tier.queue)}{prioritized}" in keyspace.types]

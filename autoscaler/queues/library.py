@@ -115,6 +115,12 @@ def urgency(queue: str) -> tuple[int, str]:
     return next((number for number, rank in enumerate(_RANKS) if words & rank), ordinary), queue
 
 
+def workload(queue: str) -> str:
+    """What a queue's name says besides its urgency: `jobs` of `pro-jobs` and of `jobs:free`."""
+    urgent = frozenset[str]().union(*_RANKS)
+    return " ".join(word for word in re.split(r"[^a-z0-9]+", queue.lower()) if word not in urgent)
+
+
 def queue_tiers(queues: Collection[str]) -> tuple[QueueTier, ...]:
     """A tier for each of these queues, those first whose names sound most urgent."""
     return tuple(QueueTier(name=name, queue=queue) for queue, name in tier_names(queues).items())

@@ -17,11 +17,12 @@ from autoscaler.core.demand import AgeSource, Demand, InFlightKind
 from autoscaler.discover import look
 from autoscaler.queues.band import Band
 from autoscaler.queues.bullmq import LIBRARY, BullmqQueue, PriorityTier
+from autoscaler.queues.library import Keyspace
 from autoscaler.queues.source import answered
 from tests.support.acl import least_user
 from tests.support.environments import NODE_QUEUES, PYTHON_QUEUES, Environment
 from tests.support.library import Library, library, until
-from tests.support.queues import NOW, QueueUnderTest, open_queue
+from tests.support.queues import NOW, QueueUnderTest, driven, open_queue
 
 GPU = PriorityTier(name="gpu", queue="gpu")
 BANDS = (
@@ -297,6 +298,17 @@ async def test_queues_are_recognised_by_what_they_say_of_themselves(redis_url: s
     )
     assert found.keys == {key for key in looked.keyspace.types if key.startswith("bull:")}
     assert "jobs of queue 'free-jobs' have priorities: tiers may share it by `priorities`" in found.notes
+
+
+def test_queues_are_pools_of_their_own_unless_they_differ_in_nothing_but_their_urgency() -> None:
+    queues = ("gpu-high", "gpu-low", "gpu", "p4", "p5", "emails")
+    keyspace = Keyspace({f"{prefix}:{queue}:meta": "hash" for prefix in ("bull", "{acme}") for queue in queues})
+    found, _ = driven(LIBRARY.find(keyspace), lambda _: [b"bullmq:6.7.0", None])
+    assert {(each.settings.prefix, tuple(tier.queue for tier in each.settings.tiers)) for each in found} == {
+        (prefix, pool)
+        for prefix in ("bull", "{acme}")
+        for pool in (("gpu-high", "gpu", "gpu-low"), ("p4",), ("p5",), ("emails",))
+    }
 
 
 QUEUE: TypeAdapter[BullmqQueue] = TypeAdapter(BullmqQueue)
