@@ -230,7 +230,7 @@ def _found(keyspace: Keyspace, prefix: str, sep: str, names: set[str]) -> Found[
     )
 
 
-_STAMP_THEM = "let producers stamp their tasks: docs/queues/celery.md has the three lines"
+_STAMP_THEM = "let producers stamp their tasks: docs/queues/celery.md has the hook"
 
 LIBRARY = Library(
     kind="celery",

@@ -92,7 +92,8 @@ class EstimatedList:
     """A list whose jobs carry no timestamp.
 
     The age is the upper end of what the watermark says of the element at the end that workers pop, at most one tick
-    above the truth. Jobs that were there before the daemon started are at least as old as stated.
+    above the truth where no two jobs are the same. Jobs that were there before the daemon started are at least as old
+    as stated.
     """
 
     def __init__(self, key: str, pop_side: Side) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +26,7 @@ from tests.support.library import Library, library, until
 from tests.support.queues import NOW, QueueUnderTest, driven, open_queue
 
 GPU = CeleryTier(name="gpu", queue="gpu")
+PAGE = Path(__file__).parents[2] / "docs" / "queues" / "celery.md"
 EXACT = {"task_acks_late": True, "worker_prefetch_multiplier": 1}
 
 
@@ -115,6 +118,17 @@ async def test_other_stamps_are_accepted_after_the_hooks(redis_url: str, stamped
         await celery("send", queue="gpu", **stamped)
         tier = await read.tier()
         assert (tier.oldest_wait_s, tier.age_source) == (40.0, AgeSource.EXACT)
+
+
+async def test_the_hook_of_the_documentation_stamps_tasks(redis_url: str) -> None:
+    [hook] = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    send = f"import celery\ncelery.Celery(broker={redis_url!r}).send_task('work', queue='gpu')"
+    sent = await PYTHON_QUEUES.run("python", "-c", f"{hook}\n{send}\nprint(time.time())", env={})
+    assert sent.code == 0, sent.err
+    async with open_queue(redis_url, settings()) as read:
+        tier = await read.tier(float(sent.out) + 30)
+        assert tier.oldest_wait_s == pytest.approx(30, abs=5)
+        assert tier.age_source is AgeSource.EXACT
 
 
 async def test_an_age_without_a_stamp_is_estimated_and_at_most_a_tick_above_the_truth(redis_url: str) -> None:
