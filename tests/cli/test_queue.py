@@ -21,7 +21,7 @@ from autoscaler.cli.queue_view import advice, queue_view
 from autoscaler.core.demand import AgeSource, Demand, InFlightKind, TierDemand, Unknown
 from autoscaler.core.spec import Tier
 from autoscaler.queues import LIBRARIES
-from autoscaler.queues.caution import Caution
+from autoscaler.queues.caution import ADVICE, Caution
 from tests.support.api import run_command
 from tests.support.queues import NOW
 from tests.support.redis_server import free_port
@@ -139,7 +139,7 @@ def test_a_queue_that_cannot_be_read_says_why() -> None:
 @pytest.mark.parametrize("kind", LIBRARIES)
 def test_of_every_caution_there_is_advice_and_a_library_has_the_first_word(kind: str) -> None:
     for caution in Caution:
-        assert advice(kind, caution) == LIBRARIES[kind].advice.get(caution, advice("list", caution))
+        assert advice(kind, caution) == LIBRARIES[kind].advice.get(caution, ADVICE[caution])
 
 
 # --- the command ------------------------------------------------------------------------------------------------------
