@@ -167,9 +167,16 @@ def _differing(settings: Any) -> dict[str, Any]:
             result["tiers"] = [{**_differing(tier), "wait_target": exact_duration(tier.wait_target)} for tier in value]
         elif value != default and each.name != "wait_target":
             result[each.name] = (
-                _differing(value) if hasattr(value, "__pydantic_config__") else written(value, hints[each.name])
+                _differing(value) if hasattr(value, "__pydantic_config__") else _exactly(value, hints[each.name])
             )
     return result
+
+
+def _exactly(value: Any, hint: Any) -> Any:
+    """A setting as plain data; of a text every character, where one that is only shown hides what may be a password."""
+    if isinstance(value, tuple):
+        return [_exactly(item, None) for item in value]
+    return value.replace("$", "$$") if isinstance(value, str) else written(value, hint)
 
 
 def _required(kind: str) -> dict[str, str]:

@@ -43,6 +43,7 @@ def test_every_queue_reads_back_as_it_was_found(settings: Any) -> None:
 
 @given(key=st.text(min_size=1))
 @example(key="\ufeff\x85\u2028")
+@example(key="jobs://me:secret@host?password=$x")
 def test_a_key_of_any_text_reads_back(key: str) -> None:
     queue = ListQueue(kind="list", tiers=(ListTier(name="a", key=key),), in_flight_keys=(f"{key}:busy",))
     config = load_config(as_yaml(Fleet(redis="embedded", pools=(Draft(name="images", queue=queue),))), {})

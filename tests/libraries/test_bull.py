@@ -81,6 +81,10 @@ async def test_waiting_jobs_are_counted_and_the_next_one_tells_the_age(redis_url
         assert (await read.tier()).oldest_wait_s == 20.0
         await add(bull, 10, lifo=True)
         assert (await read.tier()).oldest_wait_s == 10.0
+        await read.do("DEL", "bull:gpu:wait")
+        async with open_queue(redis_url, settings()) as later:
+            emptied = await later.read()
+            assert (emptied.waiting, emptied.seen) == (0, True)
 
 
 async def test_running_jobs_stay_in_flight_when_their_worker_is_killed(redis_url: str) -> None:

@@ -26,7 +26,7 @@ from tests.support.queues import NOW, QueueUnderTest, driven, open_queue
 
 GPU = PriorityTier(name="gpu", queue="gpu")
 BANDS = (
-    PriorityTier(name="vip", queue="gpu", priorities=Band(high=2)),
+    PriorityTier(name="vip", queue="gpu", priorities=Band(0, 2)),
     PriorityTier(name="pro", queue="gpu", priorities=Band(3, 5)),
     PriorityTier(name="free", queue="gpu", priorities=Band(6)),
 )
@@ -97,6 +97,10 @@ async def test_waiting_jobs_are_counted_and_the_next_one_tells_the_age(redis_url
         assert await read.trips() == 1
         await add(bullmq, 10, lifo=True)
         assert (await read.tier()).oldest_wait_s == 10.0
+        await read.do("DEL", "bull:gpu:wait")
+        async with open_queue(redis_url, settings()) as later:
+            emptied = await later.read()
+            assert (emptied.waiting, emptied.seen) == (0, True)
 
 
 @with_each
