@@ -97,6 +97,13 @@ async def test_where_jobs_do_not_tell_the_end_it_says_that_it_guesses(
     assert any(note.startswith("pop_side is guessed") for note in queue.found.notes)
 
 
+async def test_an_age_that_takes_two_looks_is_known(redis_url: str, client: redis.Redis) -> None:
+    client.rpush("jobs", "a", "b")
+    [queue] = (await found(redis_url)).queues
+    assert isinstance(queue.demand, Demand)
+    assert queue.demand.oldest_wait_s == 1.0
+
+
 async def test_a_field_that_some_tier_lacks_is_not_relied_upon(redis_url: str, client: redis.Redis) -> None:
     client.rpush("jobs:pro", job(NOW - 20), job(NOW))
     client.rpush("jobs:free", "a", "b")

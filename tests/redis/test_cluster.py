@@ -187,5 +187,11 @@ async def test_a_look_at_the_keys_sees_those_of_all_nodes(cluster: RedisCluster)
         await link.execute([("RPUSH", f"jobs{number}:{{{number}}}", "x") for number in range(50)])
         looked = await look(link, lambda _seen, _of: None)
         assert (looked.seen, looked.complete, set(looked.keyspace.types.values())) == (50, True, {"list"})
-        partly = await look(link, lambda _seen, _of: None, most=1)
-        assert (0 < partly.seen < 50, partly.complete) == (True, False)
+
+
+async def test_a_look_that_is_bounded_looks_at_all_nodes_alike(cluster: RedisCluster) -> None:
+    async with linked(cluster.url) as link:
+        await link.execute([("SET", f"key{number}", "") for number in range(6000)])
+        told: list[int] = []
+        partly = await look(link, lambda seen, _of: told.append(seen), most=2400)
+        assert (len(told), told[-1], partly.complete) == (len(cluster.nodes), partly.seen, False)
