@@ -6,7 +6,7 @@ import pytest
 
 from autoscaler.core.demand import AgeSource
 from autoscaler.link import Command
-from autoscaler.queues.places import PartlyStampedList, Ration
+from autoscaler.queues.places import PartlyStampedList, Ration, StampedList
 from autoscaler.queues.stamp import InJob
 from tests.support.queues import NOW, driven
 
@@ -34,3 +34,9 @@ def test_a_stamp_that_is_absurd_gives_way_to_the_estimate_and_is_told() -> None:
     jobs, _ = driven(place.read(NOW + 5), answer)
     assert (jobs.age.wait_s, jobs.age.source) == (5.0, AgeSource.ESTIMATED)
     assert jobs.cautions | jobs.age.cautions == {"absurd_timestamp"}
+
+
+def test_a_job_that_comes_right_after_none_was_counted_has_no_age_yet() -> None:
+    place = StampedList("k", "left", InJob(lambda _: NOW - 5))
+    jobs, _ = driven(place.read(NOW), lambda command: 0 if command[0] == "LLEN" else b"job")
+    assert (jobs.waiting, jobs.age.wait_s) == (0, None)
