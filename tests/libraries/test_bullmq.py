@@ -16,7 +16,8 @@ from pydantic import TypeAdapter, ValidationError
 from autoscaler.core.demand import AgeSource, Demand, InFlightKind
 from autoscaler.discover import look
 from autoscaler.queues.band import Band
-from autoscaler.queues.bullmq import LIBRARY, BullmqQueue, PriorityTier
+from autoscaler.queues.bullmq import LIBRARY, BullmqQueue, JobHash, PriorityTier
+from autoscaler.queues.caution import Caution
 from autoscaler.queues.library import Keyspace
 from autoscaler.queues.source import answered
 from tests.support.acl import least_user
@@ -313,6 +314,14 @@ def test_queues_are_pools_of_their_own_unless_they_differ_in_nothing_but_their_u
         for prefix in ("bull", "{acme}")
         for pool in (("gpu-high", "gpu", "gpu-low"), ("p4",), ("p5",), ("emails",))
     }
+
+
+def test_an_id_need_not_be_text_and_what_is_too_long_for_one_is_not_asked_for() -> None:
+    said = [b"%d" % ((NOW - 5) * 1000), b"{}", None]
+    age, asked = driven(JobHash("bull:gpu:").read(b"\xff\x00", NOW), lambda _: said)
+    assert (age.wait_s, asked) == (5.0, [[("HMGET", b"bull:gpu:\xff\x00", "timestamp", "opts", "processedOn")]])
+    age, asked = driven(JobHash("bull:gpu:").read(b"x" * 5_000_000, NOW), lambda _: said)
+    assert (age.wait_s, set(age.cautions), len(asked)) == (None, {Caution.AGE_UNREADABLE}, 0)
 
 
 QUEUE: TypeAdapter[BullmqQueue] = TypeAdapter(BullmqQueue)
