@@ -91,7 +91,8 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
     named = _named(config)
     links = {setting: RedisLink(redis) for redis, setting in named.items()}
     asked = {name: links[named[pool.redis or config.redis]] for name, pool in config.pools.items()}
-    demand = QueueDemand({name: (asked[name], make_reader(pool.queue)) for name, pool in config.pools.items()})
+    readers = {name: (asked[name], make_reader(pool.queue)) for name, pool in config.pools.items()}
+    demand = QueueDemand(readers, patience_s=config.tick / 2.0)  # a Redis that hangs leaves time for other pools' tick
     entropy = Entropy()
     owner = f"{socket.gethostname()}:{os.getpid()}:{entropy.token()}"
     # A lease shorter than the tick that renews it would pass from daemon to daemon, and none would ever act.

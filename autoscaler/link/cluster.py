@@ -18,6 +18,7 @@ from redis.exceptions import AskError, MovedError, ResponseError
 from autoscaler.core.errors import StoreRefused, StoreUnavailable
 from autoscaler.link.address import Address, HostPort, host_port
 from autoscaler.link.commands import Command, Reply, Servers
+from autoscaler.link.in_turn import ask_in_turn, first_good
 from autoscaler.link.server import Server, connect
 from autoscaler.link.settings import RedisSettings
 
@@ -118,22 +119,26 @@ class Cluster:
         return host or (asked[0] if asked else ""), port
 
     async def _learn(self) -> list[tuple[int, int, HostPort]]:
-        """Who owns which slots, by the first node that says so."""
-        problems = []
-        for host in dict.fromkeys([*self._servers, *self._address.hosts]):
-            try:
-                [reply] = await self._server(host).exchange([("CLUSTER", "SLOTS")])
-            except StoreUnavailable as error:
-                if isinstance(error, StoreRefused):
-                    raise
-                problems.append(f"{host_port(*host)}: {error}")
-                continue
-            if isinstance(reply, ResponseError):
-                raise StoreRefused(_explain(reply))
-            self._owners = sorted((first, last, _host(node, host)) for first, last, node, *_ in reply)
-            await self._forget()
-            return self._owners
-        raise StoreUnavailable(f"no node of the Cluster answers ({'; '.join(problems)})")
+        """Who owns which slots, by a node that says so; it is asked first the next time."""
+        answers = await ask_in_turn(list(dict.fromkeys([*self._servers, *self._address.hosts])), self._ask_owners)
+        if (found := first_good(answers)) is None:
+            if refusal := next((each for each in answers.values() if isinstance(each, StoreRefused)), None):
+                raise refusal
+            problems = "; ".join(f"{host_port(*host)}: {problem}" for host, problem in answers.items())
+            raise StoreUnavailable(f"no node of the Cluster answers ({problems})")
+        host, self._owners = found
+        self._servers = {host: self._server(host), **self._servers}
+        await self._forget()
+        return self._owners
+
+    async def _ask_owners(self, asked: HostPort) -> list[tuple[int, int, HostPort]] | StoreUnavailable:
+        try:
+            [reply] = await self._server(asked).exchange([("CLUSTER", "SLOTS")])
+        except StoreUnavailable as error:
+            return error
+        if isinstance(reply, ResponseError):
+            return StoreRefused(_explain(reply))
+        return sorted((first, last, _host(node, asked)) for first, last, node, *_ in reply)
 
     async def _forget(self) -> None:
         """Let go of nodes that own nothing any more."""

@@ -65,7 +65,11 @@ class RedisLink:
         every = [command for commands, _ in batch for command in commands]
         try:
             replies = iter(await self._servers.exchange(every))
-        except StoreUnavailable as error:
+        except asyncio.CancelledError:
+            for _, answer in batch:
+                answer.cancel()
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug, too, is told to whoever asked: he would wait for ever
             replies = iter([error] * len(every))
         for commands, answer in batch:
             own = [next(replies) for _ in commands]
@@ -102,11 +106,11 @@ class RedisLink:
         return await self._servers.parts()
 
     async def close(self) -> None:
-        """Close the connection."""
-        listening = list(self._listening)
-        for task in listening:
+        """Close all connections. Whoever still waits for an answer is cancelled."""
+        under_way = [*self._listening, *self._sending]
+        for task in under_way:
             task.cancel()
-        await asyncio.gather(*listening, return_exceptions=True)
+        await asyncio.gather(*under_way, return_exceptions=True)
         await self._servers.close()
 
 

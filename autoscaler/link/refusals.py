@@ -51,8 +51,8 @@ class Unusable(RedisError):
     """Something of ours, such as a file, is not fit to connect with."""
 
 
-def unavailable(error: BaseException, *, tls: bool = False) -> StoreUnavailable:
-    """A connection error over a connection with or without TLS, in words."""
+def unavailable(error: BaseException, *, tls: bool, answered: bool) -> StoreUnavailable:
+    """A connection error, in words: with or without TLS, to a server that has answered us before or never yet."""
     said = str(error)
     for each in _causes(error):
         if isinstance(each, Unusable):
@@ -68,7 +68,7 @@ def unavailable(error: BaseException, *, tls: bool = False) -> StoreUnavailable:
     if fix := next((fix for words, fix in _SAID if words in said), None):
         return StoreRefused(fix)
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
-        hint = "; does its port speak TLS? If not, write redis://" if tls and "connecting" in said else ""
+        hint = "; does its port speak TLS? If not, write redis://" if tls and not answered else ""
         return StoreUnavailable(f"Redis did not answer in time{hint}")
     if isinstance(error, (ConnectionError, OSError)):
         hung_up = any(
@@ -86,17 +86,19 @@ def classed(reply: Reply) -> Reply:
     return reply
 
 
-def failure(reply: Reply) -> StoreUnavailable | None:
+def failure(reply: Reply) -> Exception | None:
     """A reply to one command that tells that Redis serves none like it now; None of any other, refusals too."""
     match reply:
-        case StoreUnavailable():
-            return reply
         case MovedError():
             return StoreRefused("this Redis is a node of a Cluster; write `cluster: true`, or redis+cluster://")
         case ClusterDownError() | TryAgainError():
             return StoreUnavailable(f"the Redis Cluster cannot serve this key now: {reply}")
         case MasterDownError():
             return StoreUnavailable(f"this Redis is a replica that has lost its primary: {reply}")
+        case ResponseError():
+            return None
+        case Exception():
+            return reply
         case _:
             return None
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
 from autoscaler.core.errors import StoreRefused, StoreUnavailable
 from autoscaler.link.address import Address, HostPort, host_port
 from autoscaler.link.commands import Command, Reply, Servers
+from autoscaler.link.in_turn import ask_in_turn, first_good
 from autoscaler.link.server import Server, connect, connect_sentinel
 from autoscaler.link.settings import RedisSettings
 
@@ -23,7 +23,8 @@ class Watched:
         self._settings = settings
         self._address = address
         self._name = address.master or ""
-        self._sentinels = deque((host, connect_sentinel(settings, address, host)) for host in address.hosts)
+        self._sentinels = {host: connect_sentinel(settings, address, host) for host in address.hosts}
+        """The one that answered last comes first."""
         self._primary: tuple[HostPort, Server] | None = None
 
     async def exchange(self, commands: Sequence[Command]) -> list[Reply]:
@@ -67,26 +68,29 @@ class Watched:
         return self._primary
 
     async def _named(self) -> HostPort:
-        """What the first Sentinel that answers says; that one is asked first the next time."""
-        problems: list[str] = []
-        kind: type[StoreUnavailable] = StoreUnavailable
-        for _ in range(len(self._sentinels)):
-            host, sentinel = self._sentinels[0]
-            try:
-                [reply] = await sentinel.exchange([("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name)])
-            except StoreUnavailable as error:
-                reply = error
-            if isinstance(reply, list) and len(reply) == 2:
-                return reply[0].decode(), int(reply[1])
-            if reply is None or isinstance(reply, StoreRefused):
-                kind = StoreRefused
-            problems.append(f"{host_port(*host)}: {'knows none of that name' if reply is None else reply}")
-            self._sentinels.rotate(-1)
-        raise kind(f"no Sentinel names a primary for {self._name} ({'; '.join(problems)})")
+        """What a Sentinel says; it is asked first the next time."""
+        answers = await ask_in_turn(list(self._sentinels), self._ask)
+        if (found := first_good(answers)) is None:
+            refused = any(isinstance(problem, StoreRefused) for problem in answers.values())
+            problems = "; ".join(f"{host_port(*host)}: {problem}" for host, problem in answers.items())
+            kind = StoreRefused if refused else StoreUnavailable
+            raise kind(f"no Sentinel names a primary for {self._name} ({problems})")
+        sentinel, primary = found
+        self._sentinels = {sentinel: self._sentinels[sentinel], **self._sentinels}
+        return primary
+
+    async def _ask(self, host: HostPort) -> HostPort | StoreUnavailable:
+        try:
+            [reply] = await self._sentinels[host].exchange([("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._name)])
+        except StoreUnavailable as error:
+            return error
+        if isinstance(reply, list) and len(reply) == 2:
+            return reply[0].decode(), int(reply[1])
+        return StoreRefused("knows none of that name") if reply is None else StoreUnavailable(str(reply))
 
     async def close(self) -> None:
         """Close all connections."""
-        for _, sentinel in self._sentinels:
+        for sentinel in self._sentinels.values():
             await sentinel.close()
         if self._primary is not None:
             await self._primary[1].close()

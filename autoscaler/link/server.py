@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ class Server:
 
     def __init__(self, connections: ConnectionPool, *, protocol: int, tls: bool, timeout_s: float) -> None:
         self._timeout_s = timeout_s
-        self._connected = False
+        self._answered = False
         self._redis = Redis.from_pool(connections)
         self._redis.response_callbacks.clear()  # replies as they came: each reader parses its own
         self._protocol = protocol
@@ -55,13 +56,13 @@ class Server:
             pipeline = self._redis.pipeline(transaction=False)
             for command in commands:
                 pipeline.execute_command(*command)
-            # One limit for all: redis-py's own sets a timer for each reply, which takes as long as all the rest.
-            async with asyncio.timeout(self._timeout_s if self._connected else 2.0 * self._timeout_s):
-                self._connected = False
+            # One limit for all: redis-py's own sets a timer for each reply, which takes as long as all the rest. What
+            # is cut off while it waits for a reply closes its connection: no reply is left to be taken for another's.
+            async with asyncio.timeout(self._timeout_s):
                 replies: list[Reply] = await pipeline.execute(raise_on_error=False)
-                self._connected = True
         except (RedisError, OSError, ValueError) as error:  # ValueError: text that UTF-8 cannot write
-            raise unavailable(error, tls=self._tls) from error
+            raise unavailable(error, tls=self._tls, answered=self._answered) from error
+        self._answered = True
         replies = [classed(reply) for reply in replies]
         if self._protocol == 2:
             return replies
@@ -79,15 +80,16 @@ class Server:
                 async for message in subscription.listen():
                     yield message["data"]
         except (RedisError, OSError) as error:
-            raise unavailable(error, tls=self._tls) from error
+            raise unavailable(error, tls=self._tls, answered=self._answered) from error
 
     async def parts(self) -> Sequence[Servers]:
         """Itself."""
         return [self]
 
     async def close(self) -> None:
-        """Close its connections."""
-        await self._redis.aclose()
+        """Close its connections, without waiting for a server that has nothing to say to that."""
+        with suppress(RedisError, OSError):
+            await self._redis.aclose()
 
 
 def connect(settings: RedisSettings, address: Address, host: HostPort | None = None) -> Server:

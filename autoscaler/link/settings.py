@@ -74,7 +74,7 @@ class RedisSettings:
     cluster: bool = False
     """It is a Redis Cluster: `url` is any of its nodes."""
     timeout: Seconds = 2.0
-    """How long to wait for a connection, and for an answer."""
+    """How long to wait for an answer, connecting included."""
 
     def address(self) -> Address:
         """Where it is.

@@ -24,8 +24,10 @@ class QueueDemand:
     turn as one pipeline. So each link costs one round trip a tick, or two, however many pools there are.
     """
 
-    def __init__(self, queues: Mapping[str, tuple[RedisLink, PoolReader]]) -> None:
+    def __init__(self, queues: Mapping[str, tuple[RedisLink, PoolReader]], *, patience_s: float | None = None) -> None:
+        """Readers by pool. One that takes longer than so many seconds is given up, however long its link waits."""
         self._queues = dict(queues)
+        self._patience_s = patience_s
         self._ears = [_Ear(link, reader.heard) for link, reader in self._queues.values() if reader.heard is not None]
         self._unknown_since: dict[str, float] = {}
 
@@ -33,8 +35,20 @@ class QueueDemand:
         """What each pool's queue holds. A queue that cannot be read is Unknown since its first failure in a row."""
         for ear in self._ears:
             ear.listen()
-        readings = await asyncio.gather(*(_read(link, reader, now) for link, reader in self._queues.values()))
+        readings = await asyncio.gather(*(self._read(*queue, now) for queue in self._queues.values()))
         return {pool: self._dated(pool, reading) for pool, reading in zip(self._queues, readings, strict=True)}
+
+    async def _read(self, link: RedisLink, reader: PoolReader, now: float) -> Demand | Unknown:
+        steps = reader.read(now)
+        try:
+            async with asyncio.timeout(self._patience_s):
+                return await answered(link, steps)
+        except StoreUnavailable as error:
+            reason = str(error)
+        except TimeoutError:
+            reason = f"Redis did not answer within {self._patience_s:g}s, half a tick"
+        steps.close()
+        return Unknown(reason, now)
 
     def _dated(self, pool: str, reading: Demand | Unknown) -> Demand | Unknown:
         if isinstance(reading, Unknown):
@@ -56,15 +70,6 @@ class _Ear:
         self._heard.broke_off = self._listening is not None and self._listening.done()
         if self._listening is None or self._listening.done():
             self._listening = self._link.listen(self._heard.channel, self._heard.hear)
-
-
-async def _read(link: RedisLink, reader: PoolReader, now: float) -> Demand | Unknown:
-    steps = reader.read(now)
-    try:
-        return await answered(link, steps)
-    except StoreUnavailable as error:
-        steps.close()
-        return Unknown(str(error), now)
 
 
 async def answered(link: RedisLink, steps: Steps[T]) -> T:

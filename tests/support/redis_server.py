@@ -63,6 +63,12 @@ class RedisServer:
         with redis.Redis(port=self.port, decode_responses=True) as client:
             return client.execute_command(*command)
 
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        assert self._process is not None, "not started"
+        return self._process.pid
+
     def stop(self) -> None:
         """End it at once."""
         if self._process is not None:
