@@ -150,6 +150,6 @@ LIBRARY = Library(
         Caution.EXECUTING_HIDDEN: "let workers beat how busy they are, or use RedisStreamBroker",
         Caution.PREFETCH_HIDES_BACKLOG: "RedisStreamBroker(xread_count=1) and `taskiq worker --max-prefetch 0`; "
         "nothing to do where one worker runs several jobs at once",
-        Caution.GROUP_ABSENT: "`consumer_id=0`: else the first worker that starts passes over the jobs that are there",
+        Caution.GROUP_ABSENT: '`consumer_id="0"`: else the first worker to start passes over the jobs that are there',
     },
 )

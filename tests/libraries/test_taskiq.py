@@ -112,12 +112,23 @@ async def test_sigterm_kills_no_job(redis_url: str) -> None:
         await taskiq("tell", pid=pid, how="SIGTERM")
         for name in ("a", "b"):  # the next may have started before the worker heard of it
             await queue.do("RPUSH", f"release:{name}", "done")
-        await until(lambda: in_flight(queue, 0))
-        assert (await queue.read()).waiting + await queue.do("LLEN", "started") == 2
+        assert await until(lambda: taskiq("ended", pid=pid)) == "0"
+        demand = await queue.read()
+        assert (demand.waiting + await queue.do("LLEN", "started"), demand.in_flight) == (2, 0)
 
 
-async def in_flight(queue: QueueUnderTest, number: int) -> bool:
-    return (await queue.read()).in_flight == number
+@pytest.mark.parametrize("broker", ["list", "stream"])
+async def test_sigterm_ends_an_idle_worker(redis_url: str, broker: str) -> None:
+    async with taskiq_and_reader(redis_url, STREAM) as (taskiq, queue):
+        pid = await taskiq("work", broker=broker)
+        await until(lambda: reads(queue))
+        await taskiq("tell", pid=pid, how="SIGTERM")
+        assert await until(lambda: taskiq("ended", pid=pid)) == "0"
+
+
+async def reads(queue: QueueUnderTest) -> bool:
+    """Whether a worker asks Redis for tasks."""
+    return bool({b"cmd=brpop", b"cmd=xreadgroup"} & set((await queue.do("CLIENT", "LIST")).split()))
 
 
 @pytest.mark.parametrize("settings", [LIST, STREAM], ids=lambda settings: settings.broker)

@@ -178,7 +178,7 @@ PYTHON_QUEUES = Environment(
 """The job-queue libraries that get along with one redis-py."""
 RQ_1 = Environment("rq-1", ("rq==1.16.2",))
 RQ_2 = Environment("rq-2", ("rq==2.12.0",))
-TASKIQ = Environment("taskiq", ("taskiq==0.13.0", "taskiq-redis==1.2.4"))
+TASKIQ = Environment("taskiq", ("taskiq==0.13.0", "taskiq-redis==1.2.4", "uvloop==0.23.0"))
 ARQ = Environment("arq", ("arq==0.28.0",))
 NODE_QUEUES = NodeEnvironment(
     "node-queues",

@@ -21,10 +21,15 @@ class StampTime(TaskiqMiddleware):
 def make(kind, *, stamped=False, xread_count=100, idle_timeout=600_000):
     """A broker of either kind, and its task."""
     if kind == "list":
-        made = ListQueueBroker(URL)
+        made = ListQueueBroker(URL, socket_timeout=None)
     else:
         made = RedisStreamBroker(
-            URL, consumer_id="0", xread_count=xread_count, xread_block=50, idle_timeout=idle_timeout
+            URL,
+            consumer_id="0",
+            xread_count=xread_count,
+            xread_block=50,
+            idle_timeout=idle_timeout,
+            socket_timeout=None,
         )
     if stamped:
         made.add_middlewares(StampTime())
