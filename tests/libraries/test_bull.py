@@ -188,6 +188,8 @@ async def test_the_age_of_jobs_without_a_priority_is_that_of_the_next_one_a_tick
         assert await read.do("RPOP", "bull:gpu:wait") == b"1"
         assert [(await read.read()).tiers[2].oldest_wait_s for _ in range(2)] == [90.0, 80.0]
         assert await read.trips() == 2
+        await read.do("DEL", "bull:gpu:wait")
+        assert (await read.read()).tiers[2].oldest_wait_s is None
 
 
 async def test_jobs_of_a_paused_queue_wait_on(redis_url: str) -> None:
