@@ -66,6 +66,11 @@ class Inside:
         self._services = current
         return known
 
+    def begin_anew(self) -> None:
+        """Prove each draining machine idle anew: it may have been taken back and drained again meanwhile."""
+        for service in self._services.values():
+            service.marked_at = service.idle_at = None
+
     def _polled(self, instance: Instance, question: str) -> Polled[int | None]:
         async def ask() -> int | None:
             return await self._probe.jobs(instance, question)

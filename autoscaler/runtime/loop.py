@@ -207,6 +207,7 @@ class Loop:
             fleet = Fleet.restored(await self._store.load(), self._listener, Meter(self._tick_s))
             fleet.accounts.recall(self._books)
             self._leads_since = now
+            self._observer.begin_anew()
             await self._observer.look(now)
             self._fleet = fleet
         self._leads_since = min(self._leads_since, now)

@@ -25,6 +25,7 @@ from providers.base import Provider
 _OFFERS_FRESH_S = 60.0  # an older offer is probably gone; renting waits for a new search
 _OFFERS_OLD_S = 900.0  # searched again all the same, so that prices are known before they are needed
 _BEAT_FRESH_S = 60.0
+_ENDS = frozenset({Phase.STOPPING, Phase.RELEASING})
 _PROBE_AGAIN_S = 60.0  # a service that has answered is asked again no sooner
 
 
@@ -56,7 +57,7 @@ class Observer:
         }
         self._wanted: set[str] = set()
         self._beats: dict[str, tuple[Heartbeat, float]] = {}
-        self._listening = False
+        self._listening_since: float | None = None
         self._probing: dict[str, asyncio.Task[bool]] = {}
         self._services: dict[tuple[str, float, str | None], Polled[bool]] = {}
         self._inside = Inside(pools, probe, clock)
@@ -130,14 +131,20 @@ class Observer:
 
         What lies in the store when this daemon first looks may be of any age, and proves nothing.
         """
-        heard_at = now if self._listening else float("-inf")
-        self._listening = True
+        heard_at = float("-inf") if self._listening_since is None else now
+        self._listening_since = now if self._listening_since is None else self._listening_since
         for instance_id, beat in heartbeats.items():
             known = self._beats.get(instance_id)
             if known is None or known[0] != beat:
                 self._beats[instance_id] = (beat, heard_at)
         for instance_id in self._beats.keys() - heartbeats.keys():
             del self._beats[instance_id]
+
+    def begin_anew(self) -> None:
+        """The lead was taken, perhaps not for the first time: nothing that was heard before proves anything."""
+        self._beats.clear()
+        self._listening_since = None
+        self._inside.begin_anew()
 
     def beating(self, instances: Iterable[Instance]) -> frozenset[str]:
         """Machines whose worker was heard lately, and since they are in their phase."""
@@ -230,9 +237,18 @@ class Observer:
             sure = [jobs for jobs in words if jobs is not None]
             if len(sure) == len(words):
                 known[instance.id] = max(sure)
-            if least := at_least.get(instance.id, 0):
+            if least := max(at_least.get(instance.id, 0), int(self._may_work(instance))):
                 known[instance.id] = max(least, known.get(instance.id, instance.slots))
         return known
+
+    def _may_work(self, instance: Instance) -> bool:
+        """Whether a machine about to end has a worker that was not heard yet, since this daemon listens: for a while.
+
+        The order to end it was given while it was idle, but may come from a store restored from an old copy.
+        """
+        _, heard_at = self._beats.get(instance.id, (None, 0.0))
+        listens_for_s = self._clock.now() - (self._listening_since or 0.0)
+        return instance.phase in _ENDS and heard_at == float("-inf") and 0.0 <= listens_for_s <= _BEAT_FRESH_S
 
     def _told(self) -> dict[tuple[str, str | None], tuple[int, float]]:
         """What providers know of their machines' slots, and when they were asked."""

@@ -133,6 +133,15 @@ async def test_a_machine_taken_back_and_drained_again_is_proved_idle_anew() -> N
     assert (await bench.drained([0] * 5))[:4] == [None] * 4
 
 
+async def test_a_machine_that_drains_while_the_lead_is_taken_anew_is_proved_idle_anew() -> None:
+    """Another daemon may have taken it back and drained it again."""
+    bench = Bench()
+    machine = bench.machine(Phase.DRAINING)
+    assert [await bench.tick(machine) for _ in range(5)][-1] == 0
+    bench.observer.begin_anew()
+    assert [await bench.tick(machine) for _ in range(5)] == [None, None, None, None, 0]
+
+
 async def test_the_service_that_answered_at_another_address_is_not_believed() -> None:
     bench = Bench()
     await bench.drained([0] * 5)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import pytest
 
+from autoscaler.core.lifecycle import Phase
+from autoscaler.runtime.ports import Heartbeat
 from autoscaler.store.memory import MemoryState
+from tests.support.build import NOW
 from tests.support.market import CALM
-from tests.support.rehearsal import HOUR, Rehearsal
+from tests.support.rehearsal import HOUR, TICK_S, Rehearsal
 
 
 async def test_what_an_older_replica_lacks_is_written_again_in_minutes() -> None:
@@ -36,3 +39,27 @@ async def test_the_days_books_outlive_a_failover_to_an_empty_store() -> None:
     await daemon.live(HOUR)
 
     assert daemon.usd_today() == pytest.approx(world.billed_usd(), rel=0.02)
+
+
+@pytest.mark.parametrize("phase", [Phase.DRAINING, Phase.STOPPING, Phase.RELEASING])
+async def test_what_a_store_restored_from_an_old_copy_says_of_a_worker_ends_no_machine(phase: Phase) -> None:
+    """In the copy a machine ends, as its worker had drained. It has been put to work again since, and has a job."""
+    world = Rehearsal(CALM)
+    daemon = world.daemon()
+    await daemon.live(2 * HOUR)
+    name = next(iter(daemon.phases()))
+    world.state.heartbeats[name] = Heartbeat(busy=1, stamp="new")
+    await daemon.live(TICK_S)
+    record = world.state.instances[name]
+
+    world.state.instances[name] = replace(record, phase=phase, retry_at=NOW)
+    world.state.heartbeats[name] = Heartbeat(busy=0, drained=True, stamp="old")
+    daemon.watcher.outcomes.clear()
+    world.state.owner, world.state.fence = "", world.state.fence - 5
+    world.state.lease_until = float("-inf")
+    await daemon.live(2 * TICK_S)
+    for beat in range(20):
+        world.state.heartbeats[name] = Heartbeat(busy=1, stamp=f"newer {beat}")
+        await daemon.live(TICK_S)
+
+    assert [each for each in daemon.watcher.outcomes if each.instance == name] == []

@@ -238,3 +238,16 @@ async def test_the_service_of_a_hot_machine_is_asked_once_a_minute() -> None:
     assert said["aaaa"].answers is False
     assert len(bench.probe.asked) == 2
     await bench.observer.close()
+
+
+async def test_what_was_heard_before_the_lead_was_taken_anew_proves_nothing() -> None:
+    bench = Bench()
+    now = bench.clock.now()
+    drains = instance(Phase.DRAINING, phase_since=now - 10)
+    bench.observer.hear({}, now)
+    bench.observer.hear({"aaaa": Heartbeat(busy=0, drained=True, stamp="2")}, now)
+    assert bench.observer.busy([drains], {}) == {"aaaa": 0}
+
+    bench.observer.begin_anew()
+    bench.observer.hear({"aaaa": Heartbeat(busy=0, drained=True, stamp="1")}, now)
+    assert bench.observer.busy([drains], {}) == {}
