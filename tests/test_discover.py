@@ -136,6 +136,20 @@ async def test_lists_that_sound_like_something_else_are_left_out_and_named(
     assert discovery.left_out == {"list": (key,)}
 
 
+async def test_of_very_many_lists_the_first_are_offered_and_the_others_named(
+    redis_url: str, client: redis.Redis
+) -> None:
+    for number in range(22):
+        client.rpush(f"list{number:02}", "a")
+    discovery = await found(redis_url)
+    assert (len(discovery.queues), discovery.left_out) == (20, {"list": ("list20", "list21")})
+
+
+async def test_a_field_whose_name_no_path_can_say_is_not_relied_upon(redis_url: str, client: redis.Redis) -> None:
+    client.rpush("jobs", json.dumps({"created.at": NOW}))
+    assert (await only(redis_url)).timestamp is None
+
+
 async def test_a_list_for_each_of_many_is_no_queue_of_many_tiers(redis_url: str, client: redis.Redis) -> None:
     for name in "abcdefghi":
         client.rpush(f"inbox:{name}", "a")

@@ -60,6 +60,13 @@ def test_it_shows_what_it_found_and_what_it_left_out(filled: str, output: Path) 
     assert lines[lines.index("left out, hash: user:1") + 1] == "left out, string: cache:page"
 
 
+def test_of_many_keys_that_are_left_out_a_few_are_named(filled: str, output: Path) -> None:
+    with redis.Redis.from_url(filled) as client:
+        client.mset({f"cache:{number}": "x" for number in range(5)})
+    result = run_command(init, "--redis", filled, "--yes", "--output", str(output))
+    assert "left out, string: cache:0, cache:1, cache:2, cache:3 and 2 more\n" in result.stdout
+
+
 def test_a_password_is_neither_written_nor_shown(filled: str, output: Path) -> None:
     with redis.Redis.from_url(filled) as client:
         client.execute_command("ACL", "SETUSER", "looker", "reset", "on", ">hunter2", "~*", "+@all")
@@ -133,15 +140,16 @@ def test_its_answers_are_what_is_written(filled: str, output: Path, monkeypatch:
     monkeypatch.chdir(output.parent)
     with on_terminal("init", "--redis", filled) as terminal:
         terminal.answer("Which queues? [1, 2]: ", "7")
-        terminal.answer("Error: 7 is none of 1, 2\nWhich queues? [1, 2]: ", "2,1")
+        terminal.answer("Error: 7 is none of 1, 2\nWhich queues? [1, 2]: ", "2,1, 2")
         terminal.answer("Name of the fleet, which every machine rented will carry [gpus]: ", "llama")
         terminal.answer("Name of the pool [speech]: ")
         terminal.answer("  speech: name of the tier [speech]: ", "all")
         terminal.answer("  all: longest wait before a job starts [2m]: ", "90")
-        terminal.answer("  all: longest wait before a job starts [2m]: ", "90s")
+        terminal.answer("  all: longest wait before a job starts [2m]: ", "0s")
+        terminal.answer("expected more than 0s\n  all: longest wait before a job starts [2m]: ", "90s")
         terminal.answer("Container image with the worker [ghcr.io/acme/worker:latest]: ", "acme/w:1")
         terminal.answer("GPU types that will do, best first [RTX 4090, RTX 3090]: ", "A100")
-        terminal.answer("Provider: mock, runpod, vastai [mock]: ", "vastai")
+        terminal.answer("Provider: mock, runpod, vastai [mock]: ", " vastai ")
         amount = "Most to pay for one machine, USD an hour [0.9]: "
         for wrong in ("1,5", "0", "nan"):
             terminal.answer(amount, wrong)

@@ -102,6 +102,11 @@ def test_a_tier_says_what_waits_what_is_due_and_whether_it_is_late() -> None:
     ]
 
 
+def test_a_job_that_came_due_since_it_was_read_is_next_at_once() -> None:
+    tier = TierDemand(tier="pro", waiting=0, delayed=1, next_due_at=NOW - 5)
+    assert "1, next in 0s" in shown(Demand(taken_at=NOW, tiers=(tier,)))[1]
+
+
 @pytest.mark.parametrize(
     ("source", "words"),
     [
@@ -235,6 +240,14 @@ def test_acl_prints_a_user_for_each_redis(write: Write) -> None:
     reader, keeper = lines.values()
     assert ("jobs:pro" in reader, "autoscaler:{" in reader) == (True, False)
     assert ("jobs:pro" in keeper, "autoscaler:{" in keeper) == (False, True)
+
+
+def test_acl_prints_one_user_where_the_store_is_the_queues_redis(write: Write) -> None:
+    result = run_command(queue, write("redis://queue", "store: redis://queue"), "--acl")
+    assert [comment.partition(".")[0] for comment in acl_lines(result)] == [
+        "# Redis 7 and later, Valkey 8 and later",
+        "# Redis 6",
+    ]
 
 
 def test_the_printed_user_lets_the_command_itself_read(filled: str, write: Write) -> None:
