@@ -136,6 +136,13 @@ async def test_lists_that_sound_like_something_else_are_left_out_and_named(
     assert discovery.left_out == {"list": (key,)}
 
 
+async def test_of_two_times_of_one_name_the_one_that_is_the_jobs_own_is_taken(
+    redis_url: str, client: redis.Redis
+) -> None:
+    client.rpush("jobs", json.dumps({"order": {"created_at": NOW - 900}, "created_at": NOW}))
+    assert (await only(redis_url)).timestamp == Timestamp(path="created_at")
+
+
 async def test_of_very_many_lists_the_first_are_offered_and_the_others_named(
     redis_url: str, client: redis.Redis
 ) -> None:
@@ -205,6 +212,17 @@ async def test_a_sorted_set_by_priority_is_told_by_its_scores_and_the_time_by_it
     client.zadd("tasks", {job(NOW - 5): 1, job(NOW): 9})
     queue = await only(redis_url)
     assert (queue.score, queue.timestamp) == ("priority", Timestamp(path="meta.createdAt"))
+
+
+async def test_scores_of_which_one_is_no_time_are_priorities(redis_url: str, client: redis.Redis) -> None:
+    client.zadd("tasks", {"a": 3, "b": NOW})
+    assert (await only(redis_url)).score == "priority"
+
+
+async def test_a_sorted_set_by_time_needs_no_time_in_its_jobs(redis_url: str, client: redis.Redis) -> None:
+    client.zadd("tasks", {job(NOW - 5): NOW - 5})
+    queue = await only(redis_url)
+    assert (queue.score, queue.timestamp) == ("time", None)
 
 
 @pytest.mark.parametrize("key", ["scores", "tasks:leaderboard", "users:by-age"])
