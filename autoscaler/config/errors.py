@@ -15,6 +15,7 @@ from autoscaler.config.document import Document, Problem, Where
 from autoscaler.config.hints import bare, field_docs, field_hints, is_tagged, kinds, members
 from autoscaler.config.schema import Config, PolicyChoice
 from autoscaler.config.words import either, one_line, suggest
+from autoscaler.core.units import Secret
 from policies import POLICIES
 
 _MAPPING = "expected a mapping of keys and values"
@@ -96,9 +97,9 @@ def _translate(details: ErrorDetails, document: Document, above: Where = ()) -> 
                 yield from _translate(inner, document, loc)
             for below, message in context[checks.FINDINGS]:
                 found = (*path, *below)
-                yield Problem(found, message, _unless_container(found, document))
+                yield Problem(found, message, _to_show(found, _hint_below(place.hint, below), document))
         case "value_error" if not place.of_key:
-            yield Problem(path, " ".join(str(context["error"]).split()), _unless_container(path, document))
+            yield Problem(path, " ".join(str(context["error"]).split()), _to_show(path, place.hint, document))
         case "missing":
             yield _missing(place)
         case "too_short" if details["input"]:
@@ -150,6 +151,15 @@ def _locate(loc: Where) -> _Place:
     return place
 
 
+def _hint_below(hint: Any, below: Where) -> Any:
+    """The type wanted further down; None where it is not known."""
+    for part in below:
+        if is_tagged(hint) or len(members(hint)) > 1:
+            return None
+        hint = _child(members(hint)[0], part)
+    return hint
+
+
 def _child(hint: Any, part: str | int) -> Any:
     if hint is PolicyChoice:
         return POLICIES[str(part)].settings
@@ -185,6 +195,8 @@ def _path_text(path: Where) -> str:
     return text or "the file"
 
 
-def _unless_container(path: Where, document: Document) -> str | None:
-    """Show what was written, but nothing for what is too large to be shown."""
-    return "" if isinstance(document.at(path), (dict, list)) else None
+def _to_show(path: Where, hint: Any, document: Document) -> str | None:
+    """Show what was written, but nothing for what is too large to be shown, and no secret."""
+    if isinstance(document.at(path), (dict, list)):
+        return ""
+    return "***" if path in document.texts and Secret in members(hint) else None

@@ -96,6 +96,9 @@ def _sentinel(sentinel: SentinelSettings) -> Iterator[Finding]:
     if not sentinel.addresses:
         yield ("sentinel", "addresses"), "expected at least one HOST:PORT"
     for index, text in enumerate(sentinel.addresses):
+        if "@" in text:  # not repeated: there may be a password before it
+            yield ("sentinel", "addresses"), "expected HOST:PORT; who we are goes into `username` and `password`"
+            continue
         try:
             parse_hosts([text])
         except ValueError:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-_PASSWORD = re.compile(r"(?<=://)([^\s:@/]*:)\S*(?=@)|(?<=[?&])(password=)[^\s&]*")
+_PASSWORD = re.compile(r"(?<=://)([^\s:@/]*:)\S*(?=@)|(?<=[?&])((?:ssl_)?password=)[^\s&]*")
 _LONGEST = 60
 
 
