@@ -164,6 +164,17 @@ async def test_a_namespace_is_before_every_key(redis_url: str) -> None:
         assert list(await recognised(redis_url)) == [settings]
 
 
+async def test_a_process_that_does_not_say_how_busy_it_is_leaves_the_number_in_flight_unknown(redis_url: str) -> None:
+    async with open_queue(redis_url, SETTINGS) as queue:
+        await queue.do("SADD", "processes", "fd00::7:8:b47c43a80675", "i-7f3:8:b47c43a80675")
+        await queue.do("HSET", "fd00::7:8:b47c43a80675", "busy", 2, "beat", NOW)
+        gone = await queue.read()
+        assert (gone.in_flight, dict(gone.busy)) == (2, {"fd00::7": 2})
+        await queue.do("HSET", "i-7f3:8:b47c43a80675", "beat", NOW)
+        demand = await queue.read()
+        assert (demand.in_flight, demand.warnings) == (None, ("in_flight_unreadable",))
+
+
 async def test_a_user_with_the_least_rights_reads_everything(redis_url: str) -> None:
     async with (
         open_queue(redis_url, SETTINGS) as admin,
@@ -186,6 +197,7 @@ async def test_its_queues_are_recognised_and_those_of_resque_are_not(redis_url: 
         await sidekiq("enqueue", queue="critical", name="b")
         await queue.do("SADD", "resque:queues", "video")
         await queue.do("RPUSH", "resque:queue:video", "{}")
+        await queue.do("SADD", "shop:queues", "till")
         tiers = (QueueTier(name="critical", queue="critical"), QueueTier(name="default", queue="default"))
         found = [settings for settings in await recognised(redis_url) if isinstance(settings, SidekiqQueue)]
         assert found == [SidekiqQueue(kind="sidekiq", tiers=tiers)]
