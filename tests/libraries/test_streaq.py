@@ -105,6 +105,21 @@ async def test_what_a_worker_holds_is_in_flight_and_it_warns_of_what_does_not_ru
         assert "prefetch_hides_backlog" not in (await queue.read()).warnings
 
 
+async def test_a_long_backlog_is_counted_though_tasks_that_ended_out_of_turn_made_redis_forget_the_lag(
+    redis_url: str,
+) -> None:
+    async with open_queue(redis_url, SETTINGS) as queue:
+        stream = "streaq:gpu:queues:high"
+        await queue.do("XGROUP", "CREATE", stream, "workers", "0", "MKSTREAM")
+        for number in range(150):
+            await queue.do("XADD", stream, "*", "task_id", number, "enqueue_time", int(NOW * 1000))
+        [[_, taken]] = await queue.do("XREADGROUP", "GROUP", "workers", "w", "COUNT", 2, "STREAMS", stream, ">")
+        await queue.do("XACK", stream, "workers", taken[1][0].decode())
+        await queue.do("XDEL", stream, taken[1][0].decode())
+        demand = await queue.read()
+        assert (demand.waiting, demand.tiers[0].waiting_is_lower_bound, demand.in_flight) == (148, False, 1)
+
+
 async def test_a_killed_workers_task_stays_in_flight_until_another_takes_it_back(redis_url: str) -> None:
     async with streaq_and_reader(redis_url) as (streaq, queue):
         await streaq("enqueue", name="a", priority="high")

@@ -148,13 +148,17 @@ async def test_its_queues_are_recognised(redis_url: str) -> None:
         await taskiq("send", broker="list", names=["b"], queue="urgent")
         await taskiq("send", broker="stream", names=["c"], queue="video")
         await queue.do("XGROUP", "CREATE", "video", "acme", "0")
+        await queue.do("XADD", "pickled", "*", "data", "a job of another serializer")
+        await queue.do("XGROUP", "CREATE", "pickled", "taskiq", "0")
         await queue.do("RPUSH", "mails", "not a job of Taskiq")
         tiers = (TaskiqTier(name="urgent", queue="urgent"), TaskiqTier(name="taskiq"))
         video = (TaskiqTier(name="video", queue="video"),)
+        pickled = (TaskiqTier(name="pickled", queue="pickled"),)
         found = await recognised(redis_url)
         assert TaskiqQueue(kind="taskiq", broker="list", tiers=tiers) in found
         assert TaskiqQueue(kind="taskiq", broker="stream", tiers=video, consumer_group_name="acme") in found
-        assert sum(isinstance(settings, TaskiqQueue) for settings in found) == 2
+        assert TaskiqQueue(kind="taskiq", broker="stream", tiers=pickled) in found
+        assert sum(isinstance(settings, TaskiqQueue) for settings in found) == 3
 
 
 def test_a_list_has_no_consumer_group() -> None:
