@@ -6,6 +6,7 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 _COLUMNS, _ROWS = 80, 50
+_PATIENCE_S = 20.0
 _PROGRAM = """
 import fcntl, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)  # the terminal of this session, so that Ctrl-C typed there arrives
@@ -64,6 +66,8 @@ class Terminal:
         return self.ended()
 
     def _read(self) -> bool:
+        ready, _, _ = select.select([self._end], [], [], _PATIENCE_S)
+        assert ready, f"nothing more came: {self.text}"
         try:
             more = os.read(self._end, 4096)
         except OSError:  # what Linux says at the end
