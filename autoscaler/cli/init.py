@@ -24,7 +24,13 @@ _MAX_SHOWN = 4
 
 @click.command()
 @click.option(
-    "--redis", "url", metavar="URL", default="redis://localhost:6379", show_default=True, help="Where to look."
+    "--redis",
+    "url",
+    metavar="URL",
+    envvar="REDIS_URL",
+    default="redis://localhost:6379",
+    show_default=True,
+    help="Where to look; better by the variable REDIS_URL where it has a password.",
 )
 @click.option("--yes", is_flag=True, help="Ask nothing: all queues that are found, and the mock provider.")
 @click.option(

@@ -78,6 +78,15 @@ def test_a_password_is_neither_written_nor_shown(filled: str, output: Path) -> N
     assert load_config(output, {"REDIS_URL": url}).redis.url == url
 
 
+def test_the_variable_that_the_file_refers_to_may_say_where_to_look(
+    filled: str, output: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REDIS_URL", filled)
+    result = run_command(init, "--yes", "--output", str(output))
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert load_config(output, {}).redis.url == filled
+
+
 def test_an_existing_file_is_kept_unless_it_is_told_otherwise(filled: str, output: Path) -> None:
     output.write_text("mine")
     result = run_command(init, "--redis", filled, "--yes", "--output", str(output))
