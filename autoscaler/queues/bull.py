@@ -16,6 +16,7 @@ from autoscaler.queues.age import UNKNOWN_AGE
 from autoscaler.queues.band import Band
 from autoscaler.queues.base import Jobs, Reader, Steps, counted, together
 from autoscaler.queues.bullmq import (
+    HASH_ADVICE,
     JobHash,
     PriorityTier,
     check_priorities,
@@ -127,4 +128,5 @@ LIBRARY = Library(
     reader=bull_reader,
     rights=lambda settings: queue_rights(settings.prefix, settings.tiers, ["ZCARD"]),
     find=_find,
+    advice=HASH_ADVICE,
 )

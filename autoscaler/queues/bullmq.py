@@ -8,7 +8,7 @@ their children.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar
 
@@ -18,6 +18,7 @@ from autoscaler.link import Command, Reply
 from autoscaler.queues.age import UNKNOWN_AGE, Age, age_since, epoch_seconds, parse_number, unreadable
 from autoscaler.queues.band import Band, Scores
 from autoscaler.queues.base import Jobs, Reader, Steps, counted, literal
+from autoscaler.queues.caution import Caution
 from autoscaler.queues.guess import ORDER_GUESSED
 from autoscaler.queues.in_flight import Counted
 from autoscaler.queues.library import Found, Keyspace, Library, QueueTier, Rights, tier_names, workload
@@ -31,6 +32,11 @@ _PER_PRIORITY = 2.0**32
 _DELAYED_PER_S = 1000.0 * 4096
 """Scores of delayed jobs are milliseconds, times 4096 to keep the order of arrival."""
 _ASK_AGAIN_S = 30.0
+
+HASH_ADVICE: Mapping[Caution, str] = {
+    Caution.AGE_UNREADABLE: "the hash of the next job is gone, or may not be read: `autoscaler queue --acl` prints the "
+    "rights",
+}
 
 S = TypeVar("S")
 
@@ -279,4 +285,5 @@ LIBRARY = Library(
     reader=bullmq_reader,
     rights=lambda settings: queue_rights(settings.prefix, settings.tiers, ["HEXISTS"]),
     find=_find,
+    advice=HASH_ADVICE,
 )

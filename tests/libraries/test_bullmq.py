@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from autoscaler.cli.queue_view import advice
 from autoscaler.core.demand import AgeSource, Demand, InFlightKind
 from autoscaler.discover import look
 from autoscaler.queues.band import Band
@@ -170,6 +171,16 @@ async def test_a_delayed_job_that_became_ready_waits_since_it_was_due(redis_url:
             assert await read.do("ZCARD", "bull:gpu:delayed") == 0
             due_at = late[1]["timestamp"] / 1000 + 0.3
             assert (await read.tier(due_at + 7)).oldest_wait_s == pytest.approx(7, abs=0.05)
+
+
+async def test_a_job_whose_hash_is_gone_waits_for_an_unknown_time(redis_url: str) -> None:
+    async with bullmq_and(SIX, redis_url) as (bullmq, read):
+        job = await add(bullmq, 60)
+        await read.do("DEL", f"bull:gpu:{job}")
+        demand = await read.read()
+        assert (demand.waiting, demand.oldest_wait_s, demand.warnings) == (1, None, (Caution.AGE_UNREADABLE,))
+    for kind in ("bullmq", "bull"):
+        assert advice(kind, Caution.AGE_UNREADABLE).startswith("the hash of the next job is gone")
 
 
 async def retried(read: QueueUnderTest, job: str) -> bool:
