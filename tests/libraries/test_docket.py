@@ -99,6 +99,18 @@ async def test_a_long_backlog_is_counted_though_a_cancelled_task_made_redis_forg
         assert tier.waiting + 1 == (await docket("counts"))["all"]
 
 
+async def test_tasks_that_were_deleted_while_they_ran_do_not_hide_all_that_wait(redis_url: str) -> None:
+    async with open_queue(redis_url, SETTINGS) as queue:
+        await queue.do("XGROUP", "CREATE", "gpu:stream", "docket-workers", "0", "MKSTREAM")
+        ids = [await queue.do("XADD", "gpu:stream", f"{int(NOW * 1000)}-{number}", "a", "b") for number in range(6)]
+        await queue.do("XREADGROUP", "GROUP", "docket-workers", "w", "COUNT", 3, "STREAMS", "gpu:stream", ">")
+        await queue.do("XDEL", "gpu:stream", *(each.decode() for each in ids[:3]))
+        assert (await queue.tier()).waiting == 3  # as long as Redis knows the lag
+        await queue.do("XDEL", "gpu:stream", ids[4].decode())
+        demand = await queue.read(NOW + 30)
+        assert (demand.waiting, demand.in_flight, demand.oldest_wait_s) == (1, 3, 30.0)
+
+
 async def test_sigterm_lets_a_worker_finish_its_task(redis_url: str) -> None:
     async with docket_and_reader(redis_url) as (docket, queue):
         await docket("add", names=["a", "b"])

@@ -70,7 +70,7 @@ async def test_jobs_of_a_stream_without_a_group_wait(redis_url: str) -> None:
         demand = await queue.read(sent_at + 30)
         assert (demand.waiting, demand.in_flight, demand.warnings) == (2, 0, ("group_absent",))
         assert demand.oldest_wait_s == pytest.approx(30)
-        assert demand.tiers[0].age_source is AgeSource.STREAM_ID
+        assert (demand.tiers[0].age_source, demand.tiers[0].waiting_is_lower_bound) == (AgeSource.STREAM_ID, False)
 
 
 async def test_a_worker_that_takes_a_hundred_at_once_hides_the_backlog_and_is_told_of(redis_url: str) -> None:
@@ -81,6 +81,17 @@ async def test_a_worker_that_takes_a_hundred_at_once_hides_the_backlog_and_is_to
         demand = await queue.read()
         assert (demand.waiting, demand.in_flight, demand.in_flight_kind) == (0, 6, InFlightKind.DELIVERED)
         assert "prefetch_hides_backlog" in demand.warnings
+
+
+async def test_one_worker_that_holds_several_is_told_of_though_others_hold_one(redis_url: str) -> None:
+    async with open_queue(redis_url, STREAM) as queue:
+        await queue.do("XGROUP", "CREATE", "taskiq", "taskiq", "0", "MKSTREAM")
+        for held, worker in ((1, "a"), (2, "b"), (1, "c")):
+            for _ in range(held):
+                await queue.do("XADD", "taskiq", "*", "data", "{}")
+            await queue.do("XREADGROUP", "GROUP", "taskiq", worker, "STREAMS", "taskiq", ">")
+        demand = await queue.read()
+        assert (demand.in_flight, "prefetch_hides_backlog" in demand.warnings) == (4, True)
 
 
 async def test_one_at_a_time_makes_the_numbers_exact_and_a_killed_workers_job_stays_in_flight(redis_url: str) -> None:
