@@ -8,8 +8,6 @@ from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     Field,
-    NonNegativeFloat,
-    NonNegativeInt,
     TypeAdapter,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -27,6 +25,9 @@ from autoscaler.runtime.ports import Heartbeat
 _MOST_WORDS = 200  # of a worker's own, in characters: they go into records and the journal
 
 T = TypeVar("T")
+_Count = Annotated[int, Field(ge=0, le=10**12)]
+"""Of jobs or slots: no more than can be reckoned with, whatever a worker writes."""
+_Seconds = Annotated[float, Field(ge=0, le=1e15)]
 
 
 def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
@@ -41,11 +42,11 @@ def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
 class _Beat:
     """The fields of a heartbeat that we read; a worker may add others."""
 
-    busy: NonNegativeInt
+    busy: _Count
     drained: bool = False
-    slots: NonNegativeInt | None = None
-    taken: Annotated[dict[str, NonNegativeInt] | None, WrapValidator(_or_none)] = None
-    done: Annotated[dict[str, tuple[NonNegativeInt, NonNegativeFloat]] | None, WrapValidator(_or_none)] = None
+    slots: _Count | None = None
+    taken: Annotated[dict[str, _Count] | None, WrapValidator(_or_none)] = None
+    done: Annotated[dict[str, tuple[_Count, _Seconds]] | None, WrapValidator(_or_none)] = None
     trouble: Annotated[str | None, WrapValidator(_or_none)] = None
     gpu_util: Annotated[Annotated[float, Field(ge=0, le=1)] | None, WrapValidator(_or_none)] = None
 
@@ -53,7 +54,7 @@ class _Beat:
 _INSTANCE = TypeAdapter(Instance)
 _ENTRY = TypeAdapter(Entry)
 _SAMPLE = TypeAdapter(Sample)
-_BEAT: TypeAdapter[_Beat | int] = TypeAdapter(_Beat | NonNegativeInt)
+_BEAT: TypeAdapter[_Beat | int] = TypeAdapter(_Beat | _Count)
 
 
 def encode_instance(record: Instance) -> bytes:

@@ -76,7 +76,9 @@ def test_a_heartbeat_may_count_the_jobs_taken_by_tier() -> None:
     assert beat.taken == {"pro": 12, "free": 0}
 
 
-@pytest.mark.parametrize("taken", [b"7", b'{"pro":-1}', b'{"pro":"many"}', b"[]", b"null", b"1795000000.5"])
+@pytest.mark.parametrize(
+    "taken", [b"7", b'{"pro":-1}', b'{"pro":"many"}', b"[]", b"null", b"1795000000.5", b'{"pro":1%b}' % (b"0" * 400)]
+)
 def test_counts_that_make_no_sense_are_none_and_the_heartbeat_still_counts(taken: bytes) -> None:
     beat = decode_heartbeat(b'{"busy":1,"taken":%b}' % taken)
     assert beat is not None
@@ -105,6 +107,13 @@ def test_trouble_is_a_few_words_or_none(value: bytes, words: str) -> None:
     assert beat.trouble == words
 
 
+@pytest.mark.parametrize("done", [b"[1, Infinity]", b"[1, NaN]", b"[1, -1]", b"[1e400, 1]", b"[1]"])
+def test_seconds_at_work_that_make_no_sense_are_none_and_the_heartbeat_still_counts(done: bytes) -> None:
+    beat = decode_heartbeat(b'{"busy":1,"done":{"pro":%b}}' % done)
+    assert beat is not None
+    assert (beat.busy, beat.done) == (1, None)
+
+
 def test_a_newer_sample_is_refused_and_an_unreadable_one_named() -> None:
     newer = encode_sample(Sample(at=0.0, until=60.0)).replace(b'"v":1', b'"v":2')
     with pytest.raises(NewerRecords, match=r"sample 7-0 of the history has version 2"):
@@ -124,7 +133,12 @@ def test_a_sample_of_three_tiers_takes_at_most_a_third_of_a_kilobyte() -> None:
 
 
 @pytest.mark.parametrize(
-    "stored", [b"", b"-1", b"1.5", b"idle", b"null", b"[]", b"{}", b'{"busy": -1}', b'{"busy": "?"}', b"\xff", b"{"]
+    "stored",
+    [
+        *(b"", b"-1", b"1.5", b"idle", b"null", b"[]", b"{}", b'{"busy": -1}', b'{"busy": "?"}', b"\xff", b"{"),
+        *(b"1" + b"0" * 400, b'{"busy": 1%b}' % (b"0" * 400), b'{"busy": 1, "slots": 1%b}' % (b"0" * 400)),
+        b"[" * 100_000,
+    ],
 )
 def test_an_unreadable_heartbeat_is_none(stored: bytes) -> None:
     assert decode_heartbeat(stored) is None
