@@ -180,8 +180,7 @@ def test_while_redis_is_away_the_worker_runs_on_and_a_drain_goes_on() -> None:
     there.turn()
     there.marked = None
     there.ends()
-    there.turn()
-    assert idle_and_drained(there.said) == (0, True)
+    assert [idle_and_drained(there.turn()) for _ in range(3)] == [(0, True)] * 3
 
 
 def test_a_daemon_that_is_gone_for_good_drains_like_the_mark() -> None:
@@ -272,6 +271,31 @@ def test_a_worker_that_crashes_is_started_again_with_growing_pauses_and_trouble_
         assert there.said.get("trouble") == (told if crash >= CRASHES else None)
     assert pauses[:4] == [1.0, 2.0, 4.0, 8.0]
     assert max(pauses) == LONGEST_PAUSE_S
+
+
+def test_a_worker_is_not_started_before_its_pause_is_over() -> None:
+    there = at_work()
+    there.ends(1)
+    there.turn(0.9)
+    assert not there.running
+    there.turn(0.1)
+    assert there.running
+
+
+def test_a_worker_that_drained_is_no_more_held_to_have_crashed() -> None:
+    there = at_work()
+    for _ in range(CRASHES - 1):
+        there.ends(1)
+        there.turn(there.duty.start_at - there.now)
+    there.marked = True
+    there.turn()
+    there.ends()
+    there.turn()
+    there.marked = False
+    there.turn()
+    there.turn()
+    there.ends(1)
+    assert "trouble" not in there.turn()
 
 
 def test_a_worker_may_crash_for_days() -> None:
