@@ -64,6 +64,10 @@ class Decision:
     hold_up: bool = False
     """Nothing may be rented or resumed on this decision."""
 
+    def wish(self) -> str:
+        """How many machines are wanted, in words."""
+        return "1 machine wanted" if self.hot == 1 else f"{self.hot} machines wanted"
+
     def because(self, rule: str, text: str, **changes: Any) -> Decision:
         """This decision changed by a rule that says why."""
         return replace(self, why=(*self.why, Reason(rule, text)), **changes)

@@ -68,7 +68,7 @@ def _drains(snapshot: PoolSnapshot, decision: Decision, going: set[str | None], 
     """Drains of HOT machines. What is on its way does not serve yet, so it replaces nobody."""
     victims = [machine for machine in _victims(snapshot) if machine.id not in going]
     surplus = max(0, len(victims) - decision.hot)
-    wanted = f"{decision.hot} machines wanted, {len(victims)} HOT: drain it"
+    wanted = f"{decision.wish()}, {len(victims)} HOT: drain it"
     return [about(Action.DRAIN, m, f"{wanted}, {_why_this(snapshot, m, now)}") for m in victims[:surplus]]
 
 

@@ -86,7 +86,7 @@ def _standbys(
 
 def _resume(snapshot: PoolSnapshot, decision: Decision, machine: Instance) -> Command:
     likely = f"{chance(snapshot, machine):.0%} likely to come back"
-    text = f"{decision.hot} machines wanted, {snapshot.up} up: resume at {machine.usd_per_hour:.3f} USD/h, {likely}"
+    text = f"{decision.wish()}, {snapshot.up} up: resume at {machine.usd_per_hour:.3f} USD/h, {likely}"
     return about(Action.RESUME, machine, text)
 
 
@@ -101,7 +101,7 @@ def _wishes(
         text = f"nothing is rented beside {machine.id}, {why}: {decision.ceiling} machines may run"
         decision = decision.but_not("plan.race", text)
     racing = [_Wish(f"beside {machine.id}, {why}", machine.id) for machine, why in rivals[:allowed]]
-    return [_Wish(f"{decision.hot} machines wanted, {snapshot.up} up")] * plain + racing, decision
+    return [_Wish(f"{decision.wish()}, {snapshot.up} up")] * plain + racing, decision
 
 
 def _standby_missing(snapshot: PoolSnapshot, decision: Decision) -> bool:

@@ -440,3 +440,7 @@ def test_the_same_machines_go_whatever_the_order_they_are_known_in_and_the_prima
     assert not any(c.action in (Action.STOP, Action.RELEASE) for c in commands)
     primary = seen.primary()
     assert primary is None or primary.id not in gone[:-1]
+
+
+def test_one_machine_is_wanted_in_the_singular() -> None:
+    assert (decision(1).wish(), decision(2).wish()) == ("1 machine wanted", "2 machines wanted")
