@@ -18,13 +18,15 @@ from autoscaler.store.codec import decode_heartbeat
 from autoscaler.store.keys import Keys
 from tests.support.environments import NODE_QUEUES
 from tests.support.real_time import until
+from tests.support.redis_server import RedisServer
 
 EXAMPLES = Path(__file__).parents[1] / "deploy" / "workers"
+EVERY = sorted(path.name for path in EXAMPLES.iterdir())
 KEYS, ME = Keys("attic"), "i1"
 
 
 @contextmanager
-def at_work(name: str, url: str) -> Iterator[None]:
+def at_work(name: str, url: str) -> Iterator[subprocess.Popen[bytes]]:
     """An example on its machine."""
     program = {".py": sys.executable, ".js": "node", ".sh": "sh"}[Path(name).suffix]
     if name.endswith(".js"):
@@ -36,7 +38,7 @@ def at_work(name: str, url: str) -> Iterator[None]:
     env["NODE_PATH"] = str(NODE_QUEUES.home / "node_modules")
     process = subprocess.Popen([program, str(EXAMPLES / name)], env=env)
     try:
-        yield
+        yield process
     finally:
         process.kill()
         process.wait()
@@ -49,7 +51,7 @@ def said(client: Any) -> tuple[int, bool] | None:
     return None if beat is None else (beat.busy, beat.drained)
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in EXAMPLES.iterdir()))
+@pytest.mark.parametrize("name", EVERY)
 def test_an_example_beats_obeys_the_drain_mark_and_finishes_its_job(name: str, redis_url: str) -> None:
     with redis.Redis.from_url(redis_url) as client, at_work(name, redis_url):
         until(lambda: said(client) == (0, False), "it beats")
@@ -65,3 +67,19 @@ def test_an_example_beats_obeys_the_drain_mark_and_finishes_its_job(name: str, r
 
         client.delete(KEYS.drain(ME))
         until(lambda: not client.exists("jobs"), "it works again once the mark is taken back")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_an_example_outlives_a_redis_that_is_away_for_a_while(name: str, tmp_path: Path) -> None:
+    server = RedisServer(tmp_path)
+    server.start()
+    with redis.Redis.from_url(server.url) as client, at_work(name, server.url) as process:
+        until(lambda: said(client) == (0, False), "it beats")
+        client.rpush("jobs", "0.5")
+        until(lambda: said(client) == (1, False), "it says that it works")
+        server.stop()
+        with pytest.raises(subprocess.TimeoutExpired):
+            process.wait(1.5)
+        server.start()
+        until(lambda: said(client) == (0, False), "it beats again")
+    server.stop()

@@ -2,7 +2,7 @@
 
 const Redis = require("ioredis");
 
-const client = new Redis(process.env.REDIS_URL);
+const client = new Redis(process.env.REDIS_URL, { maxRetriesPerRequest: null }); // waits till it is back
 const fleet = `autoscaler:{${process.env.AUTOSCALER_FLEET}}:`;
 const me = process.env.AUTOSCALER_INSTANCE;
 const pause = (ms) => new Promise((wake) => setTimeout(wake, ms));

@@ -6,8 +6,10 @@ import threading
 import time
 
 import redis
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
 
-client = redis.Redis.from_url(os.environ["REDIS_URL"])
+client = redis.Redis.from_url(os.environ["REDIS_URL"], retry=Retry(ExponentialBackoff(cap=5), -1))  # till it is back
 fleet = f"autoscaler:{{{os.environ['AUTOSCALER_FLEET']}}}:"
 me = os.environ["AUTOSCALER_INSTANCE"]
 
