@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -273,6 +274,57 @@ def test_other_signals_are_only_passed_on(there: Machine) -> None:
     there.process.send_signal(signal.SIGUSR1)
     there.says(busy=0, drained=False)
     assert there.process.poll() is None
+
+
+def test_files_that_a_worker_left_behind_keep_no_machine_once_it_is_gone(there: Machine) -> None:
+    (there.directory / "jobs").mkdir()
+    (there.directory / "jobs" / "a").touch()
+    there.start("--busy", "dir jobs", "--slots", "2", "--", "sleep", "1000")
+    until(lambda: worker_of(there), "the worker is up")
+    there.says(busy=1)
+    there.mark()
+    there.soon(lambda: (there.beat() or Heartbeat(busy=9)).drained, "it has drained")
+    there.says(busy=0, drained=True)
+
+
+def test_prompts_that_outlast_the_worker_which_sent_them_keep_the_machine(there: Machine) -> None:
+    held = [[0, "a"]]
+
+    class Queue(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(json.dumps({"queue_running": held, "queue_pending": []}).encode())
+
+        def log_message(self, *_: object) -> None:
+            """No line for each."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Queue) as server:
+        Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}).start()
+        there.start("--busy", f"comfyui :{server.server_port}", "--", "sleep", "1000")
+        until(lambda: worker_of(there), "the worker is up")
+        there.mark()
+        until(lambda: not worker_of(there), "the worker has ended")
+        there.wake()
+        there.says(busy=1, drained=False)
+        held.clear()
+        there.soon(lambda: (there.beat() or Heartbeat(busy=9)).drained, "it has drained")
+        server.shutdown()
+
+
+def test_an_agent_that_ends_starts_no_worker_while_it_waits_for_what_the_last_one_left(there: Machine) -> None:
+    flag = there.directory / "flag"
+    script = f"echo x >> starts; (while [ ! -e {flag} ]; do sleep 0.02; done) & exec sleep 1000"
+    there.start("--", "sh", "-c", script)
+    until(lambda: worker_of(there), "the worker is up")
+    assert there.process is not None
+    there.process.send_signal(signal.SIGTERM)
+    until(lambda: not worker_of(there), "the worker has ended")
+    looks = iter(range(20))
+    there.soon(lambda: next(looks) == 19, "it has looked often")
+    flag.touch()
+    there.process.communicate(timeout=20)
+    assert (there.directory / "starts").read_text() == "x\n"
 
 
 IMPATIENT = """
