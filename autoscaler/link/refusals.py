@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import re
 import ssl
 from collections.abc import Iterator
 
@@ -74,7 +76,8 @@ def unavailable(error: BaseException, *, tls: bool, answered: bool) -> StoreUnav
         hung_up = any(
             words in said for words in ("reset by peer", "closed by server", "Connection lost", "Broken pipe")
         )
-        return StoreUnavailable(f"Redis cannot be reached: {said}{_HUNG_UP[tls] if hung_up else ''}")
+        hint = _HUNG_UP[tls] if hung_up and not answered else ""
+        return StoreUnavailable(f"Redis cannot be reached: {_shortly(said)}{hint}")
     return StoreUnavailable(f"Redis refused: {said}")
 
 
@@ -107,6 +110,13 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__
+
+
+def _shortly(said: str) -> str:
+    """redis-py's `Error 111 connecting to h:6379. Connect call failed ('h', 6379).`, without its repetitions."""
+    if found := re.fullmatch(r"Error (\d+) connecting to (\S+)\. .*", said):
+        return f"{found[2]}: {os.strerror(int(found[1]))}"
+    return said.removesuffix(".")
 
 
 def _about_tls(error: ssl.SSLError) -> str:

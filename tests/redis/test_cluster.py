@@ -9,12 +9,20 @@ from pathlib import Path
 
 import pytest
 from redis.crc import key_slot
-from redis.exceptions import ResponseError
+from redis.exceptions import (
+    AskError,
+    ClusterDownError,
+    MasterDownError,
+    MovedError,
+    ResponseError,
+    TryAgainError,
+)
 
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import StoreRefused, StoreUnavailable
 from autoscaler.discover import look
 from autoscaler.link import Command, RedisLink, RedisSettings
+from autoscaler.link.refusals import classed
 from autoscaler.queues import make_reader
 from autoscaler.queues.list import ListQueue, ListTier
 from autoscaler.queues.source import QueueDemand
@@ -146,6 +154,17 @@ async def test_a_node_that_is_away_makes_its_own_queues_unknown_and_no_others_un
 
         await soon(recovered)
         assert f"(the node 127.0.0.1:{lost.port} of the Cluster)" in reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("said", "kind"),
+    [("MOVED 42 10.0.0.1:7000", MovedError), ("ASK 42 10.0.0.1:7000", AskError), ("TRYAGAIN busy", TryAgainError),
+     ("CLUSTERDOWN down", ClusterDownError), ("MASTERDOWN gone", MasterDownError), ("WRONGTYPE no", ResponseError)],
+)  # fmt: skip
+def test_refusals_of_a_cluster_are_told_apart_whichever_redis_py_reads_them(
+    said: str, kind: type[ResponseError]
+) -> None:
+    assert type(classed(ResponseError(said))) is kind
 
 
 async def test_a_cluster_asked_as_one_server_says_what_to_write(cluster: RedisCluster) -> None:

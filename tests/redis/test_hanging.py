@@ -96,6 +96,27 @@ def stopped(server: RedisServer) -> Iterator[None]:
         os.kill(server.pid, signal.SIGCONT)
 
 
+@contextmanager
+def secured(directory: Path) -> Iterator[tuple[RedisServer, RedisSettings]]:
+    """A Redis that speaks TLS, and how it is reached."""
+    authority, port = Authority(directory), free_port()
+    own = authority.issue("localhost")
+    files = (
+        "--tls-cert-file",
+        str(own.cert),
+        "--tls-key-file",
+        str(own.key),
+        "--tls-ca-cert-file",
+        str(authority.cert),
+    )
+    server = RedisServer(directory, "--tls-port", str(port), "--tls-auth-clients", "no", *files)
+    server.start()
+    try:
+        yield server, RedisSettings(url=f"rediss://localhost:{port}", tls=Tls(ca=str(authority.cert)), timeout=0.3)
+    finally:
+        server.stop()
+
+
 @pytest.mark.parametrize("protocol", [2, 3])
 @pytest.mark.parametrize("passes", [0, 1, 4, 9, 15])
 async def test_an_answer_that_comes_late_or_in_halves_is_taken_for_no_other(
@@ -136,6 +157,33 @@ async def _is(condition: bool) -> bool:
     return condition
 
 
+async def test_a_redis_that_has_answered_before_is_not_suspected_of_other_settings(redis_server: RedisServer) -> None:
+    link = RedisLink(redis_server.url)
+    assert await link.execute([("PING",)]) == [b"PONG"]
+    with pytest.raises(StoreUnavailable, match=r"^Redis cannot be reached: Connection closed by server$"):
+        await link.execute([("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "no"), ("PING",)])
+    await link.close()
+
+
+async def test_a_redis_over_tls_that_has_answered_before_and_hangs_is_not_taken_for_one_without_tls(
+    tmp_path: Path,
+) -> None:
+    with secured(tmp_path) as (server, settings):
+        link = RedisLink(settings)
+        assert await link.execute([("PING",)]) == [b"PONG"]
+        with stopped(server), pytest.raises(StoreUnavailable, match=r"^Redis did not answer in time$"):
+            await link.execute([("PING",)])
+        await link.close()
+
+
+async def test_nobody_at_a_port_is_said_in_few_words() -> None:
+    port = free_port()
+    link = RedisLink(f"redis://127.0.0.1:{port}")
+    with pytest.raises(StoreUnavailable, match=rf"^Redis cannot be reached: 127.0.0.1:{port}: Connection refused$"):
+        await link.execute([("PING",)])
+    await link.close()
+
+
 async def test_commands_that_were_not_answered_in_time_are_done_once(redis_server: RedisServer) -> None:
     link = RedisLink(RedisSettings(url=redis_server.url, timeout=0.1))
     assert await link.execute([("SET", "n", 0)]) == [b"OK"]
@@ -153,6 +201,22 @@ async def test_commands_that_were_not_answered_in_time_are_done_once(redis_serve
     await until(answered)
     assert int(str(redis_server.do("GET", "n"))) <= 2
     await link.close()
+
+
+async def test_commands_of_a_connection_that_broke_off_are_sent_once() -> None:
+    asked: list[bytes] = []
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while b"INCR" not in (said := await reader.read(65536)):
+            writer.write(b"+OK\r\n" * said.count(b"*"))
+        asked.append(said)
+
+    async with serving(hang_up) as port:
+        link = RedisLink(f"redis://127.0.0.1:{port}")
+        with pytest.raises(StoreUnavailable, match="cannot be reached"):
+            await link.execute([("INCR", "n")])
+        await link.close()
+    assert len(asked) == 1
 
 
 async def test_a_pool_whose_redis_hangs_is_unknown_after_half_a_tick_and_the_others_are_read(redis_url: str) -> None:
@@ -243,18 +307,8 @@ async def test_an_answer_that_makes_no_sense_reaches_whoever_asked() -> None:
 
 
 async def test_a_link_to_a_redis_that_hangs_is_closed_without_a_word(tmp_path: Path) -> None:
-    authority = Authority(tmp_path)
-    certificate = authority.issue("localhost")
-    files = ("--tls-cert-file", str(certificate.cert), "--tls-key-file", str(certificate.key))
-    port = free_port()
-    trust = ("--tls-ca-cert-file", str(authority.cert), "--tls-auth-clients", "no")
-    server = RedisServer(tmp_path, "--tls-port", str(port), *files, *trust)
-    server.start()
-    try:
-        tls = Tls(ca=str(authority.cert))
-        link = RedisLink(RedisSettings(url=f"rediss://localhost:{port}", tls=tls, timeout=0.3))
+    with secured(tmp_path) as (server, settings):
+        link = RedisLink(settings)
         assert await link.execute([("PING",)]) == [b"PONG"]
         with stopped(server):
             await link.close()
-    finally:
-        server.stop()
