@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import ast
+import contextlib
 import json
+import os
+import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -23,6 +26,7 @@ from autoscaler.duty import AGAIN_S, CRASHES, LONGEST_PAUSE_S, SETTLE_S, STEADY_
 from autoscaler.machine import jobs_in, prompts_at, read_gpu, source
 from autoscaler.runtime import inside
 from autoscaler.store.codec import decode_heartbeat
+from tests.support.real_time import sleep
 
 
 class Machine:
@@ -395,6 +399,35 @@ def test_comfyui_says_what_runs_and_what_waits(body: str, status: int, jobs: int
         thread.join()
         server.server_close()
         assert prompts_at(server.server_port) is None
+
+
+def test_a_comfyui_that_answers_byte_by_byte_does_not_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "_PATIENCE_S", 0.2)
+
+    class Dripping(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for letter in '{"queue_running": [], "queue_pending": []}':
+                    self.wfile.write(letter.encode())
+                    sleep(0.02)
+
+        def log_message(self, *_: object) -> None:
+            """No line for each."""
+
+    with HTTPServer(("127.0.0.1", 0), Dripping) as server:
+        thread = Thread(target=server.handle_request)
+        thread.start()
+        assert prompts_at(server.server_port) is None
+        thread.join()
+
+
+def test_a_process_that_ended_and_was_not_collected_is_not_left() -> None:
+    process = subprocess.Popen(["true"], start_new_session=True)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert process.pid not in machine._sessions()
+    process.wait()
 
 
 @pytest.mark.parametrize("how", ["", "dir", "dir ", "comfyui", "comfyui 8188", "comfyui :0", "comfyui :99999", "x :1"])

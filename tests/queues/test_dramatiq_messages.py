@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from autoscaler.queues.dramatiq import DramatiqQueue
+from autoscaler.link import Command
+from autoscaler.queues.dramatiq import DramatiqQueue, Unacknowledged
 from autoscaler.queues.dramatiq_messages import sent_at
 from autoscaler.queues.library import QueueTier
-from tests.support.queues import NOW, QueueUnderTest, open_queue
+from tests.support.queues import NOW, QueueUnderTest, driven, open_queue
 
 SETTINGS = DramatiqQueue(kind="dramatiq", tiers=(QueueTier(name="pro", queue="gpu"),))
 LIST, MESSAGES = "dramatiq:gpu.DQ", "dramatiq:gpu.DQ.msgs"
@@ -71,3 +72,24 @@ def test_a_message_is_as_old_as_its_last_failure() -> None:
     assert sent_at(b'{"message_timestamp": 1000, "options": {}}') == 1.0
     assert sent_at(b'{"message_timestamp": 1000, "options": {"requeue_timestamp": 5000}}') == 5.0
     assert sent_at(b"\x80\x04pickle") is None
+
+
+@pytest.mark.parametrize(
+    ("dead", "held_by_each", "lost"),
+    [(0, 9, 0), (1, 2, 2), (2, 2, 4), (3, 9, 5), (255, 0, 0), (256, 0, 5)],
+)
+def test_delayed_messages_of_the_dead_are_in_flight_and_all_of_them_where_the_dead_are_too_many_to_ask(
+    dead: int, held_by_each: int, lost: int
+) -> None:
+    """Five are delayed; the sets of dead workers may name messages that are acknowledged since."""
+
+    def answer(command: Command) -> object:
+        return {
+            "ZRANGEBYSCORE": [b"worker-%d" % number for number in range(dead)],
+            "HLEN": 5 if command[1] == MESSAGES else 0,
+            "SCARD": held_by_each,
+        }.get(str(command[0]), 0)
+
+    found, asked = driven(Unacknowledged(SETTINGS).read(NOW), answer)
+    assert found.count == lost
+    assert all(len(step) <= 300 for step in asked)

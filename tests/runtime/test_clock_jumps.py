@@ -9,22 +9,13 @@ import pytest
 from autoscaler.core.decision import Action
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.spec import Deadlines
-from autoscaler.runtime.clock import LoopClock
 from providers.mock import Fault, Operation, Step
 from tests.support.build import NOW
 from tests.support.market import CALM
 from tests.support.rehearsal import HOUR, TICK_S, Rehearsal
+from tests.support.settable_clock import SettableClock
 
 P = Phase
-
-
-class SettableClock(LoopClock):
-    """A clock that a test sets."""
-
-    ahead_s = 0.0
-
-    def now(self) -> float:
-        return super().now() + self.ahead_s
 
 
 async def test_a_clock_that_is_set_back_between_two_ticks_does_not_put_off_the_next() -> None:

@@ -11,12 +11,11 @@ import pytest
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.spec import MachineSpec
-from autoscaler.runtime.clock import LoopClock
 from autoscaler.runtime.inside import AGAIN_S, SETTLE_S
 from autoscaler.runtime.observe import Observer
 from autoscaler.runtime.ports import Heartbeat
-from tests.support.build import instance, pool
-from tests.support.rehearsal import Rehearsal
+from tests.support.build import NOW, instance, pool
+from tests.support.settable_clock import SettableClock
 
 pytestmark = pytest.mark.looptime
 
@@ -31,7 +30,8 @@ class Service:
         self.holds: int | None = 0
         self.takes_s = 0.0
         self.asked: list[str] = []
-        self.clock: LoopClock = Rehearsal().clock
+        self.clock = SettableClock(epoch=NOW)
+        self.clock.now()
 
     async def ready(self, instance: Instance, check: str) -> bool:
         return True
@@ -131,6 +131,15 @@ async def test_a_machine_taken_back_and_drained_again_is_proved_idle_anew() -> N
     assert (await bench.drained([0] * 5))[-1] == 0
     assert await bench.tick(bench.machine()) == 0
     assert (await bench.drained([0] * 5))[:4] == [None] * 4
+
+
+async def test_a_clock_that_was_set_back_begins_the_proof_anew() -> None:
+    bench = Bench()
+    machine = bench.machine(Phase.DRAINING)
+    for _ in range(3):
+        await bench.tick(machine)
+    bench.clock.ahead_s -= 3600.0
+    assert [await bench.tick(machine) for _ in range(5)] == [None, None, None, None, 0]
 
 
 async def test_a_machine_that_drains_while_the_lead_is_taken_anew_is_proved_idle_anew() -> None:
