@@ -22,6 +22,9 @@ from autoscaler.link.commands import Command, Reply, Servers, as_resp2
 from autoscaler.link.refusals import Unusable, classed, unavailable
 from autoscaler.link.settings import RedisSettings, Tls
 
+_QUIET = 10.0
+"""Of the time limit: a channel on which nothing is said for so long is asked whether it is still there."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Account:
@@ -75,10 +78,18 @@ class Server:
             StoreUnavailable: it was refused, or broke off.
         """
         try:
-            async with self._redis.pubsub(ignore_subscribe_messages=True) as subscription:
-                await subscription.subscribe(channel)
-                async for message in subscription.listen():
-                    yield message["data"]
+            async with self._redis.pubsub() as subscription:
+                async with asyncio.timeout(self._timeout_s):
+                    await subscription.subscribe(channel)
+                quiet = False
+                while True:
+                    message = await subscription.get_message(timeout=_QUIET * self._timeout_s)
+                    if message is None and quiet:
+                        raise TimeoutError
+                    if quiet := message is None:
+                        await subscription.ping()  # a server that vanished would be listened to for ever
+                    elif message["type"] == "message":
+                        yield message["data"]
         except (RedisError, OSError) as error:
             raise unavailable(error, tls=self._tls, answered=self._answered) from error
 

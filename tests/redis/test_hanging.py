@@ -22,6 +22,7 @@ from autoscaler.queues.source import QueueDemand
 from tests.support.certificates import Authority
 from tests.support.library import until
 from tests.support.queues import NOW
+from tests.support.redis_cluster import RedisCluster
 from tests.support.redis_server import RedisServer, Sentinel, free_port
 
 JOBS = ListQueue(kind="list", tiers=(ListTier(name="t", key="jobs"),))
@@ -280,6 +281,23 @@ async def test_a_sentinel_that_answered_is_asked_before_one_that_hangs(
         assert hung == 1
     finally:
         sentinel.stop()
+
+
+async def test_a_node_that_hangs_is_asked_once_who_owns_what(cluster: RedisCluster) -> None:
+    hung = 0
+
+    async def count(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal hung
+        hung += 1
+        await hang(reader, writer)
+
+    async with serving(count) as port:
+        url = f"redis+cluster://127.0.0.1:{port},127.0.0.1:{cluster.nodes[0].port}"
+        link = RedisLink(RedisSettings(url=url, timeout=0.2))
+        for _ in range(3):
+            assert await link.execute([("GET", "k")]) == [None]
+        await link.close()
+    assert hung == 1
 
 
 async def test_whoever_waits_when_the_link_is_closed_is_cancelled() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from autoscaler.link import RedisLink
+from autoscaler.link import RedisLink, RedisSettings
 from tests.support.library import until
 from tests.support.queues import as_admin
 from tests.support.redis_cluster import RedisCluster
@@ -16,7 +19,7 @@ from tests.support.redis_server import RedisServer, Sentinel, free_port
 
 
 @asynccontextmanager
-async def linked(url: str) -> AsyncIterator[RedisLink]:
+async def linked(url: RedisSettings | str) -> AsyncIterator[RedisLink]:
     link = RedisLink(url)
     try:
         yield link
@@ -63,6 +66,49 @@ async def test_what_the_primary_publishes_that_sentinel_names_is_heard(tmp_path:
     finally:
         sentinel.stop()
         primary.stop()
+
+
+@pytest.mark.parametrize("protocol", [2, 3])
+async def test_a_quiet_channel_is_asked_whether_it_is_still_there_and_breaks_off_when_it_is_not(
+    tmp_path: Path, protocol: int
+) -> None:
+    server = RedisServer(tmp_path)
+    server.start()
+    try:
+        async with linked(RedisSettings(url=f"{server.url}?protocol={protocol}", timeout=0.05)) as link:
+            heard: list[bytes] = []
+            listening = link.listen("news", heard.append)
+
+            async def asked() -> bool:
+                said = str(server.do("CLIENT", "LIST"))
+                return "sub=1" in said and "cmd=ping" in said
+
+            await until(asked)
+            server.do("PUBLISH", "news", "x")
+            await until(lambda: _some(heard))
+            os.kill(server.pid, signal.SIGSTOP)
+            await asyncio.wait([listening], timeout=10)
+            assert listening.done()
+            os.kill(server.pid, signal.SIGCONT)
+    finally:
+        server.stop()
+
+
+async def _some(heard: list[bytes]) -> list[bytes]:
+    return heard
+
+
+async def test_a_channel_may_be_named_after_the_database(redis_server: RedisServer) -> None:
+    async with linked(f"{redis_server.url}/3") as link:
+        heard: list[bytes] = []
+        listening = link.listen("/{db}.news", heard.append)
+
+        async def published() -> list[bytes]:
+            redis_server.do("PUBLISH", "/3.news", "x")
+            return heard
+
+        assert await until(published)
+        assert not listening.done()
 
 
 async def test_a_closed_link_listens_no_more(redis_server: RedisServer) -> None:

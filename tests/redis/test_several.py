@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -43,6 +45,19 @@ async def test_each_pool_is_read_where_its_queue_lies_and_the_store_is_written_e
     assert waiting == {"one": 1, "two": 0, "three": 3}
     assert redis_server.do("DBSIZE") == 2
     assert str(other.do("INFO", "keyspace")).count("'keys'") == 2
+
+
+async def test_a_pool_whose_redis_hangs_takes_half_a_tick_from_the_others_and_no_more(
+    redis_url: str, other: RedisServer
+) -> None:
+    config = a_config(redis_url, {"one": LIST, "two": LIST}, machines=1, tick="1s")
+    config["pools"]["two"]["redis"] = other.url
+    async with live_app(config) as app:
+        os.kill(other.pid, signal.SIGSTOP)
+        report = await app.loop.tick()
+        os.kill(other.pid, signal.SIGCONT)
+    assert isinstance(report.pools["one"].snapshot.demand, Demand)
+    assert "within 0.5s, half a tick" in str(report.pools["two"].snapshot.demand)
 
 
 async def test_each_redis_that_refuses_us_is_named_by_its_setting_and_one_that_is_away_is_no_error(
