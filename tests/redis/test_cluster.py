@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -32,6 +33,7 @@ from tests.support.queues import NOW, as_admin
 from tests.support.real_time import until
 from tests.support.redis_cluster import RedisCluster
 from tests.support.redis_server import RedisServer
+from tests.support.serving import serving
 
 POOLS = 100
 
@@ -165,6 +167,32 @@ def test_refusals_of_a_cluster_are_told_apart_whichever_redis_py_reads_them(
     said: str, kind: type[ResponseError]
 ) -> None:
     assert type(classed(ResponseError(said))) is kind
+
+
+async def test_a_node_without_a_name_is_another_port_of_the_one_that_was_asked_and_a_slot_may_have_no_owner() -> None:
+    asked: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        port = writer.get_extra_info("sockname")[1]
+        first, last = key_slot(b"moved"), key_slot(b"here")
+        owners = "".join(f"*3\r\n:{slot}\r\n:{slot}\r\n*2\r\n$0\r\n\r\n:{port}\r\n" for slot in (first, last))
+        moved = 0
+        while said := await reader.read(65536):
+            for name in re.findall(rb"\*\d+\r\n\$\d+\r\n(\w+)", said):
+                asked.append(name)
+                if name == b"CLUSTER":
+                    writer.write(f"*2\r\n{owners}".encode())
+                elif name == b"XINFO" and (moved := moved + 1) == 1:
+                    writer.write(f"-MOVED {first} :{port}\r\n".encode())
+                else:
+                    writer.write(b"+OK\r\n")
+
+    async with serving(serve) as port, linked(f"redis+cluster://127.0.0.1:{port}") as link:
+        assert await link.execute([("XINFO", "GROUPS", "moved"), ("GET", "here")]) == [b"OK", b"OK"]
+        with pytest.raises(StoreUnavailable, match="no node of the Cluster owns this key's slot"):
+            await link.execute([("GET", "elsewhere")])
+        assert await link.execute([("GET", "here")]) == [b"OK"]
+    assert [asked.count(name) for name in (b"XINFO", b"GET", b"CLUSTER")] == [2, 2, 3]
 
 
 async def test_a_cluster_asked_as_one_server_says_what_to_write(cluster: RedisCluster) -> None:
