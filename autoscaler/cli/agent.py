@@ -20,7 +20,7 @@ class _Untouched(click.Command):
 @click.command(cls=_Untouched, add_help_option=False)
 @click.pass_context
 def agent(ctx: click.Context) -> None:
-    """Beat for a rented machine, and run and drain its worker: it belongs into the image."""
+    """Run a worker inside a rented machine: beat for it and drain it."""
     from autoscaler.agent import main
 
     sys.exit(main(ctx.args, os.environ))
