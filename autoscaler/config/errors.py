@@ -199,4 +199,4 @@ def _to_show(path: Where, hint: Any, document: Document) -> str | None:
     """Show what was written, but nothing for what is too large to be shown, and no secret."""
     if isinstance(document.at(path), (dict, list)):
         return ""
-    return "***" if path in document.texts and Secret in members(hint) else None
+    return "***" if document.texts.get(path) and Secret in members(hint) else None

@@ -88,7 +88,7 @@ def test_the_cheapest_useful_hour_is_rented_and_the_reason_says_what_it_costs() 
 
     assert command.offer is not None
     assert command.offer.host == "near"
-    assert command.reason == "1 machines wanted, 0 up: RTX 4090 in US at 0.800 USD/h, 0.896 a useful hour"
+    assert command.reason == "1 machine wanted, 0 up: RTX 4090 in US at 0.800 USD/h, 0.896 a useful hour"
 
 
 def test_traffic_counts_as_far_as_the_image_is_large() -> None:
