@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Callable, Iterable, Mapping
 
@@ -46,6 +47,7 @@ def main(part: str = "") -> int:
         console.print(f"no benchmark has {part!r} in its name; there are {', '.join(BENCHMARKS)}", markup=False)
         return 2
     configure_logging("json", "error")
+    gc.freeze()  # as the daemon does when it has started
     console.print(f"{'benchmark':18}{'figure':72}{'measured':>10}{'at most':>9}", style="bold")
     missed = 0
     for name, benchmark in chosen.items():
