@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from autoscaler.core.demand import AgeSource, Demand, InFlightKind
+from autoscaler.core.demand import AgeSource, InFlightKind
 from autoscaler.discover import look
 from autoscaler.queues.band import Band
 from autoscaler.queues.bull import LIBRARY, BullQueue
@@ -21,7 +21,7 @@ from autoscaler.queues.library import Keyspace
 from autoscaler.queues.source import answered
 from tests.support.acl import least_user
 from tests.support.environments import NODE_QUEUES
-from tests.support.library import Library, library, until
+from tests.support.library import Library, library, settled, until
 from tests.support.queues import NOW, QueueUnderTest, driven, open_queue
 
 GPU = PriorityTier(name="gpu", queue="gpu")
@@ -52,17 +52,6 @@ async def add(bull: Library, ago_s: float = 0.0, **opts: Any) -> str:
     """Enqueue a job at a known time; gives its id."""
     job = await bull("add", **{"queue": "gpu", "timestamp": int((NOW - ago_s) * 1000), **opts})
     return str(job["id"])
-
-
-async def settled(read: QueueUnderTest, waiting: int, in_flight: int) -> Demand:
-    """The reading once it shows these numbers."""
-
-    async def demand() -> Demand | None:
-        now = await read.read()
-        return now if (now.waiting, now.in_flight) == (waiting, in_flight) else None
-
-    found: Demand = await until(demand)
-    return found
 
 
 async def test_waiting_jobs_are_counted_and_the_next_one_tells_the_age(redis_url: str) -> None:

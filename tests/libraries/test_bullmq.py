@@ -14,7 +14,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from autoscaler.cli.queue_view import advice
-from autoscaler.core.demand import AgeSource, Demand, InFlightKind
+from autoscaler.core.demand import AgeSource, InFlightKind
 from autoscaler.discover import look
 from autoscaler.queues.band import Band
 from autoscaler.queues.bullmq import LIBRARY, BullmqQueue, JobHash, PriorityTier
@@ -23,7 +23,7 @@ from autoscaler.queues.library import Keyspace
 from autoscaler.queues.source import answered
 from tests.support.acl import least_user
 from tests.support.environments import NODE_QUEUES, PYTHON_QUEUES, Environment
-from tests.support.library import Library, library, until
+from tests.support.library import Library, library, settled, until
 from tests.support.queues import NOW, QueueUnderTest, driven, open_queue
 
 GPU = PriorityTier(name="gpu", queue="gpu")
@@ -70,17 +70,6 @@ async def add(bullmq: Library, ago_s: float = 0.0, **opts: Any) -> str:
     """Enqueue a job at a known time; gives its id."""
     job = await bullmq("add", **{"queue": "gpu", "timestamp": int((NOW - ago_s) * 1000), **opts})
     return str(job["id"])
-
-
-async def settled(read: QueueUnderTest, waiting: int, in_flight: int) -> Demand:
-    """The reading once it shows these numbers."""
-
-    async def demand() -> Demand | None:
-        now = await read.read()
-        return now if (now.waiting, now.in_flight) == (waiting, in_flight) else None
-
-    found: Demand = await until(demand)
-    return found
 
 
 @with_each

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,29 +21,20 @@ from redis.exceptions import (
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import StoreRefused, StoreUnavailable
 from autoscaler.discover import look
-from autoscaler.link import Command, RedisLink, RedisSettings
+from autoscaler.link import Command, RedisSettings
 from autoscaler.link.refusals import classed
 from autoscaler.queues import make_reader
 from autoscaler.queues.list import ListQueue, ListTier
 from autoscaler.queues.source import QueueDemand
 from tests.support.fleet_store import keeps_a_fleet
 from tests.support.library import until as soon
-from tests.support.queues import NOW, as_admin
+from tests.support.queues import NOW, as_admin, linked
 from tests.support.real_time import until
 from tests.support.redis_cluster import RedisCluster
 from tests.support.redis_server import RedisServer
 from tests.support.serving import serving
 
 POOLS = 100
-
-
-@asynccontextmanager
-async def linked(redis: RedisSettings | str) -> AsyncIterator[RedisLink]:
-    link = RedisLink(redis)
-    try:
-        yield link
-    finally:
-        await link.close()
 
 
 @pytest.fixture

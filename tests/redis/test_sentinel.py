@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from redis.exceptions import RedisError
 from autoscaler.core.demand import Unknown
 from autoscaler.core.errors import StoreRefused, StoreUnavailable
 from autoscaler.core.units import Secret
-from autoscaler.link import RedisLink, RedisSettings, SentinelSettings
+from autoscaler.link import RedisSettings, SentinelSettings
 from autoscaler.queues import make_reader
 from autoscaler.queues.list import ListQueue, ListTier
 from autoscaler.queues.source import QueueDemand
@@ -23,7 +23,7 @@ from autoscaler.store.keys import Keys
 from autoscaler.store.redis import RedisStore
 from tests.support.fleet_store import CHANGES, keeps_a_fleet
 from tests.support.library import until as soon
-from tests.support.queues import NOW
+from tests.support.queues import NOW, linked
 from tests.support.real_time import until
 from tests.support.redis_server import RedisServer, Sentinel
 from tests.support.stores import FLEET
@@ -57,15 +57,6 @@ class Watched:
             "status': 'ok'" in state and f"'sentinels': {others}" in state and "'slaves': 1" in state
             for state in states
         )
-
-
-@asynccontextmanager
-async def linked(redis: RedisSettings | str) -> AsyncIterator[RedisLink]:
-    link = RedisLink(redis)
-    try:
-        yield link
-    finally:
-        await link.close()
 
 
 @pytest.fixture

@@ -10,7 +10,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from autoscaler.core.demand import Demand
 from tests.support.environments import Environment
+from tests.support.queues import QueueUnderTest
 
 SCRIPTS = Path(__file__).parents[1] / "libraries" / "scripts"
 _PATIENCE_S = 30.0
@@ -68,3 +70,14 @@ async def until(condition: Any, *, tries: int = 600) -> Any:
             return held
         await asyncio.sleep(0.05)  # noqa: TID251 - another process's time cannot be made virtual
     raise AssertionError("it never came to hold")
+
+
+async def settled(read: QueueUnderTest, waiting: int, in_flight: int) -> Demand:
+    """The reading once it shows these numbers."""
+
+    async def demand() -> Demand | None:
+        now = await read.read()
+        return now if (now.waiting, now.in_flight) == (waiting, in_flight) else None
+
+    found: Demand = await until(demand)
+    return found

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 from autoscaler.core.demand import Demand, TierDemand, Unknown
-from autoscaler.link import Command, RedisLink
+from autoscaler.link import Command, RedisLink, RedisSettings
 from autoscaler.queues import QueueSettings, make_reader
 from autoscaler.queues.base import Steps
 from autoscaler.queues.source import QueueDemand
@@ -98,3 +98,13 @@ async def as_admin(url: str, *commands: Command) -> None:
     for reply in replies:
         if isinstance(reply, Exception):
             raise reply
+
+
+@asynccontextmanager
+async def linked(redis: RedisSettings | str) -> AsyncIterator[RedisLink]:
+    """A link to a Redis, closed at the end."""
+    link = RedisLink(redis)
+    try:
+        yield link
+    finally:
+        await link.close()
