@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from redis.exceptions import NoPermissionError
 
-from autoscaler.core.demand import AgeSource, Demand, InFlightKind
+from autoscaler.core.demand import AgeSource, InFlightKind
 from autoscaler.discover import look
 from autoscaler.queues.band import parse_band
 from autoscaler.queues.celery import LIBRARY, CeleryQueue, CeleryTier
@@ -22,7 +22,7 @@ from autoscaler.queues.library import Keyspace
 from autoscaler.queues.source import answered
 from tests.support.acl import least_user
 from tests.support.environments import PYTHON_QUEUES
-from tests.support.library import Library, library, until
+from tests.support.library import Library, library, settled, until
 from tests.support.queues import NOW, QueueUnderTest, driven, open_queue
 
 GPU = CeleryTier(name="gpu", queue="gpu")
@@ -38,17 +38,6 @@ def settings(*tiers: CeleryTier, **others: Any) -> CeleryQueue:
 async def celery_and(url: str, queue: CeleryQueue, **conf: Any) -> AsyncIterator[tuple[Library, QueueUnderTest]]:
     async with library(PYTHON_QUEUES, "celery_app.py", url, json.dumps(conf)) as celery, open_queue(url, queue) as read:
         yield celery, read
-
-
-async def settled(read: QueueUnderTest, waiting: int, in_flight: int | None, at: float = NOW) -> Demand:
-    """The reading once it shows these numbers."""
-
-    async def demand() -> Demand | None:
-        found = await read.read(at)
-        return found if (found.waiting, found.in_flight) == (waiting, in_flight) else None
-
-    found: Demand = await until(demand)
-    return found
 
 
 async def test_a_queue_is_seen_once_it_was_used_and_empty_when_all_is_done(redis_url: str) -> None:

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from autoscaler.core.errors import StoreRefused, StoreUnavailable
 from autoscaler.core.units import Secret
-from autoscaler.link import RedisLink, RedisSettings
+from autoscaler.link import RedisSettings
 from tests.support.fleet_store import keeps_a_fleet
-from tests.support.queues import as_admin
+from tests.support.queues import as_admin, linked
 from tests.support.redis_server import RedisServer
-
-
-@asynccontextmanager
-async def linked(redis: RedisSettings | str) -> AsyncIterator[RedisLink]:
-    link = RedisLink(redis)
-    try:
-        yield link
-    finally:
-        await link.close()
 
 
 async def test_a_socket_is_reached_as_a_user_with_a_password(tmp_path: Path) -> None:

@@ -5,26 +5,15 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
 from autoscaler.link import RedisLink, RedisSettings
 from tests.support.library import until
-from tests.support.queues import as_admin
+from tests.support.queues import as_admin, linked
 from tests.support.redis_cluster import RedisCluster
 from tests.support.redis_server import RedisServer, Sentinel, free_port
-
-
-@asynccontextmanager
-async def linked(url: RedisSettings | str) -> AsyncIterator[RedisLink]:
-    link = RedisLink(url)
-    try:
-        yield link
-    finally:
-        await link.close()
 
 
 async def hears(link: RedisLink, publisher: RedisServer) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from autoscaler.core.demand import Demand
 from tests.support.environments import Environment
-from tests.support.queues import QueueUnderTest
+from tests.support.queues import NOW, QueueUnderTest
 
 SCRIPTS = Path(__file__).parents[1] / "libraries" / "scripts"
 _PATIENCE_S = 30.0
@@ -72,11 +72,11 @@ async def until(condition: Any, *, tries: int = 600) -> Any:
     raise AssertionError("it never came to hold")
 
 
-async def settled(read: QueueUnderTest, waiting: int, in_flight: int) -> Demand:
+async def settled(read: QueueUnderTest, waiting: int, in_flight: int | None, at: float = NOW) -> Demand:
     """The reading once it shows these numbers."""
 
     async def demand() -> Demand | None:
-        now = await read.read()
+        now = await read.read(at)
         return now if (now.waiting, now.in_flight) == (waiting, in_flight) else None
 
     found: Demand = await until(demand)
