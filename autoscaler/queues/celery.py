@@ -19,7 +19,7 @@ from autoscaler.queues.celery_messages import MessageStamp
 from autoscaler.queues.celery_unacked import Unacked
 from autoscaler.queues.guess import ORDER_GUESSED
 from autoscaler.queues.heard import Heard
-from autoscaler.queues.library import Found, Keyspace, Library, QueueTier, Rights, tier_names
+from autoscaler.queues.library import Found, Keyspace, Library, QueueTier, Rights, names_in, tier_names
 from autoscaler.queues.places import PartlyStampedList
 from autoscaler.queues.pool import PoolReader, TierReader, check_tiers
 
@@ -193,8 +193,7 @@ def _holding(keyspace: Keyspace) -> Iterator[str]:
 
 def _bound(exchange: str, members: Reply) -> Iterator[tuple[str, str]]:
     """The queues bound to an exchange, each with the separator: a member is routing key, pattern and queue, joined."""
-    for member in members if isinstance(members, list) else ():
-        text = member.decode(errors="replace") if isinstance(member, bytes) else ""
+    for text in names_in(members):
         parts = text.split(_SEP)
         twice = text[len(exchange) : -len(exchange)]
         if len(parts) == 3:

@@ -22,7 +22,7 @@ from autoscaler.queues.base import Jobs, Rest, Steps, count, counted, instance_o
 from autoscaler.queues.caution import Caution
 from autoscaler.queues.guess import ORDER_GUESSED
 from autoscaler.queues.in_flight import Counted
-from autoscaler.queues.library import Found, Keyspace, Library, QueueTier, Rights, queue_tiers
+from autoscaler.queues.library import Found, Keyspace, Library, QueueTier, Rights, names_in, queue_tiers
 from autoscaler.queues.places import TimedSet
 from autoscaler.queues.pool import PoolReader, TierReader, check_tiers
 from autoscaler.queues.stamp import MAX_ID_BYTES
@@ -205,10 +205,8 @@ def _find(keyspace: Keyspace) -> Steps[list[Found[RqQueue]]]:
 
 def _queue_names(prefix: str, members: Reply) -> list[str]:
     """The queues in a set of RQ; none where it is somebody else's set."""
-    found = members if isinstance(members, list) else []
-    keys = [each.decode(errors="replace") for each in found if isinstance(each, bytes)]
     start = f"{prefix}:queue:"
-    return [key.removeprefix(start) for key in keys if key.startswith(start)]
+    return [key.removeprefix(start) for key in names_in(members) if key.startswith(start)]
 
 
 LIBRARY = Library(
