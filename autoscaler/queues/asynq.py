@@ -74,7 +74,7 @@ def _key(queue: str, what: str) -> str:
 def _pending_since(queue: str) -> BesideJob:
     """When a task became pending, in nanoseconds; a task that a stopping server gave back does not say."""
     task = _key(queue, "t:").encode()
-    return BesideJob(lambda job: ("HGET", task + job, "pending_since"), lambda reply: epoch_seconds(reply, "ns"))
+    return BesideJob(lambda job: ("HGET", task + job, "pending_since"), lambda reply, _now: epoch_seconds(reply, "ns"))
 
 
 class Abandoned:

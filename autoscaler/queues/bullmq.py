@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, TypeVar
 
-from autoscaler.core.demand import AgeSource, InFlightKind
+from autoscaler.core.demand import InFlightKind
 from autoscaler.core.spec import SETTINGS
 from autoscaler.link import Command, Reply
-from autoscaler.queues.age import UNKNOWN_AGE, Age, age_since, epoch_seconds, parse_number, unreadable
+from autoscaler.queues.age import UNKNOWN_AGE, epoch_seconds, parse_number
 from autoscaler.queues.band import Band, Scores
 from autoscaler.queues.base import Jobs, Reader, Steps, counted, literal
 from autoscaler.queues.caution import Caution
@@ -25,7 +25,7 @@ from autoscaler.queues.library import Found, Keyspace, Library, QueueTier, Right
 from autoscaler.queues.paused import Paused
 from autoscaler.queues.places import PrioritySet, TimedSet
 from autoscaler.queues.pool import PoolReader, TierReader, check_tiers
-from autoscaler.queues.stamp import MAX_ID_BYTES, Stamp, at_path
+from autoscaler.queues.stamp import BesideJob, Stamp, at_path
 
 _PER_PRIORITY = 2.0**32
 """Scores of one priority: below it, a counter keeps the order of arrival."""
@@ -185,7 +185,7 @@ def _is_marker(element: Reply) -> bool:
     return isinstance(element, bytes) and element.startswith(b"0:")
 
 
-class JobHash:
+class JobHash(BesideJob):
     """Tells since when a job has been ready, by its hash: its creation, and its delay if it had one.
 
     A job that was started before, and retried or found stalled, is taken to be ready since its last start, which
@@ -195,23 +195,10 @@ class JobHash:
     """
 
     def __init__(self, own: str) -> None:
-        self._own = own.encode()
-        self._known: tuple[bytes, float] | None = None
-        self._ask_again_at = float("-inf")
-
-    def read(self, head: Reply, now: float) -> Steps[Age]:
-        """The age of the job of that id; unknown where there is none."""
-        if head is None:
-            return UNKNOWN_AGE
-        if not isinstance(head, bytes) or len(head) > MAX_ID_BYTES:
-            return unreadable()
-        if self._known is None or self._known[0] != head or now >= self._ask_again_at:
-            [fields] = yield [("HMGET", self._own + head, "timestamp", "opts", "processedOn")]
-            ready_at = _ready_at(fields, now)
-            if ready_at is None:
-                return unreadable()
-            self._known, self._ask_again_at = (head, ready_at), now + _ASK_AGAIN_S
-        return age_since(self._known[1], now, AgeSource.EXACT)
+        before = own.encode()
+        super().__init__(
+            lambda job: ("HMGET", before + job, "timestamp", "opts", "processedOn"), _ready_at, again_s=_ASK_AGAIN_S
+        )
 
 
 def _ready_at(fields: Reply, now: float) -> float | None:

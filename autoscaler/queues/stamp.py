@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
@@ -41,32 +42,39 @@ class InJob:
 
 
 class BesideJob:
-    """Another key says when the job was enqueued. It remembers one id until none waits, and asks when that changes."""
+    """Another key says when the job was enqueued.
+
+    It remembers one id until none waits, and asks when that changes, and again after `again_s` of the same job.
+    """
 
     def __init__(
         self,
         ask: Callable[[bytes], Command],
-        tell: Callable[[Reply], float | None],
+        tell: Callable[[Reply, float], float | None],
         source: AgeSource = AgeSource.EXACT,
+        *,
+        again_s: float = math.inf,
     ) -> None:
         self._ask = ask
         self._tell = tell
         self._source = source
+        self._again_s = again_s
         self._known: tuple[bytes, float] | None = None
+        self._ask_again_at = math.inf
 
     def read(self, head: Reply, now: float) -> Steps[Age]:
-        """`ask` makes a command of the job's id, and `tell` epoch seconds of its reply, or None."""
+        """`ask` makes a command of the job's id, and `tell` epoch seconds of its reply and of now, or None."""
         if head is None:
             self._known = None  # the same id may come again
             return UNKNOWN_AGE
         if not isinstance(head, bytes) or len(head) > MAX_ID_BYTES:
             return unreadable()
-        if self._known is None or self._known[0] != head:
+        if self._known is None or self._known[0] != head or now >= self._ask_again_at:
             [reply] = yield [self._ask(head)]
-            enqueued_at = self._tell(reply)
+            enqueued_at = self._tell(reply, now)
             if enqueued_at is None:
                 return unreadable()
-            self._known = head, enqueued_at
+            self._known, self._ask_again_at = (head, enqueued_at), now + self._again_s
         return age_since(self._known[1], now, self._source)
 
 
@@ -103,7 +111,7 @@ def configured(timestamp: Timestamp) -> Stamp:
     template, name = key.encode(), field
     return BesideJob(
         lambda job: ("HGET", template.replace(b"{id}", job), name),
-        lambda reply: epoch_seconds(reply, unit),
+        lambda reply, _now: epoch_seconds(reply, unit),
         AgeSource.CONFIGURED,
     )
 
