@@ -10,26 +10,31 @@ from dataclasses import dataclass
 from prometheus_client import CollectorRegistry
 
 from autoscaler.config import Config
+from autoscaler.config.secrets import secrets_of
 from autoscaler.core.errors import SettingsError, StoreRefused, StoreUnavailable
 from autoscaler.embedded import EmbeddedRedis
 from autoscaler.link import RedisLink, RedisSettings
 from autoscaler.probe import ServiceProbe
 from autoscaler.queues import make_reader
 from autoscaler.queues.source import QueueDemand
+from autoscaler.runtime.decider import PoolSetup
 from autoscaler.runtime.entropy import Entropy, seeded
-from autoscaler.runtime.loop import Loop, PoolSetup
+from autoscaler.runtime.loop import Loop
 from autoscaler.runtime.ports import Clock, Store
 from autoscaler.runtime.report import Listener
+from autoscaler.runtime.supervise import Wake
 from autoscaler.store.preview import PreviewStore
 from autoscaler.store.redis import RedisStore
 from autoscaler.store.rules import LEASE_S
 from autoscaler.telemetry.listeners import Listeners
 from autoscaler.telemetry.logging import LogListener
 from autoscaler.telemetry.metrics import Metrics
+from autoscaler.telemetry.redact import quiet_about
 from autoscaler.web.views import Board
 from policies import POLICIES
 from providers.base import Provider
 from providers.breaker import Breaker
+from providers.cleaned import Cleaned
 from providers.dry_run import DryRun
 from providers.http import Http, Service
 from providers.installed import provider_kinds
@@ -46,6 +51,8 @@ class App:
     """A daemon, put together and not started."""
 
     loop: Loop
+    wake: Wake
+    """Ends the loop's waiting for its next tick."""
     demand: QueueDemand
     """What reads the queues."""
     store: Store
@@ -104,10 +111,13 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
     board = Board(config.fleet)
     listeners: list[Listener] = [board] if preview else [board, metrics, LogListener()]
     adapters = _adapters(config, clock)
+    quiet = quiet_about(secrets_of(config))
     watched = {
-        name: Instrumented(Breaker(each, clock.now), metrics.asked, clock.now) for name, each in adapters.items()
+        name: Instrumented(Breaker(Cleaned(each, quiet), clock.now), metrics.asked, clock.now)
+        for name, each in adapters.items()
     }
     providers: dict[str, Provider] = {name: DryRun(each) if preview else each for name, each in watched.items()}
+    wake = Wake()
     loop = Loop(
         fleet=config.fleet,
         pools=pool_setups(config),
@@ -118,11 +128,13 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         clock=clock,
         entropy=entropy,
         listener=Listeners(listeners),
+        wake=wake,
         limits=config.limits,
         tick_s=config.tick,
     )
     return App(
         loop=loop,
+        wake=wake,
         demand=demand,
         store=store,
         links=links,

@@ -12,6 +12,7 @@ from typing import Any
 from autoscaler.app import App, build, start_embedded
 from autoscaler.config import Config
 from autoscaler.runtime.ports import Clock
+from autoscaler.runtime.rounds import go_round
 from autoscaler.runtime.supervise import Supervisor
 from autoscaler.web.server import make_app, serve
 
@@ -51,7 +52,7 @@ async def run(config: Config, clock: Clock, started_up: Started) -> None:
         web = make_app(app.board, app.registry, app.store.journal, now=clock.now, tick_s=config.tick)
         server = await serve(web, config.http.listen)
         supervisor = Supervisor()
-        supervisor.start("loop", app.loop.run())
+        supervisor.start("loop", go_round([app.loop], app.wake, clock, config.tick))
         for name, work in started_up(app):
             supervisor.start(name, work)
         gc.freeze()  # what is there by now lives as long as we do: looking at it again and again delays ticks by 35 ms

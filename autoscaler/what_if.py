@@ -13,6 +13,7 @@ from autoscaler.core.ledger import DAY_S, Spent, day_of, month_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.load import Load, TierLoad
 from autoscaler.core.market import Offer
+from autoscaler.core.orders import NO_ORDERS
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Pool
 from autoscaler.core.trouble import booting, held_by
@@ -63,7 +64,8 @@ def _moment(
         drained_at={},
         busy={name: slots for pool, it in supposed.items() for name, slots in _busy(grouped[pool], it)},
         turns=Turns(config.limits, pools, grouped, Spending(today=spent, month=spent, forecast=None)),
-        paused_by=None,
+        orders=NO_ORDERS,
+        running_for_s=float("inf"),
         held=held_by(machines),
         booting=booting(machines),
     )

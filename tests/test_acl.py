@@ -17,6 +17,7 @@ from autoscaler.core.demand import Demand
 from autoscaler.core.errors import StoreUnavailable
 from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.orders import Order, OrderKind
 from autoscaler.core.samples import Sample
 from autoscaler.link import RedisLink, RedisSettings
 from autoscaler.queues import LIBRARIES, QueueSettings, make_reader
@@ -64,7 +65,8 @@ class User:
         await store.commit(Changes(forgotten=("i1",), notice=Notice(at=NOW, valid_for_s=60.0)))
         assert len(await store.journal(10)) == 1
         assert len([sample async for sample in store.samples()]) == 1
-        await store.set_paused(True, by="me")
+        await store.give(Order(kind=OrderKind.PAUSE, by="me", at=NOW))
+        assert await store.withdraw("pause", by="me")
         await store.resign()
 
     async def may(self, *command: str) -> bool:

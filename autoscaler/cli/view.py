@@ -90,8 +90,8 @@ def _header(status: Mapping[str, Any]) -> Iterator[Text]:
     yield line
     if status["error"]:
         yield _line(f"! the newest tick failed: {status['error']}", "bold red")
-    if status["paused_by"] is not None:
-        yield _line(f"! paused by {status['paused_by']}: no machine is touched until `autoscaler unpause`", "yellow")
+    for order in status["orders"]:
+        yield _line(f"! {order['text']}", "yellow")
     for provider in status["providers"]:
         if provider["unknown"] is not None:
             yield _line(f"! {provider['name']} cannot be listed: {provider['unknown']}", "yellow")
@@ -100,7 +100,7 @@ def _header(status: Mapping[str, Any]) -> Iterator[Text]:
 def _standing(status: Mapping[str, Any]) -> tuple[str, str]:
     if status["error"]:
         return "FAILING", "bold red"
-    if status["paused_by"] is not None:
+    if any(order["name"] == "pause" for order in status["orders"]):
         return "PAUSED", "bold yellow"
     if status["at"] is None:
         return "starting", "yellow"

@@ -108,8 +108,10 @@ def fresh_start(decision: Decision, snapshot: PoolSnapshot, window_s: float) -> 
 
 
 def pause(decision: Decision, snapshot: PoolSnapshot) -> Decision:
-    """Nothing at all while an operator has paused the fleet."""
-    if snapshot.paused_by is None:
+    """Nothing at all while an operator has paused the fleet or the pool."""
+    order = snapshot.orders.pause(snapshot.pool.name)
+    if order is None:
         return decision
-    text = f"paused by {snapshot.paused_by}: nothing is done until `autoscaler unpause`"
+    because = f" ({order.why})" if order.why else ""
+    text = f"paused by {order.by}{because}: nothing is done until `autoscaler unpause`"
     return replace(decision.because("paused", text), hold_down=True, hold_up=True)

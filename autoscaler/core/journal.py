@@ -9,6 +9,7 @@ from autoscaler.core.admission import Admission
 from autoscaler.core.decision import Command, Decision, Outcome, Reason
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.orders import Order, OrderKind
 from autoscaler.core.snapshot import PoolSnapshot
 
 
@@ -29,7 +30,7 @@ class Kind(StrEnum):
     DIAGNOSIS = "diagnosis"
     """Why a machine does not come up."""
     OPERATOR = "operator"
-    """A person's hand: pause, unpause."""
+    """A person's hand: an order given, withdrawn, over or fulfilled."""
     ADMISSION = "admission"
     """A tier is refused, or taken again."""
     RESERVE = "reserve"
@@ -48,7 +49,7 @@ class Entry:
     pool: str = ""
     instance: str = ""
     action: str = ""
-    """Of commands and outcomes."""
+    """Of commands and outcomes; of operators' entries: an `OrderKind`."""
     result: str = ""
     """Of outcomes: a `Result`; of phase changes: the new phase; of health: a `Condition`, or a `Use` of the GPU; of
     diagnoses: a `Diagnosis`."""
@@ -58,6 +59,20 @@ class Entry:
     """Of decisions: stopped machines to keep."""
     why: tuple[Reason, ...] = ()
     why_not: tuple[Reason, ...] = ()
+
+
+def order_entry(order: Order, became: str, now: float) -> Entry:
+    """The entry of an operator's order, and what became of it: given, withdrawn, over, fulfilled."""
+    pool = order.pool or (order.subject if order.kind in (OrderKind.PAUSE, OrderKind.FLOOR, OrderKind.CEILING) else "")
+    instance = order.subject if order.kind in (OrderKind.DRAIN, OrderKind.RELEASE) else ""
+    return Entry(
+        at=now,
+        kind=Kind.OPERATOR,
+        action=order.kind,
+        pool=pool,
+        instance=instance,
+        text=f"order {became}: {order.text}",
+    )
 
 
 def decision_entry(snapshot: PoolSnapshot, decision: Decision, now: float) -> Entry:

@@ -15,6 +15,7 @@ from autoscaler.core.lifecycle import ON_THE_WAY, Phase
 from autoscaler.core.load import Load
 from autoscaler.core.market import Offer
 from autoscaler.core.money import FleetMoney
+from autoscaler.core.orders import NO_ORDERS, Orders
 from autoscaler.core.spec import Pool
 from autoscaler.core.trouble import Places
 
@@ -62,8 +63,8 @@ class PoolSnapshot:
     """What the whole fleet spends; caps of its own count only if given."""
     drained_at: Sequence[float] = ()
     """When machines of the pool were told to drain, those that are gone by now included: epoch seconds."""
-    paused_by: str | None = None
-    """Who paused the fleet; None when it is not paused."""
+    orders: Orders = NO_ORDERS
+    """What operators have ordered."""
     running_for_s: float = float("inf")
     """Seconds since this daemon took the lead."""
     up: int = field(init=False, compare=False)

@@ -10,10 +10,10 @@ from autoscaler.core.errors import AuthFailed, InsufficientFunds
 from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.ledger import day_name
 from autoscaler.core.units import format_duration
+from autoscaler.core.words import MOST_SAID, one_line
 
 LOW_H = 6.0
 """A balance that lasts for less than these hours is an alarm; one that lasts twice as long is none any more."""
-_MOST_WORDS = 300  # of a vendor's own, in characters
 
 FIXES = {Result.AUTH_FAILED: AuthFailed.fix, Result.INSUFFICIENT_FUNDS: InsufficientFunds.fix}
 """What a person must do about a refusal that meets the account rather than the request."""
@@ -21,9 +21,7 @@ FIXES = {Result.AUTH_FAILED: AuthFailed.fix, Result.INSUFFICIENT_FUNDS: Insuffic
 
 def notice_entry(provider: str, notice: str, now: float) -> Entry:
     """The entry of a notice; the words are the vendor's, so they are kept to one line, and short."""
-    words = " ".join("".join(each if each.isprintable() else " " for each in notice).split())
-    short = words if len(words) <= _MOST_WORDS else f"{words[:_MOST_WORDS]}…"
-    return Entry(at=now, kind=Kind.NOTICE, text=f"{provider} wants you to decide: {short}")
+    return Entry(at=now, kind=Kind.NOTICE, text=f"{provider} wants you to decide: {one_line(notice, MOST_SAID)}")
 
 
 def low_entry(provider: str, left_usd: float, usd_per_hour: float, now: float) -> Entry:

@@ -218,7 +218,10 @@ SecondsRange = Annotated[DurationRange, Written(parse_duration_range, "30m..60m"
 
 
 class Secret:
-    """A key or a password. Printed, logged or written as JSON it is ``***``; only `reveal` gives it away."""
+    """A key or a password. Printed, logged or written as JSON it is ``***``; only `reveal` gives it away.
+
+    Pickled, it is the mask alone: no other process needs it, and a file would keep it.
+    """
 
     __slots__ = ("_value",)
 
@@ -231,6 +234,15 @@ class Secret:
 
     def __repr__(self) -> str:
         return "***"
+
+    def __reduce__(self) -> tuple[type[Secret], tuple[str]]:
+        return Secret, (repr(self),)
+
+    def __copy__(self) -> Secret:
+        return self
+
+    def __deepcopy__(self, _copied: object) -> Secret:
+        return self
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Secret) and other._value == self._value

@@ -17,12 +17,21 @@ from autoscaler.core.findings import diagnosis_entry, given_up_entry
 from autoscaler.core.health import Watch
 from autoscaler.core.history import Estimate, PlacementHistory
 from autoscaler.core.instance import Instance
-from autoscaler.core.journal import Entry, admission_entry, alarm_entry, dearer_entry, phase_entry, reserve_entry
+from autoscaler.core.journal import (
+    Entry,
+    admission_entry,
+    alarm_entry,
+    dearer_entry,
+    order_entry,
+    phase_entry,
+    reserve_entry,
+)
 from autoscaler.core.ledger import KEPT_DAYS, DayLedger, Spent, day_name
 from autoscaler.core.lessons import Lesson, PlaceMemory, lesson_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.load import Finished, Load, TierLoad
 from autoscaler.core.meter import Meter
+from autoscaler.core.orders import Order
 from autoscaler.core.reserve import set_apart
 from autoscaler.core.samples import Sample
 from autoscaler.core.snapshot import PoolSnapshot
@@ -78,6 +87,7 @@ class Fleet:
     _forgotten: list[str] = field(default_factory=list)
     _entries: list[Entry] = field(default_factory=list)
     _samples: list[Sample] = field(default_factory=list)
+    _ended_orders: list[Order] = field(default_factory=list)
     _finished: Finished = field(default_factory=Finished)
     _learned: set[tuple[str, ...]] = field(default_factory=set)
     """Documents that are not stored yet, by kind, pool and, for a policy's state, the policy."""
@@ -141,6 +151,12 @@ class Fleet:
         """Add a journal entry."""
         self._entries.append(entry)
         self.listener.noted(entry)
+
+    def end_orders(self, over: Iterable[Order], now: float) -> None:
+        """Forget orders whose time is over."""
+        for order in over:
+            self._ended_orders.append(order)
+            self.note(order_entry(order, "is over", now))
 
     # --- what is learned ----------------------------------------------------------------------------------------------
 
@@ -306,7 +322,7 @@ class Fleet:
     @property
     def urgent(self) -> bool:
         """Whether records have changed that must not be lost, or what is published misleads by now."""
-        return bool(self._unsaved or self._forgotten) or self._published.misleads(self.notice)
+        return bool(self._unsaved or self._forgotten or self._ended_orders) or self._published.misleads(self.notice)
 
     @property
     def worth_saving(self) -> bool:
@@ -325,11 +341,12 @@ class Fleet:
             forgotten=tuple(self._forgotten),
             journal=tuple(self._entries),
             samples=tuple(self._samples),
+            ended_orders=tuple(self._ended_orders),
             documents=documents,
             ledger={day_name(day.day): json.dumps(day, default=_fields) for day in self.accounts.take_unsaved()},
             notice=self.notice,
         )
-        self._unsaved, self._forgotten, self._entries, self._samples = {}, [], [], []
+        self._unsaved, self._forgotten, self._entries, self._samples, self._ended_orders = {}, [], [], [], []
         self._learned, self._published = set(), self.notice
         return changes
 
@@ -359,6 +376,7 @@ class Fleet:
         self._forgotten = [*changes.forgotten, *self._forgotten]
         self._entries = [*changes.journal, *self._entries][-_MOST_UNSAVED_ENTRIES:]
         self._samples = [*changes.samples, *self._samples]
+        self._ended_orders = [*changes.ended_orders, *self._ended_orders]
         self._published = NO_NOTICE
         self._learned.update(tuple(name.split(":")) for name in changes.documents)
         self.accounts.not_stored(json.loads(text)["day"] for text in changes.ledger.values())

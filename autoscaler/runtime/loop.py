@@ -9,57 +9,41 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from autoscaler.core.admission import notice
-from autoscaler.core.decision import Action, Command, Decision, Outcome
+from autoscaler.core.decision import Action, Command, Outcome
 from autoscaler.core.demand import Demand, Unknown
-from autoscaler.core.diagnosis import ImageHistory
 from autoscaler.core.errors import AutoscalerError, LeaseLost, StoreUnavailable
 from autoscaler.core.evidence import Evidence
 from autoscaler.core.instance import Instance
-from autoscaler.core.journal import command_entry, decision_entry, outcome_entry
-from autoscaler.core.ledger import DAY_S, Books, day_of, month_of
+from autoscaler.core.journal import command_entry, outcome_entry
+from autoscaler.core.ledger import Books
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.load import Load
 from autoscaler.core.meter import Meter
-from autoscaler.core.more import RENT
-from autoscaler.core.plan import plan
+from autoscaler.core.orders import sort_out
 from autoscaler.core.settle import CALLED_AT_ONCE, begin, begin_rent, owed, settle
-from autoscaler.core.snapshot import PoolSnapshot
-from autoscaler.core.spec import FleetLimits, MachineSpec, Pool
+from autoscaler.core.spec import FleetLimits
 from autoscaler.core.sync import sync
 from autoscaler.core.trouble import booting, held_by
 from autoscaler.runtime.accounts import Turns
-from autoscaler.runtime.decide import decide
+from autoscaler.runtime.decider import Decider, PoolSetup
 from autoscaler.runtime.examine import examine
 from autoscaler.runtime.execute import Executor
 from autoscaler.runtime.fleet import Fleet
 from autoscaler.runtime.moment import Moment, busy_by_queues, by_pool
 from autoscaler.runtime.observe import Observer
 from autoscaler.runtime.ports import Clock, Control, DemandSource, Entropy, ReadinessProbe, Store
-from autoscaler.runtime.report import Listener, PoolReport, TickReport
+from autoscaler.runtime.report import Listener, TickReport
 from autoscaler.runtime.statements import Statements
 from autoscaler.runtime.supervise import Wake
-from policies import combine
 from providers.base import Provider
 
 _FINISH_S = 75.0  # at the end, calls under way may take their full time-out
 _LEASE_S = 5.0  # often enough to hold any lease
-_LEAST_GAP = 0.1  # of a tick: however often the loop is woken, providers are not hammered
-_STRAY_GRACE_S = 600.0  # machines of a pool that is not configured are left alone for this long after a start
 
 T = TypeVar("T")
 U = TypeVar("U")
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class PoolSetup:
-    """A pool and the policies that decide for it."""
-
-    pool: Pool
-    policies: tuple[combine.Entry, ...]
 
 
 class Loop:
@@ -77,11 +61,11 @@ class Loop:
         clock: Clock,
         entropy: Entropy,
         listener: Listener,
+        wake: Wake,
         limits: FleetLimits | None = None,
         tick_s: float = 10.0,
     ) -> None:
         self._fleet_name = fleet
-        self._setups = {setup.pool.name: setup for setup in pools}
         self._pools = {setup.pool.name: setup.pool for setup in pools}
         self._store = store
         self._demand = demand
@@ -90,13 +74,10 @@ class Loop:
         self._listener = listener
         self._limits = limits or FleetLimits()
         self._tick_s = tick_s
-        self._stoppable = frozenset(name for name, p in providers.items() if p.capabilities.can_stop)
-        self._rebids = frozenset(name for name, p in providers.items() if p.capabilities.can_bid)
-        at_once = {name: p.capabilities.orders_at_once for name, p in providers.items()}
-        self._orders_at_once = {name: count for name, count in at_once.items() if count is not None}
         self._observer = Observer(
             pools=self._pools, providers=providers, probe=probe, clock=clock, patience_s=min(2.0, tick_s / 4)
         )
+        self._decider = Decider(pools, providers, self._observer, wake)
         self._statements = Statements(providers, clock)
         self._executor = Executor(
             fleet=fleet, pools=self._pools, providers=providers, store=store, clock=clock, settled=self._settled
@@ -104,17 +85,7 @@ class Loop:
         self._fleet: Fleet | None = None
         self._leads_since = 0.0
         self._books: Books = {}
-        self._said: dict[str, object] = {}
-        self.wake = Wake()
-
-    async def run(self) -> None:
-        """Tick for ever. A tick that fails or takes too long changes nothing, is told, and the next one follows."""
-        while True:
-            started = self._clock.now()
-            await self.tick_safely()
-            least_s = self._tick_s * _LEAST_GAP
-            left_s = started + self._tick_s - self._clock.now()  # an hour too much, where the clock was set back by one
-            await self.wake.wait(self._clock, min(self._tick_s, max(least_s, left_s)), least_s=least_s)
+        self._wake = wake
 
     async def tick_safely(self) -> TickReport | None:
         """One tick; what goes wrong is told to the listener.
@@ -217,6 +188,8 @@ class Loop:
         self._mirror(fleet, now)
         examine(fleet, self._observer, self._pools, now)
         fleet.set_apart(self._pools.values(), now)
+        orders, over = sort_out(control.orders, now)
+        fleet.end_orders(over, now)
         busy = self._observer.busy(fleet.instances.values(), busy_by_queues(demand))
         fleet.watch_idle(busy, now)
         grouped, drained_at = by_pool(fleet.instances.values())
@@ -227,26 +200,26 @@ class Loop:
             drained_at=drained_at,
             busy=busy,
             turns=Turns(self._limits, self._pools, grouped, fleet.accounts.spending(now)),
-            paused_by=(control.paused_by or "an operator") if control.paused else None,
+            orders=orders,
+            running_for_s=now - self._leads_since,
             held=held_by(fleet.instances.values()),
             booting=booting(fleet.instances.values()),
         )
-        reports = {name: self._decide(fleet, setup, moment) for name, setup in self._setups.items()}
+        reports = self._decider.decide(fleet, moment)
         commands = [command for report in reports.values() for command in report.commands]
-        commands += self._give_up_strays(moment)
+        commands += self._decider.give_up_strays(moment)
         fleet.notice = notice([tier for report in reports.values() for tier in report.admission], now, self._tick_s)
         fleet.measure([report.snapshot for report in reports.values()], control.heartbeats, now)
         calls = self._begin(fleet, commands, now)
-        if moment.paused_by is None:
-            due = owed(fleet.instances.values(), self._executor.calling, moment.busy, now)
-            calls += [(command, fleet.instances[str(command.instance)]) for command in due]
+        due = owed(fleet.instances.values(), self._executor.calling, moment.busy, now)
+        calls += [(c, fleet.instances[str(c.instance)]) for c in due if moment.orders.pause(c.pool) is None]
         await self._act(fleet, calls, now)
         self._statements.ask(now)
         return TickReport(
             at=now,
             duration_s=self._clock.now() - now,
             leads=True,
-            paused_by=moment.paused_by,
+            orders=orders,
             limits=self._limits,
             pools=reports,
             instances=dict(fleet.instances),
@@ -269,73 +242,6 @@ class Loop:
         for record in synced.changed:
             fleet.put(record, now)
         fleet.forget(synced.forgotten)
-
-    def _snapshot(self, fleet: Fleet, pool: Pool, moment: Moment) -> PoolSnapshot:
-        instances = tuple(moment.grouped.get(pool.name, ()))
-        spending = fleet.accounts.spending(moment.now, pool.name)
-        today = day_of(moment.now)
-        return PoolSnapshot(
-            pool=pool,
-            demand=moment.demand.get(pool.name) or Unknown("nothing reads this pool's queue", moment.now),
-            instances=instances,
-            busy=moment.busy,
-            offers=moment.left_of(self._observer.offers(pool.name)),
-            history=fleet.history.get(pool.name, {}),
-            places=fleet.places.places(moment.held, moment.booting),
-            load=fleet.loads.get(pool.name, Load()),
-            image=fleet.images.get(pool.machine.image, ImageHistory()),
-            idle_since=fleet.idle_since,
-            stoppable=self._stoppable,
-            rebids=self._rebids,
-            orders_at_once=self._orders_at_once,
-            spent_today_usd=spending.today,
-            day_left_s=(today + 1) * DAY_S - moment.now,
-            spent_month_usd=spending.month,
-            month_left_s=month_of(today).stop * DAY_S - moment.now,
-            forecast_usd=spending.forecast,
-            fleet=moment.turns.money(pool.name),
-            drained_at=moment.drained_at.get(pool.name, ()),
-            paused_by=moment.paused_by,
-            running_for_s=moment.now - self._leads_since,
-        )
-
-    def _decide(self, fleet: Fleet, setup: PoolSetup, moment: Moment) -> PoolReport:
-        name, now = setup.pool.name, moment.now
-        snapshot = self._snapshot(fleet, setup.pool, moment)
-        decision, commands, states = decide(setup.policies, snapshot, fleet.policies.get(name, {}), now)
-        fleet.remember_policies(name, states)
-        moment.over(setup.pool, commands)
-        if any(reason.rule == RENT for reason in decision.why_not) and self._observer.want_offers(name):
-            self.wake.set()
-        said = (decision.hot, decision.warm, tuple(reason.rule for reason in decision.why))
-        if self._said.get(name) != said:
-            self._said[name] = said
-            if decision.why:
-                fleet.note(decision_entry(snapshot, decision, now))
-        return PoolReport(
-            snapshot=snapshot,
-            decision=decision,
-            commands=commands,
-            spent_today=fleet.accounts.spent_today(name),
-            admission=fleet.admit(snapshot, now),
-        )
-
-    def _give_up_strays(self, moment: Moment) -> list[Command]:
-        """Commands for machines whose pool is no longer configured: drained, and released once known idle."""
-        if moment.paused_by is not None or moment.now - self._leads_since < _STRAY_GRACE_S:
-            return []
-        commands: list[Command] = []
-        for name in sorted(moment.grouped.keys() - self._pools.keys()):
-            instances = tuple(moment.grouped[name])
-            pool = Pool(name=name, tiers=(), machine=MachineSpec(image="", gpus=()), placements=())
-            snapshot = PoolSnapshot(
-                pool=pool,
-                demand=Unknown("this pool is not configured", moment.now),
-                instances=instances,
-                busy=moment.busy,
-            )
-            commands += plan(snapshot, Decision(hot=0, warm=0), moment.now)[0]
-        return commands
 
     # --- acting -------------------------------------------------------------------------------------------------------
 
@@ -381,7 +287,7 @@ class Loop:
         self._statements.called(fleet, record.provider, outcome)
         for settled in settle(record, outcome):
             fleet.put(settled, outcome.ended_at)
-        self.wake.set()
+        self._wake.set()
 
 
 async def _both(first: Awaitable[T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:

@@ -10,6 +10,7 @@ from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Offer
+from autoscaler.core.orders import Orders
 from autoscaler.core.spec import Pool
 from autoscaler.core.trouble import Place
 from autoscaler.runtime.accounts import Turns
@@ -27,7 +28,9 @@ class Moment:
     """When machines were told to drain and not taken back, tombstones included, by pool."""
     busy: Mapping[str, int]
     turns: Turns
-    paused_by: str | None
+    orders: Orders
+    running_for_s: float
+    """Seconds since this daemon took the lead."""
     held: frozenset[Place]
     """Hosts on which a machine of the fleet stands."""
     booting: set[Place]

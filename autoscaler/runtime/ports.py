@@ -11,6 +11,7 @@ from autoscaler.core.admission import Notice
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry
+from autoscaler.core.orders import Order
 from autoscaler.core.samples import Sample
 
 
@@ -70,8 +71,8 @@ class Control:
 
     leads: bool
     """This daemon holds the lease."""
-    paused: bool = False
-    paused_by: str = ""
+    orders: tuple[Order, ...] = ()
+    """What operators have ordered and not withdrawn; some may be over."""
     heartbeats: Mapping[str, Heartbeat] = field(default_factory=dict)
     """By instance id."""
 
@@ -99,6 +100,8 @@ class Changes:
     samples: tuple[Sample, ...] = ()
     documents: Mapping[str, str] = field(default_factory=dict)
     ledger: Mapping[str, str] = field(default_factory=dict)
+    ended_orders: tuple[Order, ...] = ()
+    """Orders that are over or fulfilled. One that an operator has replaced meanwhile stays."""
     notice: Notice | None = None
     """What is published of the tiers' admission from now on; None: what was."""
 
@@ -150,8 +153,16 @@ class Store(Protocol):
         """
         ...
 
-    async def set_paused(self, paused: bool, *, by: str) -> None:
-        """An operator's word; it needs no lease."""
+    async def orders(self) -> Sequence[Order]:
+        """What operators have ordered and not withdrawn; some may be over. It needs no lease."""
+        ...
+
+    async def give(self, order: Order) -> None:
+        """Take an operator's order, in the place of one of the same name; it needs no lease."""
+        ...
+
+    async def withdraw(self, name: str, *, by: str) -> bool:
+        """Take an order back; gives whether there was one. It needs no lease."""
         ...
 
     async def resign(self) -> None:

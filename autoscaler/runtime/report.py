@@ -13,6 +13,7 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry
 from autoscaler.core.ledger import Spent
 from autoscaler.core.market import Listing
+from autoscaler.core.orders import NO_ORDERS, Orders
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import FleetLimits
 
@@ -48,7 +49,8 @@ class TickReport:
     duration_s: float
     leads: bool
     """This daemon holds the lease; otherwise it only watches."""
-    paused_by: str | None = None
+    orders: Orders = NO_ORDERS
+    """What operators have ordered."""
     limits: FleetLimits = FleetLimits()
     pools: Mapping[str, PoolReport] = field(default_factory=dict)
     instances: Mapping[str, Instance] = field(default_factory=dict)

@@ -9,9 +9,12 @@ from typing import Any
 from autoscaler.core.decision import Outcome
 from autoscaler.core.journal import Entry
 from autoscaler.runtime.clock import LoopClock
+from autoscaler.runtime.decider import PoolSetup
 from autoscaler.runtime.entropy import Entropy
-from autoscaler.runtime.loop import Loop, PoolSetup
+from autoscaler.runtime.loop import Loop
 from autoscaler.runtime.report import TickReport
+from autoscaler.runtime.rounds import go_round
+from autoscaler.runtime.supervise import Wake
 from autoscaler.sim.baselines import BASELINES
 from autoscaler.sim.baselines.controller import Controller
 from autoscaler.sim.books import Books
@@ -66,7 +69,7 @@ async def _play(scenario: Scenario, progress: Callable[[float], None]) -> Books:
         seed=scenario.seed,
     )
     chronicle = Chronicle()
-    controllers = list(_peers(scenario, world)) if scenario.peers else [_daemon(scenario, world, chronicle).run()]
+    controllers = list(_peers(scenario, world)) if scenario.peers else [_daemon(scenario, world, chronicle)]
     tasks = [asyncio.get_running_loop().create_task(controller) for controller in controllers]
     while not _over(world):
         await clock.sleep(_STEP_S)
@@ -82,8 +85,9 @@ async def _play(scenario: Scenario, progress: Callable[[float], None]) -> Books:
     return _books(scenario, world, chronicle)
 
 
-def _daemon(scenario: Scenario, world: World, chronicle: Chronicle) -> Loop:
-    return Loop(
+def _daemon(scenario: Scenario, world: World, chronicle: Chronicle) -> Coroutine[Any, Any, None]:
+    wake = Wake()
+    loop = Loop(
         fleet=scenario.fleet,
         pools=[
             PoolSetup(
@@ -98,9 +102,11 @@ def _daemon(scenario: Scenario, world: World, chronicle: Chronicle) -> Loop:
         clock=world.clock,
         entropy=Entropy(scenario.seed),
         listener=chronicle,
+        wake=wake,
         limits=scenario.limits,
         tick_s=scenario.tick_s,
     )
+    return go_round([loop], wake, world.clock, scenario.tick_s)
 
 
 def _peers(scenario: Scenario, world: World) -> Iterator[Coroutine[Any, Any, None]]:

@@ -19,6 +19,7 @@ from autoscaler.core.admission import Admission, Notice
 from autoscaler.core.errors import NewerRecords, StoreUnavailable
 from autoscaler.core.instance import RECORD_VERSION, Instance
 from autoscaler.core.journal import Entry
+from autoscaler.core.orders import Order
 from autoscaler.core.samples import Sample
 from autoscaler.runtime.ports import Heartbeat
 
@@ -54,6 +55,7 @@ class _Beat:
 _INSTANCE = TypeAdapter(Instance)
 _ENTRY = TypeAdapter(Entry)
 _SAMPLE = TypeAdapter(Sample)
+_ORDER = TypeAdapter(Order)
 _BEAT: TypeAdapter[_Beat | int] = TypeAdapter(_Beat | _Count)
 
 
@@ -100,6 +102,26 @@ def decode_sample(name: str, stored: bytes) -> Sample:
         StoreUnavailable: it cannot be read.
     """
     return _decode(_SAMPLE, f"sample {name} of the history", stored)
+
+
+def encode_order(order: Order) -> bytes:
+    """The stored form of an operator's order."""
+    return _with_version(_ORDER.dump_json(order))
+
+
+def order_fields(order: Order) -> dict[str, Any]:
+    """An operator's order in the one form that the API and the command line show."""
+    return {"name": order.name, "text": order.text, **_ORDER.dump_python(order, mode="json")}
+
+
+def decode_order(name: str, stored: bytes) -> Order:
+    """The operator's order stored under a name.
+
+    Raises:
+        NewerRecords: a newer program wrote it.
+        StoreUnavailable: it cannot be read. To go on without it could do what an operator forbade.
+    """
+    return _decode(_ORDER, f"the order {name}", stored)
 
 
 def admission_fields(admission: Admission) -> dict[str, Any]:

@@ -10,12 +10,13 @@ from itertools import islice
 from autoscaler.core.admission import Notice
 from autoscaler.core.errors import LeaseLost
 from autoscaler.core.instance import Instance
-from autoscaler.core.journal import Entry
+from autoscaler.core.journal import Entry, order_entry
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.orders import Order
 from autoscaler.core.samples import Sample
 from autoscaler.runtime.ports import Changes, Clock, Control, Heartbeat, Saved
 from autoscaler.store.lease import Lead
-from autoscaler.store.rules import HISTORY_LENGTH, JOURNAL_LENGTH, LEASE_S, old_days, pause_entry
+from autoscaler.store.rules import HISTORY_LENGTH, JOURNAL_LENGTH, LEASE_S, old_days
 
 
 @dataclass(kw_only=True, slots=True)
@@ -30,8 +31,7 @@ class MemoryState:
     heartbeats: dict[str, Heartbeat] = field(default_factory=dict)
     """Written by simulated workers, by instance id."""
     notice: Notice | None = None
-    paused: bool = False
-    paused_by: str = ""
+    orders: dict[str, Order] = field(default_factory=dict)
     owner: str = ""
     """Who holds the lease, until `lease_until`."""
     lease_until: float = float("-inf")
@@ -63,8 +63,7 @@ class MemoryStore:
             state.lease_until = now + self._ttl_s
         return Control(
             leads=self._lead.answered(state.fence if ours else None, taken=free, asked_at=now),
-            paused=state.paused,
-            paused_by=state.paused_by,
+            orders=tuple(state.orders.values()),
             heartbeats=dict(state.heartbeats),
         )
 
@@ -100,6 +99,9 @@ class MemoryStore:
         state.ledger.update(changes.ledger)
         for day in old_days(state.ledger):
             del state.ledger[day]
+        for order in changes.ended_orders:
+            if state.orders.get(order.name) == order:
+                del state.orders[order.name]
         state.journal.extend(changes.journal)
         state.samples.extend(changes.samples)
         state.notice = changes.notice or state.notice
@@ -117,10 +119,21 @@ class MemoryStore:
         for sample in tuple(self._state.samples):
             yield sample
 
-    async def set_paused(self, paused: bool, *, by: str) -> None:
-        """An operator's word; it needs no lease."""
-        self._state.paused, self._state.paused_by = paused, by if paused else ""
-        self._state.journal.append(pause_entry(self._clock.now(), paused=paused, by=by))
+    async def orders(self) -> Sequence[Order]:
+        """What operators have ordered and not withdrawn."""
+        return tuple(self._state.orders.values())
+
+    async def give(self, order: Order) -> None:
+        """Take an operator's order."""
+        self._state.orders[order.name] = order
+        self._state.journal.append(order_entry(order, "given", order.at))
+
+    async def withdraw(self, name: str, *, by: str) -> bool:
+        """Take an order back; gives whether there was one."""
+        order = self._state.orders.pop(name, None)
+        if order is not None:
+            self._state.journal.append(order_entry(order, f"withdrawn by {by}", self._clock.now()))
+        return order is not None
 
     async def resign(self) -> None:
         """Give the lease back, if it is ours."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 
 from autoscaler.core.journal import Entry
+from autoscaler.core.orders import Order
 from autoscaler.core.samples import Sample
 from autoscaler.runtime.ports import Changes, Control, Saved
 from autoscaler.store.redis import RedisStore
@@ -39,8 +40,16 @@ class PreviewStore:
         """The history of about a month, oldest first."""
         return self._store.samples()
 
-    async def set_paused(self, paused: bool, *, by: str) -> None:
+    async def orders(self) -> Sequence[Order]:
+        """What operators have ordered and not withdrawn."""
+        return await self._store.orders()
+
+    async def give(self, order: Order) -> None:
         """Write nothing."""
+
+    async def withdraw(self, name: str, *, by: str) -> bool:  # noqa: ARG002 - the signature is the store's
+        """Write nothing."""
+        return False
 
     async def resign(self) -> None:
         """There is no lease to give back."""

@@ -8,14 +8,22 @@ from collections.abc import AsyncIterator, Sequence
 from redis.exceptions import NoPermissionError, NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 
 from autoscaler.core.errors import LeaseLost, NewerRecords, StoreUnavailable
-from autoscaler.core.journal import Entry, Kind
+from autoscaler.core.journal import Entry, Kind, order_entry
+from autoscaler.core.orders import Order
 from autoscaler.core.samples import Sample
 from autoscaler.link import Command, RedisLink, Reply
 from autoscaler.runtime.ports import Changes, Control, Heartbeat, Saved
-from autoscaler.store.codec import decode_entry, decode_heartbeat, decode_instance, decode_sample
+from autoscaler.store.codec import (
+    decode_entry,
+    decode_heartbeat,
+    decode_instance,
+    decode_order,
+    decode_sample,
+    encode_order,
+)
 from autoscaler.store.keys import Keys
 from autoscaler.store.lease import Lead
-from autoscaler.store.rules import LEASE_S, old_days, pause_entry
+from autoscaler.store.rules import LEASE_S, old_days
 from autoscaler.store.scripts import COMMIT, RESIGN, TAKE, Script
 from autoscaler.store.writes import commands_for, journal_command
 
@@ -45,20 +53,20 @@ class RedisStore:
     async def read(self) -> Control:
         """Take or renew the lease; read settings and heartbeats."""
         asked_at = asyncio.get_running_loop().time()
-        (fence, taken), settings, beats = await self._call(
+        (fence, taken), orders, beats = await self._call(
             TAKE,
             [self._keys.lease, self._keys.fence],
             [self._owner, int(self._ttl_s * 1000)],
-            ("HGETALL", self._keys.settings),
+            ("HGETALL", self._keys.orders),
             ("HGETALL", self._keys.workers),
         )
         leads = self._lead.answered(fence or None, taken=bool(taken), asked_at=asked_at)
-        return _control(settings, beats, leads=leads)
+        return _control(orders, beats, leads=leads)
 
     async def peek(self) -> Control:
         """What the leader would read; it takes no lease and leaves no trace."""
-        settings, beats = await self._ask(("HGETALL", self._keys.settings), ("HGETALL", self._keys.workers))
-        return _control(settings, beats, leads=True)
+        orders, beats = await self._ask(("HGETALL", self._keys.orders), ("HGETALL", self._keys.workers))
+        return _control(orders, beats, leads=True)
 
     async def load(self) -> Saved:
         """All records, when the lead was taken.
@@ -121,14 +129,26 @@ class RedisStore:
                 return
             last = f"({rows[-1][0].decode()}"
 
-    async def set_paused(self, paused: bool, *, by: str) -> None:
-        """An operator's word; it needs no lease."""
-        [(seconds, microseconds)] = await self._ask(("TIME",))
-        entry = pause_entry(int(seconds) + int(microseconds) / 1e6, paused=paused, by=by)
+    async def orders(self) -> Sequence[Order]:
+        """What operators have ordered and not withdrawn; some may be over. It needs no lease."""
+        [stored] = await self._ask(("HGETALL", self._keys.orders))
+        return _orders(stored)
+
+    async def give(self, order: Order) -> None:
+        """Take an operator's order, in the place of one of the same name; it needs no lease."""
         await self._ask(
-            ("HSET", self._keys.settings, "paused", int(paused), "paused_by", by if paused else ""),
-            journal_command(entry, self._keys),
+            ("HSET", self._keys.orders, order.name, encode_order(order)),
+            journal_command(order_entry(order, "given", order.at), self._keys),
         )
+
+    async def withdraw(self, name: str, *, by: str) -> bool:
+        """Take an order back; gives whether there was one. It needs no lease."""
+        stored, (seconds, microseconds) = await self._ask(("HGET", self._keys.orders, name), ("TIME",))
+        if stored is None:
+            return False
+        entry = order_entry(decode_order(name, stored), f"withdrawn by {by}", int(seconds) + int(microseconds) / 1e6)
+        await self._ask(("HDEL", self._keys.orders, name), journal_command(entry, self._keys))
+        return True
 
     async def resign(self) -> None:
         """Give the lease back, if it is ours."""
@@ -176,14 +196,14 @@ def _pairs(flat: Sequence[bytes]) -> dict[str, bytes]:
     return {flat[i].decode(errors="replace"): flat[i + 1] for i in range(0, len(flat), 2)}
 
 
-def _control(settings: Sequence[bytes], beats: Sequence[bytes], *, leads: bool) -> Control:
-    words = _pairs(settings)
-    return Control(
-        leads=leads,
-        paused=words.get("paused") == b"1",
-        paused_by=words.get("paused_by", b"").decode(errors="replace"),
-        heartbeats=_heartbeats(beats),
-    )
+def _control(orders: Sequence[bytes], beats: Sequence[bytes], *, leads: bool) -> Control:
+    return Control(leads=leads, orders=_orders(orders), heartbeats=_heartbeats(beats))
+
+
+def _orders(flat: Sequence[bytes]) -> tuple[Order, ...]:
+    """Operators' orders, oldest first."""
+    orders = [decode_order(name, stored) for name, stored in _pairs(flat).items()]
+    return tuple(sorted(orders, key=lambda order: (order.at, order.name)))
 
 
 def _heartbeats(flat: Sequence[bytes]) -> dict[str, Heartbeat]:

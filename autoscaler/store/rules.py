@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.lifecycle import Phase
 
 LEASE_S = 30.0
@@ -23,9 +22,3 @@ must not pull a job that would be cut off when the machine is listed, and releas
 def old_days(days: Collection[str]) -> list[str]:
     """The days that a ledger has no more room for, oldest first."""
     return sorted(days)[: len(days) - LEDGER_DAYS] if len(days) > LEDGER_DAYS else []
-
-
-def pause_entry(now: float, *, paused: bool, by: str) -> Entry:
-    """What the journal says of an operator's word."""
-    action = "pause" if paused else "unpause"
-    return Entry(at=now, kind=Kind.OPERATOR, action=action, text=f"{action}d by {by}")

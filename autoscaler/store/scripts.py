@@ -50,13 +50,18 @@ end
 local at = 2
 while at <= #ARGV do
   local last = at + tonumber(ARGV[at])
-  redis.call(unpack(ARGV, at + 1, last))
+  if ARGV[at + 1] ~= 'HDELEQ' then
+    redis.call(unpack(ARGV, at + 1, last))
+  elseif redis.call('HGET', ARGV[at + 2], ARGV[at + 3]) == ARGV[at + 4] then
+    redis.call('HDEL', ARGV[at + 2], ARGV[at + 3])
+  end
   at = last + 1
 end
 return 1
 """)
 """Write if the lease is still ours. Keys: lease, then each key written. Arguments: OWNER:FENCE, then each command as
-the number of its words and the words. Gives 1, or 0 when nothing was written."""
+the number of its words and the words; `HDELEQ KEY FIELD VALUE`, which Redis lacks, deletes a field that still has
+that value. Gives 1, or 0 when nothing was written."""
 
 RESIGN = Script("""
 local holder = redis.call('GET', KEYS[1])

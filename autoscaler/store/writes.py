@@ -14,7 +14,7 @@ from autoscaler.core.lifecycle import Phase
 from autoscaler.core.samples import Sample
 from autoscaler.link import Command
 from autoscaler.runtime.ports import Changes
-from autoscaler.store.codec import encode_entry, encode_instance, encode_notice, encode_sample
+from autoscaler.store.codec import encode_entry, encode_instance, encode_notice, encode_order, encode_sample
 from autoscaler.store.keys import Keys
 from autoscaler.store.rules import DRAIN_MARK, HISTORY_LENGTH, JOURNAL_LENGTH
 
@@ -33,6 +33,8 @@ def commands_for(changes: Changes, keys: Keys, *, dropped_days: Iterable[str]) -
     yield from _hset(keys.documents, changes.documents)
     yield from _hset(keys.ledger, changes.ledger)
     yield from _hdel(keys.ledger, dropped_days)
+    for order in changes.ended_orders:
+        yield ("HDELEQ", keys.orders, order.name, encode_order(order))
     if changes.notice is not None:
         yield from _notice_commands(changes.notice, keys)
     for entry in changes.journal:

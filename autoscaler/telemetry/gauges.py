@@ -205,7 +205,7 @@ def _accounts(report: TickReport) -> Iterator[GaugeMetricFamily]:
 def _daemon(report: TickReport) -> Iterator[GaugeMetricFamily]:
     paused = _gauge("paused", "1 while an operator has paused the fleet, else 0; only the leader knows.")
     if report.leads:
-        paused.add_metric([], float(report.paused_by is not None))
+        paused.add_metric([], float(report.orders.pause("") is not None))
     good = _gauge("last_good_tick_timestamp_seconds", "When the newest good tick began, in Unix time.")
     good.add_metric([], report.at)
     yield from (paused, good)

@@ -18,7 +18,7 @@ from autoscaler.core.money import CAPS, caps
 from autoscaler.core.spec import FleetLimits, Limits, Tier
 from autoscaler.core.units import format_duration
 from autoscaler.runtime.report import Account, PoolReport, TickReport
-from autoscaler.store.codec import admission_fields
+from autoscaler.store.codec import admission_fields, order_fields
 
 Json = dict[str, Any]
 
@@ -72,7 +72,7 @@ class Board:
             "at": self.at,
             "age_s": None if self.at is None else max(0.0, now - self.at),
             "leads": report.leads,
-            "paused_by": report.paused_by,
+            "orders": [order_fields(order) for order in report.orders.standing],
             "error": self.error,
             "clock": now,
             "usd_per_hour": sum(instance.burn_usd_per_hour for instance in _present(report)),

@@ -19,9 +19,11 @@ from autoscaler.core.sync import sync
 from autoscaler.core.units import Span
 from autoscaler.runtime.clock import LoopClock
 from autoscaler.runtime.decide import decide
+from autoscaler.runtime.decider import PoolSetup
 from autoscaler.runtime.entropy import Entropy, seeded
-from autoscaler.runtime.loop import Loop, PoolSetup
+from autoscaler.runtime.loop import Loop
 from autoscaler.runtime.ports import Heartbeat
+from autoscaler.runtime.supervise import Wake
 from autoscaler.store.memory import MemoryState, MemoryStore
 from policies import POLICIES, RECOMMENDED, combine
 from policies.base import State
@@ -194,6 +196,7 @@ async def _ticks_ms(fleet: LargeFleet) -> list[float]:
         clock=clock,
         entropy=Entropy(1),
         listener=Watcher(),
+        wake=Wake(),
     )
     times_ms: list[float] = []
     for number in range(_REPEATS + 2):

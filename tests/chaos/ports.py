@@ -13,6 +13,7 @@ from autoscaler.core.instance import Instance, parse_label
 from autoscaler.core.journal import Entry
 from autoscaler.core.lifecycle import ON_THE_WAY, Phase
 from autoscaler.core.market import Listing, Offer
+from autoscaler.core.orders import Order
 from autoscaler.core.samples import Sample
 from autoscaler.core.spec import MachineSpec, Placement
 from autoscaler.runtime.clock import LoopClock
@@ -128,8 +129,14 @@ class StorePort:
     def samples(self) -> AsyncIterator[Sample]:
         return self._inner.samples()
 
-    async def set_paused(self, paused: bool, *, by: str) -> None:
-        await self._ask(lambda: self._inner.set_paused(paused, by=by))
+    async def orders(self) -> Sequence[Order]:
+        return await self._ask(self._inner.orders)
+
+    async def give(self, order: Order) -> None:
+        await self._ask(lambda: self._inner.give(order))
+
+    async def withdraw(self, name: str, *, by: str) -> bool:
+        return await self._ask(lambda: self._inner.withdraw(name, by=by))
 
     async def resign(self) -> None:
         await self._ask(self._inner.resign)

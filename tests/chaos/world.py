@@ -16,10 +16,13 @@ from autoscaler.core.decision import Outcome
 from autoscaler.core.journal import Entry
 from autoscaler.core.spec import Pool
 from autoscaler.runtime.clock import LoopClock
+from autoscaler.runtime.decider import PoolSetup
 from autoscaler.runtime.entropy import Entropy, seeded
-from autoscaler.runtime.loop import Loop, PoolSetup
+from autoscaler.runtime.loop import Loop
 from autoscaler.runtime.ports import Store
 from autoscaler.runtime.report import TickReport
+from autoscaler.runtime.rounds import go_round
+from autoscaler.runtime.supervise import Wake
 from autoscaler.sim.provider import SimulatedProvider
 from autoscaler.store.memory import MemoryState, MemoryStore
 from policies import POLICIES
@@ -65,6 +68,7 @@ class Daemon:
         store: Store = world.parts.store(ground.state, self.owner, world.clock, plan.lease_s)
         provider = world.parts.provider(world.provider, self.owner, self.process, ground)
         pool = world.parts.pool(plan.pool)
+        wake = Wake()
         self.loop = Loop(
             fleet=FLEET,
             pools=[PoolSetup(pool=pool, policies=(("thresholds", POLICIES["thresholds"], plan.policy),))],
@@ -75,9 +79,10 @@ class Daemon:
             clock=self.process,
             entropy=Entropy(plan.seed * 1000 + number),
             listener=self,
+            wake=wake,
             tick_s=plan.tick_s,
         )
-        self.task = asyncio.get_running_loop().create_task(self.loop.run())
+        self.task = asyncio.get_running_loop().create_task(go_round([self.loop], wake, self.process, plan.tick_s))
 
     @property
     def up(self) -> bool:

@@ -11,6 +11,7 @@ from autoscaler.core.demand import InFlightKind, Unknown
 from autoscaler.core.guards import guard
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.orders import Order, OrderKind, Orders
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Cap, Limits, Pace
 from autoscaler.core.units import Span
@@ -54,7 +55,7 @@ def test_nothing_goes_before_one_window_of_history() -> None:
 
 
 def test_a_paused_fleet_is_not_touched() -> None:
-    decision = guarded(3, snapshot(paused_by="kim"))
+    decision = guarded(3, snapshot(orders=Orders(standing=(Order(kind=OrderKind.PAUSE, by="kim", at=0.0),))))
 
     assert (decision.hold_down, decision.hold_up) == (True, True)
     assert any("paused by kim" in reason.text for reason in decision.why)

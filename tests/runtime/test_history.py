@@ -18,9 +18,12 @@ from autoscaler.core.samples import Sample, totals, window
 from autoscaler.core.spec import Limits, Tier
 from autoscaler.core.units import DurationRange, Span
 from autoscaler.runtime.clock import LoopClock
+from autoscaler.runtime.decider import PoolSetup
 from autoscaler.runtime.entropy import Entropy, seeded
-from autoscaler.runtime.loop import Loop, PoolSetup
+from autoscaler.runtime.loop import Loop
 from autoscaler.runtime.ports import Heartbeat
+from autoscaler.runtime.rounds import go_round
+from autoscaler.runtime.supervise import Wake
 from autoscaler.sim.provider import SimulatedProvider
 from autoscaler.sim.record import record
 from autoscaler.sim.traffic import Arrival, Traffic, arrivals
@@ -77,6 +80,7 @@ class Place:
         self._daemons += 1
         limits = Limits(hot=Span(2, SLOTS), warm=Span(0, 2))
         images = pool(tiers=(Tier(name="pro"), Tier(name="free")), limits=limits)
+        wake = Wake()
         loop = Loop(
             fleet=FLEET,
             pools=[PoolSetup(pool=images, policies=(("thresholds", POLICIES["thresholds"], Thresholds()),))],
@@ -87,9 +91,10 @@ class Place:
             clock=self.clock,
             entropy=Entropy(self._daemons),
             listener=self.watcher,
+            wake=wake,
             tick_s=TICK_S,
         )
-        self._daemon = asyncio.create_task(loop.run())
+        self._daemon = asyncio.create_task(go_round([loop], wake, self.clock, TICK_S))
         self._tasks.append(self._daemon)
 
     def kill_daemon(self) -> None:

@@ -13,6 +13,7 @@ from autoscaler.core.demand import Unknown
 from autoscaler.core.journal import Kind
 from autoscaler.core.ledger import DAY_S, day_of
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.orders import Order, OrderKind
 from autoscaler.core.spec import Cap, Limits, Placement
 from autoscaler.core.units import Span
 from autoscaler.runtime.ports import Changes
@@ -158,14 +159,15 @@ async def test_nothing_is_stopped_within_one_window_after_a_restart() -> None:
 
 async def test_a_paused_fleet_is_watched_and_not_touched() -> None:
     world = Rehearsal(CALM)
-    await MemoryStore(world.state, "cli", world.clock).set_paused(True, by="kim")
+    operator = MemoryStore(world.state, "cli", world.clock)
+    await operator.give(Order(kind=OrderKind.PAUSE, by="kim", at=world.clock.now()))
     daemon = world.daemon()
     await daemon.live(HOUR)
 
     assert not world.rented()
     assert any("paused by kim" in text for text in daemon.texts(Kind.DECISION))
 
-    await MemoryStore(world.state, "cli", world.clock).set_paused(False, by="kim")
+    assert await operator.withdraw("pause", by="kim")
     await daemon.live(60)
     assert len(world.rented()) == 1
 

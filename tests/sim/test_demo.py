@@ -19,9 +19,12 @@ from autoscaler.queues import make_reader
 from autoscaler.queues.list import ListQueue
 from autoscaler.queues.source import QueueDemand
 from autoscaler.runtime.clock import LoopClock
+from autoscaler.runtime.decider import PoolSetup
 from autoscaler.runtime.entropy import Entropy, seeded
-from autoscaler.runtime.loop import Loop, PoolSetup
+from autoscaler.runtime.loop import Loop
 from autoscaler.runtime.ports import Changes, Heartbeat
+from autoscaler.runtime.rounds import go_round
+from autoscaler.runtime.supervise import Wake
 from autoscaler.sim.provider import SimulatedProvider
 from autoscaler.sim.traffic import Traffic, arrivals
 from autoscaler.sim.workers import SimulatedWorkers
@@ -186,6 +189,7 @@ async def test_the_demo_shows_every_phase_within_two_hours_and_kills_nothing() -
     provider = SimulatedProvider("mock", config.providers["mock"], now=clock.now, rng=random.Random(1))
     queue = MemoryQueue(clock, [tier.name for tier in settings.queue.tiers], state)
     workers = SimulatedWorkers(provider.market, queue, clock)
+    wake = Wake()
     loop = Loop(
         fleet=config.fleet,
         pools=[
@@ -201,10 +205,13 @@ async def test_the_demo_shows_every_phase_within_two_hours_and_kills_nothing() -
         clock=clock,
         entropy=Entropy(1),
         listener=watcher,
+        wake=wake,
         tick_s=config.tick,
     )
     producer = push_traffic(queue, clock)
-    tasks = [asyncio.create_task(work) for work in (loop.run(), workers.run(), producer)]
+    tasks = [
+        asyncio.create_task(work) for work in (go_round([loop], wake, clock, config.tick), workers.run(), producer)
+    ]
     await clock.sleep(7200.0)
     for task in tasks:
         task.cancel()

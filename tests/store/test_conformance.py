@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from datetime import date, timedelta
 
 import pytest
@@ -15,6 +16,7 @@ from autoscaler.core.errors import LeaseLost
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.orders import Order, OrderKind
 from autoscaler.core.samples import Sample
 from autoscaler.runtime.ports import Changes, Saved, Store
 from autoscaler.store.rules import HISTORY_LENGTH, JOURNAL_LENGTH, LEDGER_DAYS
@@ -236,18 +238,34 @@ async def test_the_history_is_capped_at_a_month_of_minutes(backend: Backend) -> 
     assert HISTORY_LENGTH <= len(kept) <= HISTORY_LENGTH + 100
 
 
-async def test_an_operator_pauses_whoever_leads(backend: Backend) -> None:
+NOW = 1_795_000_000.0
+
+
+async def test_an_operator_gives_orders_to_whoever_leads_and_withdraws_them(backend: Backend) -> None:
     store, operator = await leading(backend), backend.open("operator")
-    await operator.set_paused(True, by="ada")
-    control = await store.read()
-    assert (control.paused, control.paused_by) == (True, "ada")
-    await operator.set_paused(False, by="bob")
-    control = await store.read()
-    assert (control.paused, control.paused_by) == (False, "")
-    newest, oldest = await store.journal(10)
-    assert (newest.kind, newest.action, newest.text) == (Kind.OPERATOR, "unpause", "unpaused by bob")
-    assert (oldest.kind, oldest.action, oldest.text) == (Kind.OPERATOR, "pause", "paused by ada")
-    assert newest.at >= oldest.at > 1_700_000_000
+    floor = Order(kind=OrderKind.FLOOR, subject="images", count=3, by="ada", why="launch", at=NOW, until=NOW + 7200.0)
+    await operator.give(floor)
+    assert (await store.read()).orders == tuple(await operator.orders()) == (floor,)
+    higher = replace(floor, count=4)
+    await operator.give(higher)
+    assert (await store.read()).orders == (higher,)
+    assert await operator.withdraw("floor:images", by="bob")
+    assert not await operator.withdraw("floor:images", by="bob")
+    assert (await store.read()).orders == ()
+    newest, *_, oldest = await store.journal(10)
+    assert newest.text == "order withdrawn by bob: floor 4 images by ada, for 2h 00m: launch"
+    assert (oldest.kind, oldest.action, oldest.pool) == (Kind.OPERATOR, "floor", "images")
+    assert oldest.text == "order given: floor 3 images by ada, for 2h 00m: launch"
+
+
+async def test_an_ended_order_goes_unless_the_operator_has_replaced_it(backend: Backend) -> None:
+    store = await leading(backend)
+    pause, newer = Order(kind=OrderKind.PAUSE, by="ada", at=NOW), Order(kind=OrderKind.PAUSE, by="bob", at=NOW)
+    await store.give(newer)
+    await store.commit(Changes(ended_orders=(pause,)))
+    assert (await store.read()).orders == (newer,)
+    await store.commit(Changes(ended_orders=(newer,)))
+    assert (await store.read()).orders == ()
 
 
 FREE = Admission(

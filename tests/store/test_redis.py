@@ -14,6 +14,7 @@ from autoscaler.core.admission import Admission, Notice
 from autoscaler.core.errors import NewerRecords, StoreUnavailable
 from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.orders import Order, OrderKind
 from autoscaler.link import RedisLink
 from autoscaler.runtime.ports import Changes
 from autoscaler.store.redis import RedisStore
@@ -94,7 +95,7 @@ async def test_what_is_said_of_admission_goes_when_the_daemon_is_dead(redis_back
 
 async def test_every_key_carries_the_fleet_as_hash_tag(redis_backend: RedisBackend) -> None:
     store = await leading(redis_backend)
-    await store.set_paused(True, by="ada")
+    await store.give(Order(kind=OrderKind.PAUSE, by="ada", at=1.0))
     await redis_backend.beat("i1", busy=0)
     await store.commit(
         Changes(
@@ -219,7 +220,7 @@ async def test_the_rights_we_name_are_enough(real_backend: RedisBackend) -> None
     link = RedisLink(real_backend.url.replace("//", "//writer:pw@"))
     store = RedisStore(link, "attic", "a")
     assert (await store.read()).leads
-    await store.set_paused(True, by="ada")
+    await store.give(Order(kind=OrderKind.PAUSE, by="ada", at=1.0))
     await store.commit(Changes(instances=(an_instance(),), journal=(Entry(at=1.0, kind=Kind.ALARM, text="!"),)))
     assert len(await store.journal(10)) == 2
     await store.resign()

@@ -40,6 +40,11 @@ _TIERS = [
 ]
 
 
+def an_order(name: str, *, by: str) -> Json:
+    """A standing order as the API gives it."""
+    return {"name": name, "kind": name, "text": f"{name} by {by}", "by": by, "why": "", "at": NOW, "until": None}
+
+
 def a_machine(name: str, phase: str = "hot", **changes: Any) -> Json:
     """A machine as the API gives it."""
     machine = {
@@ -136,7 +141,7 @@ def a_status(**changes: Any) -> Json:
         "at": NOW - 3.2,
         "age_s": 3.2,
         "leads": True,
-        "paused_by": None,
+        "orders": [],
         "error": None,
         "clock": NOW,
         "usd_per_hour": 0.824,

@@ -6,6 +6,7 @@ import pytest
 
 from autoscaler.core.errors import LeaseLost
 from autoscaler.core.journal import Entry, Kind
+from autoscaler.core.orders import Order, OrderKind
 from autoscaler.link import RedisLink
 from autoscaler.runtime.ports import Changes
 from autoscaler.store.redis import RedisStore
@@ -33,8 +34,8 @@ async def keeps_a_fleet(link: RedisLink) -> None:
     assert (saved.documents, saved.ledger) == (CHANGES.documents, CHANGES.ledger)
     assert [entry.text for entry in await other.journal(5)] == ["something happened"]
 
-    await one.set_paused(True, by="somebody")
-    assert (await one.read()).paused
+    await one.give(Order(kind=OrderKind.PAUSE, by="somebody", at=1.0))
+    assert (await one.read()).orders
     await one.resign()
     assert (await other.read()).leads
     with pytest.raises(LeaseLost):

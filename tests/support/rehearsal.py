@@ -14,10 +14,13 @@ from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.spec import FleetLimits, Pool
 from autoscaler.runtime.clock import LoopClock
+from autoscaler.runtime.decider import PoolSetup
 from autoscaler.runtime.entropy import Entropy
-from autoscaler.runtime.loop import Loop, PoolSetup
+from autoscaler.runtime.loop import Loop
 from autoscaler.runtime.ports import ReadinessProbe, Store
 from autoscaler.runtime.report import TickReport
+from autoscaler.runtime.rounds import go_round
+from autoscaler.runtime.supervise import Wake
 from autoscaler.store.memory import MemoryState, MemoryStore
 from policies import POLICIES
 from policies.thresholds import Thresholds
@@ -130,6 +133,7 @@ class Daemon:
     def __init__(self, world: Rehearsal, store: Store, provider: Provider, seed: int) -> None:
         self.watcher = Watcher()
         self.clock = world.clock
+        wake = Wake()
         self.loop = Loop(
             fleet=FLEET,
             pools=[
@@ -142,10 +146,11 @@ class Daemon:
             clock=world.clock,
             entropy=Entropy(seed),
             listener=self.watcher,
+            wake=wake,
             limits=world.limits,
             tick_s=TICK_S,
         )
-        self.task = asyncio.get_running_loop().create_task(self.loop.run())
+        self.task = asyncio.get_running_loop().create_task(go_round([self.loop], wake, world.clock, TICK_S))
 
     async def live(self, seconds: float) -> None:
         """Let virtual time go by."""

@@ -19,6 +19,7 @@ from autoscaler.core.findings import diagnosis_entry
 from autoscaler.core.journal import alarm_entry, command_entry
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.money import CAPS
+from autoscaler.core.orders import Order, OrderKind, Orders
 from autoscaler.core.spec import Cap, FleetLimits, Limits, Placement
 from autoscaler.core.utilisation import Use
 from autoscaler.runtime.report import Account
@@ -84,6 +85,10 @@ def used(scrape: Scrape) -> Scrape:
     scrape.metrics.noted(alarm_entry(machine(), NOW))
     scrape.metrics.noted(diagnosis_entry(machine(), Diagnosis.NO_CAPACITY, NOW))
     return scrape
+
+
+def paused(by: str) -> Orders:
+    return Orders(standing=(Order(kind=OrderKind.PAUSE, by=by, at=NOW),))
 
 
 def test_each_metric_has_help_a_type_and_known_labels_and_is_ours(scrape: Scrape) -> None:
@@ -332,7 +337,7 @@ def test_a_listing_that_failed_has_no_age(scrape: Scrape) -> None:
 
 
 def test_who_leads_and_a_pause_are_flags(scrape: Scrape) -> None:
-    scrape.metrics.ticked(report(paused_by="ann"))
+    scrape.metrics.ticked(report(orders=paused("ann")))
     assert (scrape.samples("leader"), scrape.samples("paused")) == ({(): 1}, {(): 1})
     scrape.metrics.ticked(report())
     assert scrape.samples("paused") == {(): 0}
@@ -382,7 +387,7 @@ def test_a_hostile_name_stays_one_label(scrape: Scrape) -> None:
 
 def test_free_text_never_becomes_a_label(scrape: Scrape) -> None:
     text = "some words of a provider"
-    scrape.metrics.ticked(report(machine(reason=text), paused_by=text, listings={"mock": Unknown(text, NOW)}))
+    scrape.metrics.ticked(report(machine(reason=text), orders=paused(text), listings={"mock": Unknown(text, NOW)}))
     scrape.metrics.failed(text, NOW)
     scrape.metrics.called("mock", replace(outcome(), detail=text))
     assert text not in scrape.text()

@@ -1,0 +1,124 @@
+"""What the leading daemon decides in one tick, pool by pool."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from autoscaler.core.decision import Command, Decision
+from autoscaler.core.demand import Unknown
+from autoscaler.core.diagnosis import ImageHistory
+from autoscaler.core.journal import decision_entry
+from autoscaler.core.ledger import DAY_S, day_of, month_of
+from autoscaler.core.load import Load
+from autoscaler.core.more import RENT
+from autoscaler.core.plan import plan
+from autoscaler.core.snapshot import PoolSnapshot
+from autoscaler.core.spec import MachineSpec, Pool
+from autoscaler.runtime.decide import decide
+from autoscaler.runtime.fleet import Fleet
+from autoscaler.runtime.moment import Moment
+from autoscaler.runtime.observe import Observer
+from autoscaler.runtime.report import PoolReport
+from autoscaler.runtime.supervise import Wake
+from policies import combine
+from providers.base import Provider
+
+_STRAY_GRACE_S = 600.0  # machines of a pool that is not configured are left alone for this long after a start
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PoolSetup:
+    """A pool and the policies that decide for it."""
+
+    pool: Pool
+    policies: tuple[combine.Entry, ...]
+
+
+class Decider:
+    """Decides for the pools of one loop, and tells the journal when a decision changes."""
+
+    def __init__(
+        self, setups: Sequence[PoolSetup], providers: Mapping[str, Provider], observer: Observer, wake: Wake
+    ) -> None:
+        self._setups = {setup.pool.name: setup for setup in setups}
+        self._observer = observer
+        self._wake = wake
+        self._stoppable = frozenset(name for name, p in providers.items() if p.capabilities.can_stop)
+        self._rebids = frozenset(name for name, p in providers.items() if p.capabilities.can_bid)
+        at_once = {name: p.capabilities.orders_at_once for name, p in providers.items()}
+        self._orders_at_once = {name: count for name, count in at_once.items() if count is not None}
+        self._said: dict[str, object] = {}
+
+    def decide(self, fleet: Fleet, moment: Moment) -> dict[str, PoolReport]:
+        """What is wanted of each pool, and the commands that lead there."""
+        return {name: self._decide(fleet, setup, moment) for name, setup in self._setups.items()}
+
+    def give_up_strays(self, moment: Moment) -> list[Command]:
+        """Commands for machines whose pool is no longer configured: drained, and released once known idle."""
+        if moment.running_for_s < _STRAY_GRACE_S:
+            return []
+        commands: list[Command] = []
+        for name in sorted(moment.grouped.keys() - self._setups.keys()):
+            if moment.orders.pause(name) is not None:
+                continue
+            instances = tuple(moment.grouped[name])
+            pool = Pool(name=name, tiers=(), machine=MachineSpec(image="", gpus=()), placements=())
+            snapshot = PoolSnapshot(
+                pool=pool,
+                demand=Unknown("this pool is not configured", moment.now),
+                instances=instances,
+                busy=moment.busy,
+            )
+            commands += plan(snapshot, Decision(hot=0, warm=0), moment.now)[0]
+        return commands
+
+    def _decide(self, fleet: Fleet, setup: PoolSetup, moment: Moment) -> PoolReport:
+        name, now = setup.pool.name, moment.now
+        snapshot = self._snapshot(fleet, setup.pool, moment)
+        decision, commands, states = decide(setup.policies, snapshot, fleet.policies.get(name, {}), now)
+        fleet.remember_policies(name, states)
+        moment.over(setup.pool, commands)
+        if any(reason.rule == RENT for reason in decision.why_not) and self._observer.want_offers(name):
+            self._wake.set()
+        said = (decision.hot, decision.warm, tuple(reason.rule for reason in decision.why))
+        if self._said.get(name) != said:
+            self._said[name] = said
+            if decision.why:
+                fleet.note(decision_entry(snapshot, decision, now))
+        return PoolReport(
+            snapshot=snapshot,
+            decision=decision,
+            commands=commands,
+            spent_today=fleet.accounts.spent_today(name),
+            admission=fleet.admit(snapshot, now),
+        )
+
+    def _snapshot(self, fleet: Fleet, pool: Pool, moment: Moment) -> PoolSnapshot:
+        instances = tuple(moment.grouped.get(pool.name, ()))
+        spending = fleet.accounts.spending(moment.now, pool.name)
+        today = day_of(moment.now)
+        return PoolSnapshot(
+            pool=pool,
+            demand=moment.demand.get(pool.name) or Unknown("nothing reads this pool's queue", moment.now),
+            instances=instances,
+            busy=moment.busy,
+            offers=moment.left_of(self._observer.offers(pool.name)),
+            history=fleet.history.get(pool.name, {}),
+            places=fleet.places.places(moment.held, moment.booting),
+            load=fleet.loads.get(pool.name, Load()),
+            image=fleet.images.get(pool.machine.image, ImageHistory()),
+            idle_since=fleet.idle_since,
+            stoppable=self._stoppable,
+            rebids=self._rebids,
+            orders_at_once=self._orders_at_once,
+            spent_today_usd=spending.today,
+            day_left_s=(today + 1) * DAY_S - moment.now,
+            spent_month_usd=spending.month,
+            month_left_s=month_of(today).stop * DAY_S - moment.now,
+            forecast_usd=spending.forecast,
+            fleet=moment.turns.money(pool.name),
+            drained_at=moment.drained_at.get(pool.name, ()),
+            orders=moment.orders,
+            running_for_s=moment.running_for_s,
+        )
