@@ -74,9 +74,10 @@ def _clock(config: Config, speed: float) -> Clock:
 
 
 def _configure_logging(config: Config, *, quiet: bool) -> None:
+    from autoscaler.config.secrets import secrets_of
     from autoscaler.telemetry.logging import configure_logging
 
-    configure_logging(config.log.format, "error" if quiet else config.log.level)
+    configure_logging(config.log.format, "error" if quiet else config.log.level, secrets_of(config))
 
 
 def _introduce(config: Config, file: Path | None) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, MutableMapping
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -15,23 +15,23 @@ from autoscaler.core.demand import Unknown
 from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.units import format_duration
 from autoscaler.runtime.report import TickReport
-from autoscaler.telemetry.redact import redact
+from autoscaler.telemetry.redact import quiet_about, redact
 
 Format = Literal["auto", "json", "console"]
 Level = Literal["debug", "info", "warning", "error"]
 
 _AGAIN_S, _AGAIN_MOST_S = 60.0, 3600.0
 _WARNINGS = frozenset({Kind.HEALTH, Kind.DIAGNOSIS, Kind.NOTICE})
-_UNPRINTABLE = {code: f"\\x{code:02x}" for code in (*range(0x20), *range(0x7F, 0xA0))}
 
 
 # --- how it is written ------------------------------------------------------------------------------------------------
 
 
-def configure_logging(format: Format, level: Level) -> None:  # noqa: A002 - the setting's own name
+def configure_logging(format: Format, level: Level, secrets: Iterable[str] = ()) -> None:  # noqa: A002 - the setting's own name
     """Send all events, ours and those of libraries, to standard error: `console` for people, `json` for programs.
 
-    `auto` is `console` on a terminal, else `json`. Times are UTC in ISO 8601.
+    `auto` is `console` on a terminal, else `json`. Times are UTC in ISO 8601. These secrets are written in none of
+    them, nor is what looks like one.
     """
     for_people = sys.stderr.isatty() if format == "auto" else format == "console"
     renderers: list[structlog.typing.Processor] = [_most_telling_first, structlog.processors.JSONRenderer()]
@@ -46,7 +46,7 @@ def configure_logging(format: Format, level: Level) -> None:  # noqa: A002 - the
             structlog.stdlib.ProcessorFormatter.remove_processors_meta,
             structlog.processors.MaybeTimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
-            _without_secrets,
+            _without(secrets),
             *renderers,
         ],
     )
@@ -60,9 +60,14 @@ def configure_logging(format: Format, level: Level) -> None:  # noqa: A002 - the
     )
 
 
-def _without_secrets(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    cleaned: dict[str, Any] = redact(event)
-    return cleaned
+def _without(secrets: Iterable[str]) -> structlog.typing.Processor:
+    quiet = quiet_about(secrets)
+
+    def without(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        cleaned: dict[str, Any] = redact(event, quiet)
+        return cleaned
+
+    return without
 
 
 def _most_telling_first(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
@@ -84,11 +89,16 @@ def _one_headline(_logger: Any, _method: str, event: MutableMapping[str, Any]) -
 def _printable(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     """Texts of strangers may not move the cursor or pretend to be another line; only a traceback has several."""
     return {
-        name: "\n".join(line.translate(_UNPRINTABLE) for line in value.split("\n"))
-        if name == "exception"
-        else (value if isinstance(value, str) else str(value)).translate(_UNPRINTABLE)
+        name: "\n".join(map(_escaped, value.split("\n"))) if name == "exception" else _escaped(str(value))
         for name, value in event.items()
     }
+
+
+def _escaped(text: str) -> str:
+    r"""A text in which whatever is not printed is written out, as in `\x1b` and `\u202e`."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 # --- what is written --------------------------------------------------------------------------------------------------

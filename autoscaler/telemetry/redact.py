@@ -1,12 +1,16 @@
-"""Mask what looks like a secret, wherever it stands in what is about to be written."""
+"""Mask what is known to be a secret, and what looks like one, wherever it stands in what is about to be written."""
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import quote
 
 MASK = "***"
+LEAST = 8
+"""Characters of a secret that is looked for: what is shorter may be part of any word."""
 
 _SECRET_NAME = re.compile(r"key|token|password|secret", re.IGNORECASE)
 _USER_INFO = re.compile(r"://\S*@")
@@ -17,18 +21,42 @@ _ASSIGNED = re.compile(
 )
 _BEARER = re.compile(r"(\bbearer\s+)\S{8,}", re.IGNORECASE)
 
+Quiet = Callable[[str], str]
+"""Makes a text one without secrets."""
 
-def redact(value: Any) -> Any:
+
+def quiet_about(secrets: Iterable[str]) -> Quiet:
+    """Masks these secrets as well as what looks like one.
+
+    A secret may come back as it was sent, as JSON or as a URL writes it, or cut off where the text was cut.
+    """
+    known = [secret for secret in secrets if len(secret) >= LEAST]
+    written = {form for each in known for form in (each, json.dumps(each)[1:-1], quote(each, safe=""))}
+    forms = sorted(written, key=len, reverse=True)
+
+    def quiet(text: str) -> str:
+        for form in forms:
+            text = text.replace(form, MASK)
+            begun = text.rfind(form[:LEAST])
+            if begun >= 0 and form.startswith(text[begun:].rstrip("…")):
+                text = text[:begun] + MASK
+        return redact_text(text)
+
+    return quiet
+
+
+def redact(value: Any, quiet: Quiet | None = None) -> Any:
     """A value fit to be written: secrets masked, at any depth; an object of another type as its text."""
+    quiet = quiet or redact_text
     if value is None or isinstance(value, bool | int | float):
         return value
     if isinstance(value, str):
-        return redact_text(value)
+        return quiet(value)
     if isinstance(value, Mapping):
-        return {redact_text(str(k)): MASK if _SECRET_NAME.search(str(k)) else redact(v) for k, v in value.items()}
+        return {quiet(str(k)): MASK if _SECRET_NAME.search(str(k)) else redact(v, quiet) for k, v in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
-        return [redact(item) for item in value]
-    return redact_text(repr(value))
+        return [redact(item, quiet) for item in value]
+    return quiet(repr(value))
 
 
 def redact_text(text: str) -> str:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import pickle
+import traceback
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -104,6 +107,15 @@ class Account:
     """The key."""
 
 
+def failure_over(account: Account) -> Exception:
+    """What is raised while a secret is at hand."""
+    try:
+        key = account.api_key
+        raise ValueError(f"{key} of {account} is refused")
+    except ValueError as error:
+        return error
+
+
 def test_a_secret_shows_itself_only_when_asked() -> None:
     account = TypeAdapter(Account).validate_python({"api_key": "hunter2"})
     shown = [
@@ -115,9 +127,14 @@ def test_a_secret_shows_itself_only_when_asked() -> None:
         TypeAdapter(Account).dump_json(account).decode(),
         str(TypeAdapter(Account).dump_python(account)),
         str(written(account)),
+        f"{account.api_key!s:>12}",
+        pickle.dumps(account).decode(errors="replace"),
+        repr(copy.copy(account)),
+        repr(copy.deepcopy(account)),
+        "".join(traceback.TracebackException.from_exception(failure_over(account), capture_locals=True).format()),
     ]
 
-    assert account.api_key.reveal() == "hunter2"
+    assert account.api_key.reveal() == copy.deepcopy(account).api_key.reveal() == "hunter2"
     assert not [text for text in shown if "hunter2" in text]
     assert account == Account(api_key=Secret("hunter2"))
     assert account != Account(api_key=Secret("hunter3"))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import string
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.units import Secret
-from autoscaler.telemetry.redact import redact, redact_text
+from autoscaler.telemetry.redact import quiet_about, redact, redact_text
 
 SECRETS = st.text(alphabet=string.ascii_letters + string.digits + "-_.~+:/@!$*", min_size=8).map(lambda s: f"s3cr3t{s}")
 PROSE = st.text(max_size=30).filter(lambda s: "s3cr3t" not in s)
@@ -74,3 +76,15 @@ def test_a_url_keeps_what_is_no_secret() -> None:
 
 def test_numbers_flags_and_nothing_stay_what_they_are() -> None:
     assert redact({"a": 1, "b": 2.5, "c": True, "d": None}) == {"a": 1, "b": 2.5, "c": True, "d": None}
+
+
+@given(PROSE, SECRETS, PROSE)
+def test_a_known_secret_never_shows_however_it_is_written(before: str, secret: str, after: str) -> None:
+    quiet = quiet_about([secret, "short"])
+    for form in (secret, json.dumps(secret)[1:-1], quote(secret, safe=""), secret[:9], f"{secret[:9]}…"):
+        end = after if len(form) >= len(secret) else ""
+        assert "s3cr3t" not in quiet(f"{before}{form}{end}"), form
+
+
+def test_what_is_short_is_looked_for_by_its_name_alone() -> None:
+    assert quiet_about(["in"])("a host in US; password=in") == "a host in US; password=***"
