@@ -16,10 +16,12 @@ from autoscaler.queues.library import Rights
 from autoscaler.store.keys import Keys
 
 PASSWORD = "PASSWORD"  # noqa: S105 - it stands where the password goes
+MACHINE = "machine"
+"""The user whom rented machines are."""
 _STORE = frozenset(
     {
         *("EVAL", "EVALSHA", "GET", "SET", "DEL", "INCR", "PEXPIRE", "TIME"),
-        *("HGETALL", "HSET", "HDEL", "XADD", "XRANGE", "XREVRANGE"),
+        *("HGET", "HGETALL", "HSET", "HDEL", "XADD", "XRANGE", "XREVRANGE"),
     }
 )
 """What `autoscaler.store` sends, and what its scripts call."""
@@ -51,6 +53,18 @@ def queue_line(redis: RedisSettings, queues: Iterable[Rights]) -> str:
 def store_line(redis: RedisSettings, fleet: str) -> str:
     """A user who keeps a fleet's own keys."""
     return _plain_line(redis, store_rights(fleet))
+
+
+def machine_line(redis: RedisSettings, fleet: str) -> str:
+    """Who a rented machine is to the store, besides what its worker is to the queue; from version 7 on.
+
+    It tells of itself, sees its drain mark and whether anybody leads, and touches nothing else of the fleet. Redis has
+    no rights for a field of a hash: one machine can tell in another's name.
+    """
+    keys = Keys(fleet)
+    tells = Rights(keys=(literal(keys.workers),), commands=frozenset({"HSET", "HGET"}))
+    sees = Rights(keys=(literal(keys.drain("")) + "*", literal(keys.lease)), commands=frozenset({"EXISTS", "GET"}))
+    return _user_line(MACHINE, *_rules("~", tells, _connection(redis)), f"({' '.join(_rules('%R~', sees))})")
 
 
 def _plain_line(redis: RedisSettings, rights: Rights) -> str:
@@ -87,7 +101,11 @@ def _union(rights: Iterable[Rights]) -> Rights:
 
 
 def _line(redis: RedisSettings, *rules: str) -> str:
-    return " ".join(("ACL SETUSER", _user(redis), "reset", "on", f">{PASSWORD}", *rules))
+    return _user_line(_user(redis), *rules)
+
+
+def _user_line(user: str, *rules: str) -> str:
+    return " ".join(("ACL SETUSER", user, "reset", "on", f">{PASSWORD}", *rules))
 
 
 def _rules(sign: str, rights: Rights, others: frozenset[str] = frozenset()) -> list[str]:

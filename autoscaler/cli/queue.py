@@ -128,7 +128,7 @@ def _view(config: Config, readings: Readings) -> RenderableType:
 
 
 def _acl(config: Config) -> Iterator[str]:
-    """Lines of ACL SETUSER for redis-cli: one user where queue and store share a Redis, else two."""
+    """Lines of ACL SETUSER for redis-cli: one user where queue and store share a Redis, else two; and the machines'."""
     from autoscaler import acl
     from autoscaler.queues import LIBRARIES
 
@@ -144,3 +144,6 @@ def _acl(config: Config) -> Iterator[str]:
         yield acl.line(config.redis, config.fleet, queues)
         yield "# Redis 6. What the user may do to the daemon's own keys, he may do to the queue's, too:"
         yield acl.old_line(config.redis, config.fleet, queues)
+    store = config.store or config.redis
+    yield f"# {store}, whom the machines are, Redis 7 and later. Who takes jobs there needs the queue's rights besides:"
+    yield acl.machine_line(store, config.fleet)

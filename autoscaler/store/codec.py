@@ -21,14 +21,18 @@ from autoscaler.core.instance import RECORD_VERSION, Instance
 from autoscaler.core.journal import Entry
 from autoscaler.core.orders import Order
 from autoscaler.core.samples import Sample
+from autoscaler.core.words import one_line
 from autoscaler.runtime.ports import Heartbeat
 
 _MOST_WORDS = 200  # of a worker's own, in characters: they go into records and the journal
+_MOST_BYTES = 16_384  # of a heartbeat: each is read with every tick
+_MOST_TIERS = 100  # that a worker tells of
 
 T = TypeVar("T")
 _Count = Annotated[int, Field(ge=0, le=10**12)]
 """Of jobs or slots: no more than can be reckoned with, whatever a worker writes."""
 _Seconds = Annotated[float, Field(ge=0, le=1e15)]
+_ByTier = Annotated[dict[str, T], Field(max_length=_MOST_TIERS)]
 
 
 def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
@@ -46,8 +50,8 @@ class _Beat:
     busy: _Count
     drained: bool = False
     slots: _Count | None = None
-    taken: Annotated[dict[str, _Count] | None, WrapValidator(_or_none)] = None
-    done: Annotated[dict[str, tuple[_Count, _Seconds]] | None, WrapValidator(_or_none)] = None
+    taken: Annotated[_ByTier[_Count] | None, WrapValidator(_or_none)] = None
+    done: Annotated[_ByTier[tuple[_Count, _Seconds]] | None, WrapValidator(_or_none)] = None
     trouble: Annotated[str | None, WrapValidator(_or_none)] = None
     gpu_util: Annotated[Annotated[float, Field(ge=0, le=1)] | None, WrapValidator(_or_none)] = None
 
@@ -150,8 +154,10 @@ def encode_notice(notice: Notice) -> dict[str, bytes]:
 def decode_heartbeat(stored: bytes) -> Heartbeat | None:
     """A heartbeat: ``{"busy": 1, "taken": {"pro": 7}, …}``, or a bare number of busy slots; None for anything else.
 
-    Its stamp is the whole text, so that a change in any field counts as a beat.
+    Its stamp is the whole text, so that a change in any field counts as a beat. What is too large to be one is none.
     """
+    if len(stored) > _MOST_BYTES:
+        return None
     try:
         beat = _BEAT.validate_json(stored)
     except ValidationError:
@@ -165,7 +171,7 @@ def decode_heartbeat(stored: bytes) -> Heartbeat | None:
         slots=beat.slots,
         taken=beat.taken,
         done=beat.done,
-        trouble=(beat.trouble or "")[:_MOST_WORDS],
+        trouble=one_line(beat.trouble or "", _MOST_WORDS),
         gpu_util=beat.gpu_util,
         stamp=stamp,
     )

@@ -226,18 +226,24 @@ def test_acl_prints_a_user_for_new_and_for_old_servers_without_the_password(writ
     result = run_command(queue, write("redis://gpu:hunter2@queue"), "--acl")
     assert result.exit_code == 0
     assert "hunter2" not in result.stdout
-    new, old = acl_lines(result).values()
+    new, old, machine = acl_lines(result).values()
     assert new.startswith(f"ACL SETUSER gpu reset on >{PASSWORD} ~autoscaler:{{llamasketch}}:* ")
     assert new.partition("(")[2].startswith("%R~jobs:pro %R~jobs:free %R~speech +exists ")
     assert "~autoscaler:{llamasketch}:* ~jobs:pro ~jobs:free ~speech " in old
     assert "(" not in old
+    assert machine.startswith(f"ACL SETUSER machine reset on >{PASSWORD} ~autoscaler:{{llamasketch}}:workers ")
+    assert "jobs:" not in machine
 
 
 def test_acl_prints_a_user_for_each_redis(write: Write) -> None:
     result = run_command(queue, write("redis://queue", "store: redis://:secret@state"), "--acl")
     lines = acl_lines(result)
-    assert list(lines) == ["# redis://queue:6379, the queue's:", "# redis://state:6379, the store's:"]
-    reader, keeper = lines.values()
+    assert [comment.partition(",")[0] for comment in lines] == [
+        "# redis://queue:6379",
+        "# redis://state:6379",
+        "# redis://state:6379",
+    ]
+    reader, keeper, _machine = lines.values()
     assert ("jobs:pro" in reader, "autoscaler:{" in reader) == (True, False)
     assert ("jobs:pro" in keeper, "autoscaler:{" in keeper) == (False, True)
 
@@ -247,11 +253,12 @@ def test_acl_prints_one_user_where_the_store_is_the_queues_redis(write: Write) -
     assert [comment.partition(".")[0] for comment in acl_lines(result)] == [
         "# Redis 7 and later, Valkey 8 and later",
         "# Redis 6",
+        "# redis://queue:6379, whom the machines are, Redis 7 and later",
     ]
 
 
 def test_the_printed_user_lets_the_command_itself_read(filled: str, write: Write) -> None:
-    line, _ = acl_lines(run_command(queue, write(filled), "--acl")).values()
+    line, *_ = acl_lines(run_command(queue, write(filled), "--acl")).values()
     with redis.Redis.from_url(filled) as client:
         client.execute_command(*line.replace(PASSWORD, "pw").split(" "))
     result = run_command(queue, write(filled.replace("redis://", "redis://autoscaler:pw@")))
