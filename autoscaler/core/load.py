@@ -49,7 +49,8 @@ class Load:
     """Epoch seconds of what was learned last."""
 
     def learned(self, sample: PoolSample, done: Done, until: float) -> Load:
-        """This load after one more minute."""
+        """This load after one more minute. A tier that no queue ever had is a worker's invention."""
+        done = {name: told for name, told in done.items() if name in sample.tiers or name in self.tiers}
         seen_s = sample.seen_s
         keep = math.exp(-seen_s / RATE_S)
         if not done and sample.counted and sample.busy_s:

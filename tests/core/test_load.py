@@ -108,3 +108,9 @@ def test_a_tier_keeps_what_it_knew_when_it_is_not_heard_of() -> None:
     known = Load(tiers={"pro": TierLoad(per_s=1.0, jobs=50.0, work_s=500.0)}, seen_s=MINUTE)
 
     assert known.learned(PoolSample(seen_s=MINUTE), {}, 0.0).service_s("pro", 1.0) == 10.0
+
+
+def test_workers_cannot_invent_tiers() -> None:
+    load = Load().learned(minute(), {"pro": (1, 9.0)} | {f"x{number}": (1, 9.0) for number in range(100)}, 0.0)
+
+    assert set(load.tiers) == {"pro"}
