@@ -2,8 +2,8 @@
 
 Every scalar is kept as the text it was written with, or None where nothing was: the type of a setting decides how its
 text is read, never YAML's guess. So a region ``NO`` stays a region, a tag ``1.10`` keeps its zero, and a value that
-comes from the environment is read like one written in the file. Variables are put in after parsing, so that no value
-can change the structure of the file.
+comes from the environment, or from a file of its own, is read like one written in the file. Both are put in after
+parsing, so that no value can change the structure of the file.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import yaml
 
@@ -22,6 +23,9 @@ Where = tuple[str | int, ...]
 _MAX_NODES = 100_000
 """Far beyond any real file; an alias of an alias of an alias grows without bound."""
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
+_MAX_FILE_BYTES = 65_536
+"""Of a value in a file of its own: a key, a password, a certificate."""
+_FILE = "file:"
 _DOLLAR = re.compile(r"\$(?:\$|\{([^}]*)\}|(?=\{))")
 _VARIABLE = re.compile(r"([A-Za-z_]\w*)(?::-(.*))?", re.ASCII | re.DOTALL)
 
@@ -152,26 +156,63 @@ class _Reader:
                 first[key.value] = line
 
     def _fill_in(self, text: str, path: Where) -> str:
-        """The text with ``${NAME}`` and ``${NAME:-default}`` replaced, and ``$$`` as ``$``."""
+        """The text with ``${NAME}``, ``${NAME:-default}`` and ``${file:/PATH}`` replaced, and ``$$`` as ``$``."""
 
         def replacement(match: re.Match[str]) -> str:
             if match[0] == "$$":
                 return "$"
-            variable = _VARIABLE.fullmatch(match[1] or "")
-            if variable is None:
-                self._problem(path, "a variable is written ${NAME} or ${NAME:-default}; write $$ for a plain $")
+            try:
+                return self._value_of(match[1] or "")
+            except ValueError as error:
+                self._problem(path, str(error))
                 return match[0]
-            name, default = variable.groups()
-            value = self._env.get(name)
-            if default is not None:
-                return value or default
-            if value is None:
-                hint = f"set it, or write ${{{name}:-default}}"
-                self._problem(path, f"the environment variable {name} is not set; {hint}")
-                return match[0]
-            return value
 
         return _DOLLAR.sub(replacement, text)
 
+    def _value_of(self, reference: str) -> str:
+        """What stands for the words within ``${ }``.
+
+        Raises:
+            ValueError: nothing does.
+        """
+        if reference.startswith(_FILE):
+            return _content(Path(reference.removeprefix(_FILE)))
+        variable = _VARIABLE.fullmatch(reference)
+        if variable is None:
+            raise ValueError(
+                "a variable is written ${NAME} or ${NAME:-default}, a file ${file:/PATH}; write $$ for a plain $"
+            )
+        name, default = variable.groups()
+        value = self._env.get(name)
+        if default is not None:
+            return value or default
+        if value is None:
+            raise ValueError(f"the environment variable {name} is not set; set it, or write ${{{name}:-default}}")
+        return value
+
     def _problem(self, path: Where, message: str, shown: str | None = None) -> None:
         self._document.problems.append(Problem(path, message, shown))
+
+
+def _content(path: Path) -> str:
+    """The text of a file, without the line break at its end.
+
+    Raises:
+        ValueError: it is none that can be read.
+    """
+    if not path.is_absolute():
+        raise ValueError(
+            f"the file {path} is not named from the root; expected a path such as /run/secrets/{path.name}"
+        )
+    try:
+        if not path.is_file():
+            raise ValueError(f"there is no file {path}, or it is none; create it, or mount it here")
+        with path.open("rb") as opened:
+            content = opened.read(_MAX_FILE_BYTES + 1)
+        if len(content) > _MAX_FILE_BYTES:
+            raise ValueError(f"the file {path} is larger than {_MAX_FILE_BYTES} bytes; expected one value")
+        return content.decode().rstrip("\r\n")
+    except OSError as error:
+        raise ValueError(f"the file {path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the file {path} is no text in UTF-8") from error
