@@ -253,9 +253,9 @@ async def test_an_operator_gives_orders_to_whoever_leads_and_withdraws_them(back
     assert not await operator.withdraw("floor:images", by="bob")
     assert (await store.read()).orders == ()
     newest, *_, oldest = await store.journal(10)
-    assert newest.text == "order withdrawn by bob: floor 4 images by ada, for 2h 00m: launch"
+    assert newest.text == "order withdrawn by bob: floor 4 images by ada, for 2h: launch"
     assert (oldest.kind, oldest.action, oldest.pool) == (Kind.OPERATOR, "floor", "images")
-    assert oldest.text == "order given: floor 3 images by ada, for 2h 00m: launch"
+    assert oldest.text == "order given: floor 3 images by ada, for 2h: launch"
 
 
 async def test_an_ended_order_goes_unless_the_operator_has_replaced_it(backend: Backend) -> None:
