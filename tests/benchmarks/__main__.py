@@ -13,12 +13,14 @@ from tests.benchmarks import (
     bounds,
     forecast,
     large_fleet,
+    long_life,
     process,
     providers,
     queues,
     rehearsal,
     simulation,
     small_fleet,
+    soak,
 )
 from tests.benchmarks.figures import Figure
 
@@ -36,12 +38,17 @@ BENCHMARKS: Mapping[str, Callable[[], Iterable[Figure]]] = {
     "bounds": bounds.busy_day,
     "simulation": simulation.traces,
     "simulation-linear": simulation.linear,
+    "long-life": long_life.ticks,
+    "soak": soak.hour,
 }
+
+LONG = frozenset({"long-life", "soak"})
+"""Those that take up to an hour and are run by name alone."""
 
 
 def main(part: str = "") -> int:
-    """Run the benchmarks whose name holds the part; gives the exit code."""
-    chosen = {name: benchmark for name, benchmark in BENCHMARKS.items() if part in name}
+    """Run the benchmarks whose name holds the part, without one all that end within minutes; gives the exit code."""
+    chosen = {n: benchmark for n, benchmark in BENCHMARKS.items() if (part in n if part else n not in LONG)}
     console = Console(highlight=False, width=120)
     if not chosen:
         console.print(f"no benchmark has {part!r} in its name; there are {', '.join(BENCHMARKS)}", markup=False)

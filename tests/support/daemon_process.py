@@ -112,6 +112,13 @@ class DaemonProcess:
             assert self.process.poll() is None, f"the daemon has ended:\n{self.log.read_text()}"
             return 0, {}
 
+    def metrics(self) -> dict[str, float]:
+        """What it tells Prometheus: each value by its name with labels, as written there."""
+        with urllib.request.urlopen(self.url + "/metrics", timeout=5) as response:
+            lines = response.read().decode().splitlines()
+        samples = (line.rpartition(" ") for line in lines if not line.startswith("#"))
+        return {name: float(value) for name, _, value in samples}
+
     def wait_ready(self) -> None:
         """Wait for its first good tick."""
         real_time.until(lambda: self.ask("/readyz")[0] == 200, "the daemon was ready")
