@@ -2,14 +2,18 @@
 
 They only make the daemon do what it may do anyway, or less: a floor is held within the limits and the budget, and a
 drain or release waits for the jobs on the machine unless the order says that they may be lost.
+
+How long an order stands is counted by the clock of the daemon that leads, from when it first sees the order: whoever
+gives one may have another clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from autoscaler.core.instance import Instance
 from autoscaler.core.units import format_duration
 
 
@@ -32,22 +36,30 @@ class OrderKind(StrEnum):
     """This machine of the account is ours from now on, whatever its label."""
 
 
+OF_POOLS = frozenset({OrderKind.PAUSE, OrderKind.FLOOR, OrderKind.CEILING})
+OF_MACHINES = frozenset({OrderKind.DRAIN, OrderKind.RELEASE})
+COUNTED = frozenset({OrderKind.FLOOR, OrderKind.CEILING})
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Order:
     """One order. Its stored form is the JSON of these fields."""
 
     kind: OrderKind
     subject: str = ""
-    """What it is about: a pool, where it is a pause, floor or ceiling (empty: all pools); an instance, where it is a
-    drain or release; a provider to evacuate; or, as `PROVIDER/ID` in the provider's words, a machine to adopt."""
+    """What it is about: a pool, where it is a pause, floor or ceiling (empty: each pool); a machine, where it is a
+    drain or release: our id, or `PROVIDER/ID` in the provider's words; a provider to evacuate; or, as `PROVIDER/ID`, a
+    machine to adopt."""
     by: str
     """Who gave it."""
     why: str = ""
     """In that person's words."""
     at: float
     """Epoch seconds when it was given."""
+    for_s: float | None = None
+    """How long it is to stand; None: until it is withdrawn or fulfilled."""
     until: float | None = None
-    """Epoch seconds when it is over; None: it stands until it is withdrawn or fulfilled."""
+    """Epoch seconds when it is over, by the clock of the daemon that leads; None before that one has seen it."""
     count: int | None = None
     """Machines, of a floor or ceiling."""
     pool: str = ""
@@ -65,9 +77,26 @@ class Order:
         """The order in one line: what, by whom, why, how long."""
         words = [self.kind, *([str(self.count)] if self.count is not None else []), self.subject]
         text = f"{' '.join(word for word in words if word)} by {self.by}"
-        if self.until is not None:
-            text += f", for {format_duration(max(0.0, self.until - self.at))}"
+        if self.pool:
+            text += f", into {self.pool}"
+        if self.lose_jobs:
+            text += ", its jobs may be lost"
+        if self.for_s is not None:
+            text += f", for {format_duration(self.for_s)}"
         return f"{text}: {self.why}" if self.why else text
+
+    def source(self, now: float) -> str:
+        """Who wants it, why, and for how much longer: the end of a reason."""
+        until = f" for {format_duration(self.until - now)} more" if self.until is not None else ""
+        return f"ordered by {self.by}{until}{f' ({self.why})' if self.why else ''}"
+
+    def dated(self, now: float) -> Order:
+        """This order as a leading daemon sees it at last: by then it is known when it is over."""
+        return self if self.for_s is None or self.until is not None else replace(self, until=now + self.for_s)
+
+    def is_about(self, machine: Instance) -> bool:
+        """Whether it names this machine, by our id or by the provider's."""
+        return self.subject in (machine.id, f"{machine.provider}/{machine.provider_id}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,17 +105,38 @@ class Orders:
 
     standing: tuple[Order, ...] = ()
 
+    def of_pool(self, kind: OrderKind, pool: str) -> Order | None:
+        """The order of a kind that a pool is under: its own, else one for each pool."""
+        found = {order.subject: order for order in self.standing if order.kind is kind}
+        return found.get(pool) or found.get("")
+
     def pause(self, pool: str) -> Order | None:
-        """What keeps a pool's machines untouched: an order for all pools, else its own."""
-        paused = {order.subject: order for order in self.standing if order.kind is OrderKind.PAUSE}
-        return paused.get("") or paused.get(pool)
+        """What keeps a pool's machines untouched."""
+        return self.of_pool(OrderKind.PAUSE, pool)
+
+    def of_machine(self, machine: Instance) -> Order | None:
+        """The order that takes a machine away: a release before a drain, either before an evacuation."""
+        found = {order.kind: order for order in self._of_machines() if order.is_about(machine)}
+        return found.get(OrderKind.RELEASE) or found.get(OrderKind.DRAIN) or self.evacuation(machine.provider)
+
+    def evacuation(self, provider: str) -> Order | None:
+        """Why nothing more is started at a provider."""
+        found = (order for order in self.standing if order.kind is OrderKind.EVACUATE and order.subject == provider)
+        return next(found, None)
+
+    def adoptions(self) -> Iterator[Order]:
+        """The machines to adopt."""
+        return (order for order in self.standing if order.kind is OrderKind.ADOPT)
+
+    def _of_machines(self) -> Iterator[Order]:
+        return (order for order in self.standing if order.kind in OF_MACHINES)
 
 
 NO_ORDERS = Orders()
 
 
 def sort_out(given: Iterable[Order], now: float) -> tuple[Orders, tuple[Order, ...]]:
-    """The orders that stand now, and those whose time is over."""
-    given = tuple(given)
-    over = tuple(order for order in given if order.until is not None and order.until <= now)
-    return Orders(standing=tuple(order for order in given if order not in over)), over
+    """The orders that stand now, dated, and those whose time is over."""
+    dated = [order.dated(now) for order in given]
+    over = tuple(order for order in dated if order.until is not None and order.until <= now)
+    return Orders(standing=tuple(order for order in dated if order not in over)), over

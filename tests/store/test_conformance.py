@@ -243,7 +243,7 @@ NOW = 1_795_000_000.0
 
 async def test_an_operator_gives_orders_to_whoever_leads_and_withdraws_them(backend: Backend) -> None:
     store, operator = await leading(backend), backend.open("operator")
-    floor = Order(kind=OrderKind.FLOOR, subject="images", count=3, by="ada", why="launch", at=NOW, until=NOW + 7200.0)
+    floor = Order(kind=OrderKind.FLOOR, subject="images", count=3, by="ada", why="launch", at=NOW, for_s=7200.0)
     await operator.give(floor)
     assert (await store.read()).orders == tuple(await operator.orders()) == (floor,)
     higher = replace(floor, count=4)

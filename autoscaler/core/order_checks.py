@@ -1,0 +1,164 @@
+"""What is wrong with an order, before it is given: whoever gives one is told all at once, in words that help."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Set
+from dataclasses import dataclass, field
+
+from autoscaler.core.demand import Unknown
+from autoscaler.core.instance import Instance, parse_label
+from autoscaler.core.lifecycle import Phase
+from autoscaler.core.market import Listing, Remote
+from autoscaler.core.orders import COUNTED, NO_ORDERS, OF_MACHINES, OF_POOLS, Order, OrderKind, Orders
+from autoscaler.core.spec import Pool
+from autoscaler.core.units import format_duration
+
+MOST_WORDS = 200
+"""Characters of a person's words; they are read with every tick and stand in the journal."""
+_LONGEST_S = 366 * 86400.0
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Known:
+    """What an order is held against."""
+
+    fleet: str
+    """Its name, by which our machines' labels are known."""
+    pools: Mapping[str, Pool]
+    providers: Set[str]
+    instances: Mapping[str, Instance]
+    """Records by id; tombstones may be among them."""
+    listings: Mapping[str, Listing | Unknown] = field(default_factory=dict)
+    """The newest listing of each provider."""
+    standing: Orders = NO_ORDERS
+
+
+def problems(order: Order, known: Known) -> list[str]:
+    """Why an order cannot be given: a line for each problem, with what would resolve it; empty where it can."""
+    found = [*_of_words(order), *_of_fields(order)]
+    if order.kind in OF_POOLS:
+        found += _of_pools(order, known)
+    elif order.kind in OF_MACHINES:
+        found += _of_machine(order, known)
+    elif order.kind is OrderKind.EVACUATE and order.subject not in known.providers:
+        found.append(_unknown("provider", order.subject, known.providers))
+    elif order.kind is OrderKind.ADOPT:
+        found += _of_adoption(order, known)
+    return found
+
+
+def warnings(order: Order, known: Known) -> list[str]:
+    """What whoever gives an order should know, though it can be given."""
+    if order.kind is OrderKind.EVACUATE:
+        places = {name: {each.provider for each in pool.placements} for name, pool in known.pools.items()}
+        only = sorted(name for name, providers in places.items() if providers == {order.subject})
+        if only:
+            return [
+                f"{', '.join(only)} may rent at {order.subject} only: what serves there goes on, and nothing is added"
+            ]
+    machine = machine_named(order.subject, known.instances) if order.kind in OF_MACHINES else None
+    if machine is None:
+        return []
+    if order.kind is OrderKind.DRAIN and machine.phase is Phase.WARM:
+        return [f"{machine.id} is stopped already: there is nothing to drain; `release` gives it back"]
+    if order.kind is OrderKind.DRAIN and machine.phase not in (Phase.HOT, Phase.DRAINING):
+        return [f"{machine.id} is {machine.phase}: it is drained once it is HOT; `release` gives it back sooner"]
+    return []
+
+
+def machine_named(name: str, instances: Mapping[str, Instance]) -> Instance | None:
+    """The machine of a name, our id or `PROVIDER/ID`, that is not gone."""
+    there = (each for each in instances.values() if each.phase is not Phase.GONE)
+    return next((each for each in there if name in (each.id, f"{each.provider}/{each.provider_id}")), None)
+
+
+def listed_machine(name: str, listings: Mapping[str, Listing | Unknown]) -> Remote | None:
+    """The machine that a provider lists, whosever it is, by its name `PROVIDER/ID`."""
+    provider, _, provider_id = name.partition("/")
+    listing = listings.get(provider)
+    machines = listing.machines if isinstance(listing, Listing) else ()
+    return next((remote for remote in machines if remote.provider_id == provider_id), None)
+
+
+def _of_words(order: Order) -> Iterator[str]:
+    for what, text in (("by", order.by), ("why", order.why), ("subject", order.subject), ("pool", order.pool)):
+        if len(text) > MOST_WORDS:
+            yield f"{what}: {len(text)} characters, expected {MOST_WORDS} at most"
+        if not text.isprintable():
+            yield f"{what}: has a control character or a line break, expected one line of plain text"
+    if not order.by.strip():
+        yield "by: missing; say who gives the order"
+
+
+def _of_fields(order: Order) -> Iterator[str]:
+    """What any order may have, and what only some have."""
+    if order.for_s is not None and not 0.0 < order.for_s <= _LONGEST_S:
+        given = f"{order.for_s:g}s" if not math.isfinite(order.for_s) else format_duration(order.for_s)
+        yield f"for: {given} given, expected more than 0s and at most {format_duration(_LONGEST_S)}"
+    if order.until is not None and order.until <= order.at:
+        yield "until: lies in the past; say for how long the order is to stand"
+    if order.kind in COUNTED and order.count is None:
+        yield f"count: missing; say how many machines the {order.kind} is"
+    if order.count is not None and order.count < 0:
+        yield f"count: {order.count} given, expected 0 or more"
+    if order.count is not None and order.kind not in COUNTED:
+        yield f"count: a {order.kind} has none"
+    if order.lose_jobs and order.kind is not OrderKind.RELEASE:
+        yield f"lose_jobs: only a release may lose jobs, not a {order.kind}"
+    if order.pool and order.kind is not OrderKind.ADOPT:
+        yield f"pool: only a machine to adopt is put into a pool; a {order.kind} names its pool as subject"
+
+
+def _of_pools(order: Order, known: Known) -> Iterator[str]:
+    if order.subject and order.subject not in known.pools:
+        yield _unknown("pool", order.subject, known.pools.keys())
+        return
+    if order.kind is not OrderKind.FLOOR or order.count is None:
+        return
+    for name in [order.subject] if order.subject else sorted(known.pools):
+        most = known.pools[name].limits.hot.high
+        if order.count > most:
+            yield f"a floor of {order.count} is above what {name} may run: {most} by its limits.hot"
+        ceiling = known.standing.of_pool(OrderKind.CEILING, name)
+        if ceiling is not None and order.count > (ceiling.count or 0):
+            yield (
+                f"a floor of {order.count} is above the ceiling of {name}, {ceiling.count} by {ceiling.by}: withdraw"
+                f" {ceiling.name} first"
+            )
+
+
+def _of_machine(order: Order, known: Known) -> Iterator[str]:
+    if machine_named(order.subject, known.instances) is not None:
+        return
+    listed = listed_machine(order.subject, known.listings)
+    if listed is None:
+        shown = f"there is no machine {order.subject!r}" if order.subject else "machine: missing"
+        yield f"{shown}; `autoscaler status` shows their ids, and PROVIDER/ID will do, too"
+    elif parse_label(listed.label, known.fleet) is None:
+        yield f"{order.subject} is not ours and is left alone; `autoscaler adopt` makes it ours"
+
+
+def _of_adoption(order: Order, known: Known) -> Iterator[str]:
+    if order.pool not in known.pools:
+        yield _unknown("pool", order.pool, known.pools.keys())
+    provider, slash, provider_id = order.subject.partition("/")
+    if not slash or not provider_id:
+        yield f"{order.subject!r} names no machine of an account; expected PROVIDER/ID, as in the provider's console"
+        return
+    if provider not in known.providers:
+        yield _unknown("provider", provider, known.providers)
+        return
+    record, listing = machine_named(order.subject, known.instances), known.listings.get(provider)
+    if record is not None:
+        yield f"{order.subject} is ours already: {record.id} of {record.pool}"
+    elif listing is None or isinstance(listing, Unknown):
+        reason = f" ({listing.reason})" if listing else ""
+        yield f"{provider} cannot be listed now{reason}, so that nobody knows what {order.subject} is: try again"
+    elif listed_machine(order.subject, known.listings) is None:
+        yield f"{provider} lists no machine {provider_id} of this account"
+
+
+def _unknown(what: str, name: str, known: Set[str]) -> str:
+    there = ", ".join(sorted(known)) or "none"
+    return f"there is no {what} {name!r}; {what}s: {there}" if name else f"{what}: missing; {what}s: {there}"
