@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import is_dataclass
+from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Any, get_args
 
 import yaml
@@ -27,20 +27,39 @@ def full_yaml(config: Config) -> str:
     return yaml.safe_dump(written(config), sort_keys=False, width=120)
 
 
-def written(value: Any, hint: Any = None) -> Any:
-    """A setting as plain YAML data, the way a person would write it."""
+def written(value: Any, hint: Any = None, *, brief: bool = False) -> Any:
+    """A setting as plain YAML data, the way a person would write it; `brief` leaves out what is at its default."""
     if isinstance(value, PolicyChoice):
-        return {value.name: written(value.settings)}
+        return {value.name: written(value.settings, brief=brief)}
     if isinstance(value, RedisSettings) and value == RedisSettings(url=value.url):
         return _scalar(value.url, str)
-    if is_dataclass(value) and hasattr(value, "__pydantic_config__"):
-        return {name: _field(value, name, wanted) for name, wanted in field_hints(type(value)).items()}
+    if is_settings(value):
+        told = fields(value) if not brief else [each for each in fields(value) if not _is_default(value, each)]
+        hints = field_hints(type(value))
+        return {each.name: _field(value, each.name, hints[each.name], brief=brief) for each in told}
     if isinstance(value, Mapping):
-        of_items = get_args(bare(hint))[-1] if get_args(bare(hint)) else None
-        return {str(written(key)): written(item, of_items) for key, item in value.items()}
+        return {str(written(key)): written(item, item_hint(hint), brief=brief) for key, item in value.items()}
     if isinstance(value, tuple):
-        return [written(item) for item in value]
+        return [written(item, brief=brief) for item in value]
     return _scalar(value, hint)
+
+
+def is_settings(value: object) -> bool:
+    """Whether a value is a mapping of settings in the file."""
+    return is_dataclass(value) and hasattr(value, "__pydantic_config__")
+
+
+def item_hint(hint: Any) -> Any:
+    """The type of a mapping's values, where its own type is known."""
+    return get_args(bare(hint))[-1] if get_args(bare(hint)) else None
+
+
+def _is_default(settings: object, each: Field[Any]) -> bool:
+    """Whether a field need not be written. A `kind` always is: it tells what the others mean."""
+    if each.name == "kind":
+        return False
+    default = each.default if each.default_factory is MISSING else each.default_factory()
+    return bool(getattr(settings, each.name) == default)
 
 
 def _scalar(value: Any, hint: Any) -> Any:
@@ -75,8 +94,13 @@ def exact_duration(seconds: float) -> str:
     return f"{plain_number(seconds)}s"
 
 
-def _field(settings: object, name: str, hint: Any) -> Any:
+def _field(settings: object, name: str, hint: Any, *, brief: bool) -> Any:
+    return written(shown_value(settings, name), hint, brief=brief)
+
+
+def shown_value(settings: object, name: str) -> Any:
+    """The value of a field; the environment of a container as secrets, for it often holds some."""
     value = getattr(settings, name)
     if isinstance(settings, MachineSpec) and name == "env":
-        return {key: str(Secret(text)) for key, text in value.items()}
-    return written(value, hint)
+        return {key: Secret(text) for key, text in value.items()}
+    return value
