@@ -1,10 +1,11 @@
-"""Start a replacement first: for machines that are degraded, and beside boots that take too long.
+"""Start a replacement first: for machines that are degraded or evacuated, and beside boots that take too long.
 
 A degraded machine still runs and may serve, so it counts as needed on top of what was decided until it is drained,
 which happens once its replacement is HOT: then one machine more is HOT than decided, and a degraded one is the first
 to go (`autoscaler.core.fewer`). A boot that takes far longer than usual is waited for to its deadline, and another
 machine is tried meanwhile; whichever comes last is one too many. A machine whose contract ends soon counts as degraded,
-and that is known rather than heard: however many they are, it is true.
+and that is known rather than heard: however many they are, it is true. So does one at a provider that an operator
+evacuates.
 
 Both stay below the ceiling of limits and budget: where that leaves no room, a degraded machine goes on as it is.
 """
@@ -24,14 +25,16 @@ _DOUBTFUL_MACHINES, _DOUBTFUL_SHARE = 3, 0.45
 def reinforced(decision: Decision, snapshot: PoolSnapshot, now: float) -> Decision:
     """The decision for growing: one machine more for each that is to be replaced, as far as the ceiling allows."""
     hot = snapshot.in_phase(Phase.HOT)
-    degraded = [machine for machine in hot if machine.ailment]
+    evacuated = [machine for machine in hot if snapshot.orders.evacuation(machine.provider)]
+    degraded = [machine for machine in hot if machine.ailment and machine not in evacuated]
     ending = [machine for machine in degraded if snapshot.ends_soon(machine, now)]
     doubtful = len(degraded) - len(ending)
     if doubtful > max(_DOUBTFUL_MACHINES, _DOUBTFUL_SHARE * len(hot)):
         text = f"{doubtful} of {len(hot)} machines seem degraded, too many to be true: none is replaced for it"
         decision, degraded = decision.but_not("health.replace", text), ending
     late = [machine for machine in snapshot.in_phase(Phase.BOOTING) if machine.diagnosis is Diagnosis.SLOW_PULL]
-    told = [f"{machine.id} is degraded ({machine.ailment})" for machine in degraded]
+    told = [f"{machine.id} stands at {machine.provider}, which is evacuated" for machine in evacuated]
+    told += [f"{machine.id} is degraded ({machine.ailment})" for machine in degraded]
     told += [f"{machine.id} boots far longer than usual" for machine in late]
     room = max(0, decision.ceiling - decision.hot)
     if told[room:]:

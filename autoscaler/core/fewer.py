@@ -2,17 +2,18 @@
 
 HOT machines go in this order; each rule only decides between those that the ones before it hold for equal:
 
-1. the base on demand (`limits.on_demand`) after all spot machines, and the primary last: of the healthy ones the
+1. those at a provider that is evacuated before all others: by now their replacements are HOT;
+2. the base on demand (`limits.on_demand`) after all spot machines, and the primary last: of the healthy ones the
    cheapest for what it gives, the oldest where several cost the same;
-2. those set apart for a tier after all others: the tier is promised its capacity;
-3. unhealthy before healthy: it serves badly, and by now its replacement is HOT;
-4. known idle before unknown or busy: nobody waits for its end, and it stops billing at once;
-5. GPU idle for long before used: what the work does not need;
-6. the dearest for what it gives, in USD per hour and slot, first: the saving is largest;
-7. the one idle for the longest time first, the most recently idle last: the last one used has its model and caches
+3. those set apart for a tier after all others: the tier is promised its capacity;
+4. unhealthy before healthy: it serves badly, and by now its replacement is HOT;
+5. known idle before unknown or busy: nobody waits for its end, and it stops billing at once;
+6. GPU idle for long before used: what the work does not need;
+7. the dearest for what it gives, in USD per hour and slot, first: the saving is largest;
+8. the one idle for the longest time first, the most recently idle last: the last one used has its model and caches
    loaded, and where jobs go to the machine used last, the others are left over (as in AutoScale: Gandhi et al., ACM
    TOCS 2012);
-8. the oldest first, as the strategy says; then by id, so that the order is total.
+9. the oldest first, as the strategy says; then by id, so that the order is total.
 
 A machine whose contract ends within the time that its jobs may take (`deadlines.draining`) goes before all of them and
 whatever was decided: its provider stops it then, with a job on it or without.
@@ -43,8 +44,8 @@ def fewer(
     snapshot: PoolSnapshot, decision: Decision, taken: set[str | None], now: float
 ) -> tuple[list[Command], Decision]:
     """Commands that drain, stop and release what is more than decided; `taken` has the machines spoken for."""
-    last = last_calls(snapshot, now)
-    commands = [*last, *_drains(snapshot, decision, {command.instance for command in last}, now)]
+    last = last_calls(snapshot, taken, now)
+    commands = [*last, *_drains(snapshot, decision, taken | {command.instance for command in last}, now)]
     warm = [machine for machine in snapshot.in_phase(Phase.WARM, Phase.STOPPING) if machine.id not in taken]
     stopped = [machine for machine in warm if machine.phase is Phase.WARM]
     over = [machine for machine in stopped if snapshot.ends_soon(machine, now)]
@@ -56,12 +57,12 @@ def fewer(
     return [*commands, *released, *ended], decision
 
 
-def last_calls(snapshot: PoolSnapshot, now: float) -> list[Command]:
+def last_calls(snapshot: PoolSnapshot, taken: set[str | None], now: float) -> list[Command]:
     """Drains of HOT machines whose contract ends before long; the last moment that lets their jobs end."""
     last_job_s = snapshot.pool.deadlines.draining
     going = [machine for machine in snapshot.in_phase(Phase.HOT) if ends_within(machine.ends_at, last_job_s, now)]
     text = "in time for its last job: drain it"
-    return [about(Action.DRAIN, machine, f"{ending(machine.ends_at)}; {text}") for machine in going]
+    return [about(Action.DRAIN, m, f"{ending(m.ends_at)}; {text}") for m in going if m.id not in taken]
 
 
 def _drains(snapshot: PoolSnapshot, decision: Decision, going: set[str | None], now: float) -> list[Command]:
@@ -78,6 +79,7 @@ def _victims(snapshot: PoolSnapshot) -> list[Instance]:
 
     def rank(machine: Instance) -> tuple[object, ...]:
         return (
+            snapshot.orders.evacuation(machine.provider) is None,
             machine.id in base,
             machine is primary,
             machine.tier is not None,
@@ -104,6 +106,7 @@ def _why_this(snapshot: PoolSnapshot, machine: Instance, now: float) -> str:
     """What speaks for a machine to go, in the order of the rules."""
     busy, idle_since = snapshot.busy.get(machine.id), snapshot.idle_since.get(machine.id)
     words = [f"degraded ({machine.ailment})"] if machine.ailment else []
+    words += [f"{machine.provider} is evacuated"] if snapshot.orders.evacuation(machine.provider) else []
     if busy is None:
         words.append("nobody says whether it is idle")
     elif busy:

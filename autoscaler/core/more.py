@@ -42,7 +42,8 @@ def more(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[list[C
     missing = decision.hot - snapshot.up
     short = max(0, missing, min(missing + len(doubts), room))
     commands: list[Command] = []
-    for machine in _by_price(m for m in snapshot.in_phase(Phase.DRAINING) if not m.ailment):
+    drained = (m for m in snapshot.in_phase(Phase.DRAINING) if not m.ailment and not snapshot.orders.of_machine(m))
+    for machine in _by_price(drained):
         if len(commands) < short:
             commands.append(about(Action.UNDRAIN, machine, "wanted again before it was stopped"))
     standbys, decision = _standbys(snapshot, decision, now, wanted=short > len(commands))
@@ -68,7 +69,9 @@ def _standbys(
     for machine in snapshot.in_phase(Phase.WARM):
         pause = _REFUSED_PAUSE_S * 2.0 ** (machine.refusals - 1) if machine.refusals else 0.0
         left = max(machine.phase_since + pause, machine.retry_at or 0.0) - now
-        if left > 0:
+        if order := snapshot.orders.of_machine(machine):
+            why_not = f"{machine.id} is not resumed: {order.kind} ordered {order.source(now)}"
+        elif left > 0:
             why_not = f"{machine.id} is tried again in {format_duration(left)}; {machine.reason}"
         elif snapshot.ends_soon(machine, now):
             why_not = f"{machine.id} is not worth a resume: {ending(machine.ends_at)}"
@@ -145,6 +148,8 @@ def _awaited(snapshot: PoolSnapshot, placement: Placement, now: float) -> bool:
     """Whether a placement's offers will be here before the next ones are to be tried."""
     offers = snapshot.offers.get(placement.label)
     waits = isinstance(offers, Pending) and now - offers.since < _LOOK_UP_S
+    if snapshot.orders.evacuation(placement.provider):
+        return False
     return waits and snapshot.history_of(placement.label).blocked_until <= now
 
 

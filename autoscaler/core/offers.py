@@ -72,7 +72,9 @@ def usd_per_useful_hour(
 
 def choices(snapshot: PoolSnapshot, placement: Placement, now: float) -> tuple[list[Choice], list[str]]:
     """The offers of a placement that may be rented now, and why the others, or all, may not."""
-    history = snapshot.history_of(placement.label)
+    history, evacuation = snapshot.history_of(placement.label), snapshot.orders.evacuation(placement.provider)
+    if evacuation:
+        return [], [f"{placement.provider} is evacuated, ordered {evacuation.source(now)}"]
     if history.blocked_until > now:
         return [], [f"left alone for {format_duration(history.blocked_until - now)} ({history.blocked_why})"]
     offers = snapshot.offers.get(placement.label, ())

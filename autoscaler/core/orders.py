@@ -86,9 +86,9 @@ class Order:
         return f"{text}: {self.why}" if self.why else text
 
     def source(self, now: float) -> str:
-        """Who wants it, why, and for how much longer: the end of a reason."""
+        """By whom, for how much longer, and why: the end of a reason."""
         until = f" for {format_duration(self.until - now)} more" if self.until is not None else ""
-        return f"ordered by {self.by}{until}{f' ({self.why})' if self.why else ''}"
+        return f"by {self.by}{until}{f' ({self.why})' if self.why else ''}"
 
     def dated(self, now: float) -> Order:
         """This order as a leading daemon sees it at last: by then it is known when it is over."""

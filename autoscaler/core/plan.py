@@ -1,30 +1,36 @@
 """From a decision to commands: which machine, which offer, and why not the others.
 
 While nothing may go down, machines above the ceiling (limits, budget) go all the same: to hold is a caution, money is a
-promise. So do those whose contract is about to end: they go anyway, and this way without killing a job.
+promise. So do those whose contract is about to end: they go anyway, and this way without killing a job. Before all of
+that come operators' orders about single machines; a pause comes before those.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
 
-from autoscaler.core.decision import Command, Decision
+from autoscaler.core.decision import Action, Command, Decision
 from autoscaler.core.failover import reinforced
 from autoscaler.core.fewer import fewer, last_calls
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.more import more
+from autoscaler.core.obey import obey
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.trial import rentable
 
 
 def plan(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[tuple[Command, ...], Decision]:
     """Commands that bring a pool to a decision, and the decision with what could not be done and why."""
-    commands: list[Command] = []
-    if not decision.hold_up:
-        commands, grown = more(snapshot, reinforced(decision, snapshot, now), now)
-        commands, grown = rentable(commands, grown, snapshot, now)
-        decision = replace(grown, hot=decision.hot)
+    if snapshot.orders.pause(snapshot.pool.name) is not None:
+        return (), decision
+    commands = obey(snapshot, now)
     taken = {command.instance for command in commands}
+    if not decision.hold_up:
+        growing, grown = more(snapshot, reinforced(decision, snapshot, now), now)
+        growing, grown = rentable(growing, grown, snapshot, now)
+        decision = replace(grown, hot=decision.hot)
+        commands += [command for command in growing if command.instance not in taken]
+        taken |= {command.instance for command in growing if command.action is not Action.SET_BID}
     if not decision.hold_down:
         going, decision = fewer(snapshot, decision, taken, now)
         commands += going
@@ -34,7 +40,7 @@ def plan(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[tuple[
         going, held = fewer(snapshot, held, taken, now)
         commands, decision = commands + going, replace(decision, why_not=held.why_not)
     elif not decision.hold_up:
-        commands += last_calls(snapshot, now)
+        commands += last_calls(snapshot, taken, now)
     return tuple(commands), decision
 
 
