@@ -1,0 +1,217 @@
+"""No key, password or value of a container's environment appears in any output, whatever goes wrong.
+
+The daemon and the commands run with a marked secret in every place that a configuration has for one. Vendors repeat the
+Authorization header and the order that they refuse, refuse the key, or are not there; Redis refuses the password, or
+is not there. Then everything that was written is searched: logs, what commands print, the files they write, all answers
+of the HTTP API, the metrics, and whatever lies in Redis under the fleet's name.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from autoscaler.config.schema import HttpSettings
+from tests.support.daemon_process import AUTOSCALER, FLEET, DaemonProcess, Json, StartDaemon
+from tests.support.emulator_process import EmulatorProcess
+from tests.support.parrot import Refuses, parrot
+from tests.support.real_time import until
+from tests.support.redis_server import free_port
+
+MARK = "canary"
+NOWHERE = "http://127.0.0.1:1"
+PATHS = ("/", "/healthz", "/readyz", "/metrics", "/nothing")
+API = tuple(f"/api/v1/{name}" for name in ("status", "plan", "instances", "journal", "admission"))
+
+
+def no_creates(method: str, path: str) -> int | None:
+    """Let everything through but orders of machines."""
+    ordered = (method, path.partition("?")[0])
+    return 400 if ordered == ("POST", "/v2/pods") or ordered[1].startswith("/api/v0/asks/") else None
+
+
+def no_key(_method: str, _path: str) -> int | None:
+    """Refuse the key."""
+    return 401
+
+
+def a_config(directory: Path, redis_url: str, vast: str, runpod: str) -> Json:
+    """A configuration with a secret wherever there is a place for one."""
+    key = directory / "vast-key"
+    key.write_text(f"{MARK}-of-vast\n")
+    redis = redis_url.replace("redis://", f"redis://default:{MARK}-of-the-queue@")
+    http: Json = {"listen": f"127.0.0.1:{free_port()}"}
+    if "token" in {each.name for each in fields(HttpSettings)}:
+        http["token"] = f"{MARK}-of-the-api-and-it-is-long-enough-for-anybody"
+    env = {"HF_TOKEN": f"{MARK}-of-the-hub", "REDIS_URL": f"redis://worker:{MARK}-of-the-worker@queue:6379/0"}
+    return {
+        "fleet": FLEET,
+        "redis": redis,
+        "store": {"url": redis_url, "username": "default", "password": f"{MARK}-of-the-store"},
+        "tick": "500ms",
+        "log": {"format": "json", "level": "debug"},
+        "http": http,
+        "pools": {
+            "images": {
+                "queue": {"kind": "list", "tiers": [{"name": "pro", "key": "jobs:pro"}]},
+                "machine": {
+                    "image": "ghcr.io/acme/comfy:1.4",
+                    "gpus": ["RTX 4090"],
+                    "ready": "running",
+                    "args": ["--quiet"],
+                    "env": env,
+                },
+                "placements": [
+                    {"provider": "vastai", "max_usd_per_hour": 2.0},
+                    {"provider": "runpod", "max_usd_per_hour": 2.0},
+                ],
+                "limits": {"hot": "2..3", "warm": "0..1"},
+            }
+        },
+        "providers": {
+            "vastai": {
+                "api_key": f"${{file:{key}}}",
+                "url": vast,
+                "image_login": f"-u {MARK} -p {MARK}-of-the-registry ghcr.io",
+            },
+            "runpod": {"api_key": f"{MARK}-of-runpod", "url": runpod},
+        },
+    }
+
+
+@pytest.fixture
+def vendors(tmp_path: Path) -> Iterator[Any]:
+    """Starts both vendors behind parrots; gives their URLs."""
+    with ExitStack() as stack:
+
+        def start(refuses: Refuses) -> tuple[str, str]:
+            kinds = ("vastai", "runpod")
+            emulators = [stack.enter_context(EmulatorProcess(kind, tmp_path)) for kind in kinds]
+            vast, runpod = [stack.enter_context(parrot(emulator, refuses)) for emulator in emulators]
+            return vast, runpod
+
+        yield start
+
+
+def assert_clean(texts: Mapping[str, str]) -> None:
+    """No marked secret is in any of the texts; the mark alone may be, as the name of a registry's user."""
+    for where, text in texts.items():
+        assert f"{MARK}-of" not in text, f"{where}: …{text[max(0, text.index(f'{MARK}-of') - 200) :][:400]}…"
+
+
+def answers(daemon: DaemonProcess) -> dict[str, str]:
+    """What the daemon serves, errors included."""
+    found = {}
+    for path in (*PATHS, *API):
+        try:
+            with urllib.request.urlopen(daemon.url + path, timeout=5) as response:
+                found[path] = response.read().decode()
+        except urllib.error.HTTPError as error:
+            with error:
+                found[path] = error.read().decode()
+    return found
+
+
+def stored(client: Any) -> dict[str, str]:
+    """What lies in Redis under the fleet's name."""
+    readers = {
+        b"hash": client.hgetall,
+        b"string": client.get,
+        b"stream": client.xrange,
+        b"list": lambda key: client.lrange(key, 0, -1),
+        b"set": client.smembers,
+        b"zset": lambda key: client.zrange(key, 0, -1),
+    }
+    keys = list(client.scan_iter(match="autoscaler*"))
+    return {repr(key): repr(readers[client.type(key)](key)) for key in keys}
+
+
+def test_vendors_that_repeat_key_and_order_tell_nobody(
+    start_daemon: StartDaemon, client: Any, redis_url: str, tmp_path: Path, vendors: Any
+) -> None:
+    daemon = start_daemon(a_config(tmp_path, redis_url, *vendors(no_creates)))
+    daemon.wait_ready()
+    client.rpush("jobs:pro", *range(20))
+    until(lambda: len([e for e in daemon.events("outcome") if "no, Bearer ***" in e["text"]]) >= 2, "both refused")
+
+    texts = {"log": daemon.log.read_text(), **answers(daemon), **stored(client)}
+    assert_clean(texts)
+    assert "no, Bearer ***" in texts["/api/v1/journal"], "the vendor's words are there, without the key"
+    assert daemon.terminate() == 0
+    assert_clean({"log": daemon.log.read_text()})
+
+
+def test_vendors_that_refuse_the_key_tell_nobody(
+    start_daemon: StartDaemon, client: Any, redis_url: str, tmp_path: Path, vendors: Any
+) -> None:
+    daemon = start_daemon(a_config(tmp_path, redis_url, *vendors(no_key)))
+    until(lambda: len(daemon.events("signal_lost")) >= 2, "both listings failed")
+
+    texts = {"log": daemon.log.read_text(), **answers(daemon), **stored(client)}
+    assert_clean(texts)
+    assert "AuthFailed" in texts["/api/v1/status"]
+
+
+def printed(*arguments: str | Path, cwd: Path) -> str:
+    """What a command prints, and what it writes into its directory."""
+    ended = subprocess.run(
+        [AUTOSCALER, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False, cwd=cwd
+    )
+    return ended.stdout + ended.stderr
+
+
+def test_commands_that_succeed_tell_nobody(client: Any, redis_url: str, tmp_path: Path, vendors: Any) -> None:
+    trace = tmp_path / "trace.csv"
+    trace.write_text("t_s,tier,service_s\n" + "".join(f"{number * 30},pro,20\n" for number in range(20)))
+    file = tmp_path / "fleet.yaml"
+    file.write_text(yaml.safe_dump(a_config(tmp_path, redis_url, *vendors(no_creates))))
+
+    for line in (
+        ("check", file),
+        ("check", file, "--full"),
+        ("queue", file, "--json"),
+        ("queue", file, "--acl"),
+        ("pause", file),
+        ("simulate", file, "--trace", trace, "--out", "out"),
+    ):
+        assert_clean({str(line): printed(*line, cwd=tmp_path)})
+
+    written = {str(each): each.read_text() for each in (tmp_path / "out").iterdir()}
+    assert "report.html" in str(written.keys())
+    assert_clean(written | stored(client))
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ("vendors that are away", "cannot be reached"),
+        ("a password that is wrong", "Redis refused the user name or password"),
+        ("a Redis that is away", "127.0.0.1:1"),
+        ("a secret in the wrong place", "expected a duration"),
+    ],
+)
+def test_commands_that_fail_tell_nobody(fault: str, said: str, redis_url: str, tmp_path: Path) -> None:
+    config = a_config(tmp_path, redis_url, NOWHERE, NOWHERE)
+    if fault == "a password that is wrong":
+        config["redis"] = config["redis"].replace("default", "nobody")
+    elif fault == "a Redis that is away":
+        config |= {"redis": f"redis://default:{MARK}-of-the-queue@127.0.0.1:1", "store": None}
+    elif fault == "a secret in the wrong place":
+        config["tick"] = config["providers"]["vastai"]["api_key"]
+    file = tmp_path / "fleet.yaml"
+    file.write_text(yaml.safe_dump(config))
+
+    lines = (("check", file, "--providers"), ("plan", file), ("run", file, "--once"))
+    texts = {str(line): printed(*line, cwd=tmp_path) for line in lines}
+
+    assert_clean(texts)
+    assert said in "".join(texts.values())
