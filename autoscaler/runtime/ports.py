@@ -100,6 +100,8 @@ class Changes:
     samples: tuple[Sample, ...] = ()
     documents: Mapping[str, str] = field(default_factory=dict)
     ledger: Mapping[str, str] = field(default_factory=dict)
+    dated_orders: tuple[Order, ...] = ()
+    """Orders of which it is known by now when they are over, in the place of the same without a date."""
     ended_orders: tuple[Order, ...] = ()
     """Orders that are over or fulfilled. One that an operator has replaced meanwhile stays."""
     notice: Notice | None = None

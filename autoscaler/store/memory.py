@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import islice
 
 from autoscaler.core.admission import Notice
@@ -99,6 +99,9 @@ class MemoryStore:
         state.ledger.update(changes.ledger)
         for day in old_days(state.ledger):
             del state.ledger[day]
+        for order in changes.dated_orders:
+            if state.orders.get(order.name) == replace(order, until=None):
+                state.orders[order.name] = order
         for order in changes.ended_orders:
             if state.orders.get(order.name) == order:
                 del state.orders[order.name]

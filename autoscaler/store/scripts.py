@@ -50,18 +50,23 @@ end
 local at = 2
 while at <= #ARGV do
   local last = at + tonumber(ARGV[at])
-  if ARGV[at + 1] ~= 'HDELEQ' then
+  local word, key, field = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
+  if word ~= 'HDELEQ' and word ~= 'HSETEQ' then
     redis.call(unpack(ARGV, at + 1, last))
-  elseif redis.call('HGET', ARGV[at + 2], ARGV[at + 3]) == ARGV[at + 4] then
-    redis.call('HDEL', ARGV[at + 2], ARGV[at + 3])
+  elseif redis.call('HGET', key, field) == ARGV[at + 4] then
+    if word == 'HDELEQ' then
+      redis.call('HDEL', key, field)
+    else
+      redis.call('HSET', key, field, ARGV[at + 5])
+    end
   end
   at = last + 1
 end
 return 1
 """)
 """Write if the lease is still ours. Keys: lease, then each key written. Arguments: OWNER:FENCE, then each command as
-the number of its words and the words; `HDELEQ KEY FIELD VALUE`, which Redis lacks, deletes a field that still has
-that value. Gives 1, or 0 when nothing was written."""
+the number of its words and the words. Two that Redis lacks touch only a field that still has a value: `HDELEQ KEY FIELD
+VALUE` deletes it, `HSETEQ KEY FIELD VALUE NEW` sets it. Gives 1, or 0 when nothing was written."""
 
 RESIGN = Script("""
 local holder = redis.call('GET', KEYS[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 
 from pydantic_core import to_json
@@ -33,6 +34,8 @@ def commands_for(changes: Changes, keys: Keys, *, dropped_days: Iterable[str]) -
     yield from _hset(keys.documents, changes.documents)
     yield from _hset(keys.ledger, changes.ledger)
     yield from _hdel(keys.ledger, dropped_days)
+    for order in changes.dated_orders:
+        yield ("HSETEQ", keys.orders, order.name, encode_order(replace(order, until=None)), encode_order(order))
     for order in changes.ended_orders:
         yield ("HDELEQ", keys.orders, order.name, encode_order(order))
     if changes.notice is not None:

@@ -268,6 +268,19 @@ async def test_an_ended_order_goes_unless_the_operator_has_replaced_it(backend: 
     assert (await store.read()).orders == ()
 
 
+async def test_an_order_is_dated_unless_the_operator_has_replaced_it(backend: Backend) -> None:
+    store = await leading(backend)
+    order = Order(kind=OrderKind.FLOOR, subject="images", count=3, by="ada", at=NOW, for_s=60.0)
+    higher = replace(order, count=4)
+    await store.give(higher)
+    await store.commit(Changes(dated_orders=(order.dated(NOW),)))
+    assert (await store.read()).orders == (higher,)
+    await store.commit(Changes(dated_orders=(higher.dated(NOW),)))
+    assert (await store.read()).orders == (replace(higher, until=NOW + 60.0),)
+    await store.commit(Changes(ended_orders=(higher.dated(NOW),)))
+    assert (await store.read()).orders == ()
+
+
 FREE = Admission(
     pool="images",
     tier="free",
