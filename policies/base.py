@@ -14,7 +14,11 @@ State = Mapping[str, Any]
 """What a policy remembers from tick to tick, as JSON values; it is stored, and empty on the first tick."""
 
 Decide = Callable[[PoolSnapshot, State, float, Any], tuple[Decision, State]]
-"""From a snapshot, the policy's state, the time (epoch seconds) and its settings to a decision and the new state."""
+"""From a snapshot, the policy's state, the time (epoch seconds) and its settings to a decision and the new state.
+
+Of a queue that is Unknown a policy wants no machine started and none stopped, and remembers what it wanted; what a
+person asked for by the clock it wants all the same.
+"""
 
 Finding = tuple[tuple[str | int, ...], str]
 """Where, below a policy's settings, and what is wrong there, with what was expected or would resolve it."""

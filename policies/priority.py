@@ -64,7 +64,8 @@ def decide(snapshot: PoolSnapshot, state: State, now: float, settings: Priority)
     if isinstance(snapshot.demand, Unknown):
         held = held.take(held.value, now, settings.idle_for)
         text = f"how long jobs wait is unknown ({snapshot.demand.reason}): hold"
-        return Decision(hot=held.value, warm=0).because("priority.unknown", text), held.state()
+        hot = min(held.value, snapshot.up)
+        return Decision(hot=hot, warm=0).because("priority.unknown", text), held.state()
     decision = Decision(hot=min(held.value, _in_use(snapshot)), warm=0)
     resume, rent = (_waits(snapshot.demand, above) for above in (settings.resume_above, settings.rent_above))
     decision = _overflow(decision, "resume", resume, snapshot)

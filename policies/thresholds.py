@@ -18,7 +18,7 @@ is the planner's part, so a refused resume falls through to the next standby and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Any, ClassVar
 
@@ -58,7 +58,8 @@ def decide(snapshot: PoolSnapshot, state: State, now: float, settings: Threshold
     decision = Decision(hot=wanted, warm=_keep_warm(snapshot, now, settings))
     if isinstance(snapshot.demand, Unknown):
         unknown = f"the queue's depth is unknown ({snapshot.demand.reason}): hold"
-        return decision.because("thresholds.unknown", unknown), {"hot": wanted, "quiet_since": None}
+        held = replace(decision, hot=min(wanted, snapshot.up))
+        return held.because("thresholds.unknown", unknown), {"hot": wanted, "quiet_since": None}
     decision = _expire_note(decision, snapshot, now, settings)
     depth = snapshot.demand.waiting + snapshot.held_back()
     decision, grown = _grow(decision, snapshot, depth, settings)

@@ -107,7 +107,8 @@ def decide(snapshot: PoolSnapshot, state: State, now: float, settings: WaitTarge
     if isinstance(snapshot.demand, Unknown):
         unknown = f"the queue's depth is unknown ({snapshot.demand.reason}): hold"
         decision = Decision(
-            hot=held.value, warm=_standbys(snapshot, levels, held.value, settings.uncovered_share * _KEPT)
+            hot=min(held.value, snapshot.up),
+            warm=_standbys(snapshot, levels, held.value, settings.uncovered_share * _KEPT),
         )
         return decision.because("wait_target.unknown", unknown), {
             **state,

@@ -17,7 +17,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from autoscaler.config.words import suggest
 from autoscaler.core.money import caps
 from autoscaler.core.reserve import machines
-from autoscaler.core.spec import Deadlines, FleetLimits, Health, Limits, MachineSpec, Pace, Placement, Pool
+from autoscaler.core.spec import Deadlines, Fallback, FleetLimits, Health, Limits, MachineSpec, Pace, Placement, Pool
 from autoscaler.core.sync import TOMBSTONE_S
 from autoscaler.core.units import format_duration
 from policies import POLICIES
@@ -211,6 +211,22 @@ def health(rules: Health, _context: Context) -> Iterator[Finding]:
         yield (name,), "expected a share from 0 to 1, such as 0.2 for 20 %"
     if not outside and rules.idle_gpu > rules.low_gpu:
         yield ("idle_gpu",), f"above low_gpu ({rules.low_gpu:g}); expected that or less"
+
+
+def fallback(rule: Fallback, context: Context) -> Iterator[Finding]:
+    """A fallback that names a floor where it keeps one, within the limits."""
+    if rule.after < 1:
+        yield ("after",), "expected at least 1 reading"
+    if rule.then != "floor":
+        if rule.floor is not None:
+            yield ("floor",), f"has no effect with then: {rule.then}; expected then: floor, or leave it out"
+    elif rule.floor is None:
+        yield ("floor",), "expected how many machines run at least, such as 2"
+    elif rule.floor < 1:
+        yield ("floor",), "expected at least 1; leave `fallback` out to hold what runs"
+    elif "limits" in context.beside and rule.floor > context.beside["limits"].hot.high > 0:
+        bounds = context.beside["limits"].hot
+        yield ("floor",), f"more than may run ({bounds}); expected {bounds.high} or fewer, or raise limits.hot"
 
 
 def policy(choice: Any, context: Context) -> Iterator[Finding]:

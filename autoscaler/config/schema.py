@@ -17,6 +17,7 @@ from autoscaler.config.words import suggest
 from autoscaler.core.spec import (
     SETTINGS,
     Deadlines,
+    Fallback,
     FleetLimits,
     Health,
     Limits,
@@ -136,6 +137,8 @@ class PoolSettings:
     """How long its machines may stay in each phase that waits."""
     health: Annotated[Health, checked(checks.health)] = Health()
     """When a running machine counts as degraded or as hardly used."""
+    fallback: Annotated[Fallback, checked(checks.fallback)] = Fallback()
+    """What stands while its queue cannot be read."""
     policies: Annotated[
         tuple[Annotated[PolicyChoice, checked(checks.policy)], ...], Field(min_length=1), checked(checks.policies)
     ] = tuple(PolicyChoice(name=name, settings=POLICIES[name].settings()) for name in RECOMMENDED)
@@ -155,6 +158,7 @@ class PoolSettings:
             pace=self.pace,
             deadlines=self.deadlines,
             health=self.health,
+            fallback=self.fallback,
         )
 
 

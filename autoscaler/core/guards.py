@@ -8,6 +8,7 @@ from autoscaler.core.budget import budget
 from autoscaler.core.decision import Decision
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.signal import HOLD_S, last_good
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.units import format_duration
 
@@ -17,16 +18,17 @@ _MAY_HOLD_JOBS = (Phase.HOT, Phase.DRAINING, Phase.STOPPING)
 
 
 def guard(decision: Decision, snapshot: PoolSnapshot, window_s: float, now: float) -> Decision:
-    """The decision after all guards: the queue's own state, limits, pace, budget, unknown demand, fresh start, pause.
+    """The decision after all guards: the queue's own state, bad signals, limits, pace, budget, fresh start, pause.
 
     `window_s` is the history that the policies need before machines may go.
     """
     decision = stranded(decision, snapshot)
     decision = paused_queue(decision, snapshot)
+    decision = unknown(decision, snapshot, now)
+    decision = fallen(decision, snapshot, now)
     decision = limits(decision, snapshot)
     decision = pace(decision, snapshot, now)
     decision = budget(decision, snapshot)
-    decision = unknown(decision, snapshot)
     decision = fresh_start(decision, snapshot, window_s)
     return pause(decision, snapshot)
 
@@ -52,6 +54,40 @@ def paused_queue(decision: Decision, snapshot: PoolSnapshot) -> Decision:
         return decision
     text = f"the queue is paused, so that no job starts: {snapshot.up} of {decision.hot} machines until it is resumed"
     return decision.because("queue_paused", text, hot=snapshot.up)
+
+
+def unknown(decision: Decision, snapshot: PoolSnapshot, now: float) -> Decision:
+    """Never down on a signal that could not be read, save where money or limits say so; up as the fallback has it.
+
+    Policies start nothing for a queue that they cannot see. Worked example: 3 machines were wanted, one of them died
+    since, and `after` is 3. At the first and second failure there are to be 3 again; from the third on 2 with `hold`,
+    3 with `last_good`, and with `floor: 4` 4 of them.
+    """
+    if not isinstance(snapshot.demand, Unknown):
+        return decision
+    signal, fallback = snapshot.signal, snapshot.pool.fallback
+    if signal.failures < fallback.after:
+        hot, then = signal.wanted or 0, f"all goes on as it was until {fallback.after} failed"
+    else:
+        hot = {"floor": fallback.floor, "last_good": signal.wanted}.get(fallback.then) or 0
+        then = fallback.words
+    for_s = format_duration(now - (snapshot.demand.since if signal.failing_since is None else signal.failing_since))
+    tries = f"reading {max(1, signal.failures)} in a row failed, {last_good(signal, now)}"
+    text = f"the queue cannot be read for {for_s} ({snapshot.demand.reason}; {tries}): nothing is stopped, {then}"
+    usd_per_hour = sum(machine.burn_usd_per_hour for machine in snapshot.instances)
+    decision = decision.because("unknown", f"{text}; {snapshot.up} up, {usd_per_hour:.2f} USD/h")
+    if hot > decision.hot:
+        decision = replace(decision, hot=hot, needs=())
+    return replace(decision, hold_down=True)
+
+
+def fallen(decision: Decision, snapshot: PoolSnapshot, now: float) -> Decision:
+    """Never down on a fall in depth that nothing explains, save where money or limits say so."""
+    fall = snapshot.signal.fall
+    if fall is None:
+        return decision
+    left = format_duration(max(0.0, HOLD_S - (now - fall.at)))
+    return replace(decision.because("fallen", f"{fall.text}: nothing is stopped for another {left}"), hold_down=True)
 
 
 def limits(decision: Decision, snapshot: PoolSnapshot) -> Decision:
@@ -88,14 +124,6 @@ def pace(decision: Decision, snapshot: PoolSnapshot, now: float) -> Decision:
             text = f"{drained} drained {within}, {allowed.down} allowed: {least} instead of {decision.hot} for now"
             decision = decision.because("pace.down", text, hot=least)
     return decision
-
-
-def unknown(decision: Decision, snapshot: PoolSnapshot) -> Decision:
-    """Never down on a signal that could not be read, save where money or limits say so."""
-    if not isinstance(snapshot.demand, Unknown):
-        return decision
-    text = f"the queue cannot be read ({snapshot.demand.reason}): nothing is stopped"
-    return replace(decision.because("unknown", text), hold_down=True)
 
 
 def fresh_start(decision: Decision, snapshot: PoolSnapshot, window_s: float) -> Decision:

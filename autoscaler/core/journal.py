@@ -33,6 +33,8 @@ class Kind(StrEnum):
     """A person's hand: an order given, withdrawn, over or fulfilled."""
     ADMISSION = "admission"
     """A tier is refused, or taken again."""
+    SIGNAL = "signal"
+    """A pool's queue can be believed again."""
     RESERVE = "reserve"
     """A machine is set apart for a tier, or takes all jobs again."""
 
@@ -139,6 +141,18 @@ def dearer_entry(old: Instance, record: Instance, now: float) -> Entry:
         "raised the price, or somebody accepted a higher one; limits and budgets count the new price"
     )
     return Entry(at=now, kind=Kind.ALARM, pool=record.pool, instance=record.id, text=text)
+
+
+def signal_entry(snapshot: PoolSnapshot, text: str, now: float) -> Entry:
+    """The alarm that a pool's queue cannot be believed, with what is held meanwhile at what cost."""
+    pool, usd_per_hour = snapshot.pool.name, sum(machine.burn_usd_per_hour for machine in snapshot.instances)
+    held = f"no machine is stopped for it; {snapshot.up} up, {usd_per_hour:.2f} USD/h"
+    return Entry(at=now, kind=Kind.ALARM, pool=pool, text=f"{pool}: {text}; {held}")
+
+
+def relief_entry(pool: str, text: str, now: float) -> Entry:
+    """The entry of a queue that can be believed again."""
+    return Entry(at=now, kind=Kind.SIGNAL, pool=pool, text=f"{pool}: {text}")
 
 
 def admission_entry(admission: Admission, now: float) -> Entry:

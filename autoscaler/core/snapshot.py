@@ -16,6 +16,7 @@ from autoscaler.core.load import Load
 from autoscaler.core.market import Offer
 from autoscaler.core.money import FleetMoney
 from autoscaler.core.orders import NO_ORDERS, Orders
+from autoscaler.core.signal import Signal
 from autoscaler.core.spec import Pool
 from autoscaler.core.trouble import Places
 
@@ -65,6 +66,8 @@ class PoolSnapshot:
     """When machines of the pool were told to drain, those that are gone by now included: epoch seconds."""
     orders: Orders = NO_ORDERS
     """What operators have ordered."""
+    signal: Signal = Signal()
+    """How far the readings of its queue can be believed."""
     running_for_s: float = float("inf")
     """Seconds since this daemon took the lead."""
     up: int = field(init=False, compare=False)

@@ -176,6 +176,31 @@ class Pace:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Fallback:
+    """What stands while a pool's queue cannot be read. Whatever it is, nothing is stopped for want of a reading."""
+
+    __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
+
+    after: int = 3
+    """Readings in a row, one a tick, that must have failed; until then all goes on as the last good one had it."""
+    then: Literal["hold", "floor", "last_good"] = "hold"
+    """`hold`: what runs stays, and nothing more is started than limits and schedules ask for; `floor`: `floor` machines
+    run at least, within limits and budget; `last_good`: as many as the last good reading led to, so that one that dies
+    is replaced."""
+    floor: int | None = None
+    """Machines, with `then: floor`."""
+
+    @property
+    def words(self) -> str:
+        """What follows, for people."""
+        if self.then == "floor":
+            return f"at least {self.floor} machines run"
+        if self.then == "last_good":
+            return "as many run as the last good reading led to"
+        return "what runs stays and nothing more is started for it"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Deadlines:
     """How long a machine may stay in each phase that waits; then the phase's escalation follows."""
 
@@ -233,3 +258,4 @@ class Pool:
     pace: Pace = Pace()
     deadlines: Deadlines = Deadlines()
     health: Health = Health()
+    fallback: Fallback = Fallback()

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from autoscaler.core.decision import Command, Decision
-from autoscaler.core.demand import Unknown
+from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.diagnosis import ImageHistory
-from autoscaler.core.journal import decision_entry
+from autoscaler.core.journal import decision_entry, relief_entry, signal_entry
 from autoscaler.core.ledger import DAY_S, day_of, month_of
 from autoscaler.core.load import Load
 from autoscaler.core.more import RENT
 from autoscaler.core.plan import plan
+from autoscaler.core.signal import Signal, hear, latest
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import MachineSpec, Pool
 from autoscaler.runtime.decide import decide
@@ -49,6 +50,8 @@ class Decider:
         at_once = {name: p.capabilities.orders_at_once for name, p in providers.items()}
         self._orders_at_once = {name: count for name, count in at_once.items() if count is not None}
         self._said: dict[str, object] = {}
+        self._heard: dict[str, Signal] = {}
+        """As of the last tick that we led: a store that comes back empty has lost its own."""
 
     def decide(self, fleet: Fleet, moment: Moment) -> dict[str, PoolReport]:
         """What is wanted of each pool, and the commands that lead there."""
@@ -76,8 +79,10 @@ class Decider:
     def _decide(self, fleet: Fleet, setup: PoolSetup, moment: Moment) -> PoolReport:
         name, now = setup.pool.name, moment.now
         snapshot = self._snapshot(fleet, setup.pool, moment)
+        snapshot = replace(snapshot, signal=self._hear(fleet, snapshot, now))
         decision, commands, states = decide(setup.policies, snapshot, fleet.policies.get(name, {}), now)
         fleet.remember_policies(name, states)
+        self._led_to(fleet, snapshot, decision)
         moment.over(setup.pool, commands)
         if any(reason.rule == RENT for reason in decision.why_not) and self._observer.want_offers(name):
             self._wake.set()
@@ -93,6 +98,35 @@ class Decider:
             spent_today=fleet.accounts.spent_today(name),
             admission=fleet.admit(snapshot, now),
         )
+
+    def _hear(self, fleet: Fleet, snapshot: PoolSnapshot, now: float) -> Signal:
+        """Take the reading of a pool's queue, and tell when it cannot be believed.
+
+        What this daemon knew when it last led counts where it is newer than what the store knows.
+        """
+        pool, nothing = snapshot.pool, Signal()
+        before = max(self._heard.get(pool.name, nothing), fleet.signals.get(pool.name, nothing), key=latest)
+        heard = hear(
+            before,
+            snapshot.demand,
+            machines=snapshot.instances,
+            load=snapshot.load,
+            fallback=pool.fallback,
+            now=now,
+        )
+        for text in heard.alarms:
+            fleet.note(signal_entry(snapshot, text, now))
+        for text in heard.relief:
+            fleet.note(relief_entry(pool.name, text, now))
+        return heard.signal
+
+    def _led_to(self, fleet: Fleet, snapshot: PoolSnapshot, decision: Decision) -> None:
+        """Remember what a reading led to, where it can be believed."""
+        name, signal = snapshot.pool.name, snapshot.signal
+        if isinstance(snapshot.demand, Demand) and signal.fall is None:
+            signal = replace(signal, wanted=decision.hot)
+        self._heard[name] = signal
+        fleet.remember_signal(name, signal)
 
     def _snapshot(self, fleet: Fleet, pool: Pool, moment: Moment) -> PoolSnapshot:
         instances = tuple(moment.grouped.get(pool.name, ()))

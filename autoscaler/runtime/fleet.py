@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -15,7 +15,7 @@ from autoscaler.core.decision import Action, Outcome, Result
 from autoscaler.core.diagnosis import Diagnosis, ImageHistory
 from autoscaler.core.findings import diagnosis_entry, given_up_entry
 from autoscaler.core.health import Watch
-from autoscaler.core.history import Estimate, PlacementHistory
+from autoscaler.core.history import PlacementHistory
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import (
     Entry,
@@ -26,17 +26,19 @@ from autoscaler.core.journal import (
     phase_entry,
     reserve_entry,
 )
-from autoscaler.core.ledger import KEPT_DAYS, DayLedger, Spent, day_name
+from autoscaler.core.ledger import KEPT_DAYS, day_name
 from autoscaler.core.lessons import Lesson, PlaceMemory, lesson_of
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.load import Finished, Load, TierLoad
+from autoscaler.core.load import Finished, Load
 from autoscaler.core.meter import Meter
 from autoscaler.core.orders import Order
 from autoscaler.core.reserve import set_apart
 from autoscaler.core.samples import Sample
+from autoscaler.core.signal import Signal
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Pool
 from autoscaler.runtime.accounts import Accounts
+from autoscaler.runtime.documents import fields_of, read_history, read_ledger, read_load, read_signal
 from autoscaler.runtime.ports import Changes, Heartbeat, Saved
 from autoscaler.runtime.report import Listener
 
@@ -53,6 +55,8 @@ _BLOCKING = {
 _OF_THE_ACCOUNT = frozenset({Result.RATE_LIMITED, Result.AUTH_FAILED, Result.INSUFFICIENT_FUNDS})
 """What a rent may end in that would meet any other rent at that provider, too."""
 _MOST_UNSAVED_ENTRIES = 1000  # while the store is away, the oldest journal entries are dropped first
+_CAN_WAIT = frozenset({"policy", "signal"})
+"""Documents that change with each tick: written once a minute, or along with what cannot wait."""
 _TURNS = 5  # every record is written again once in so many writes
 
 
@@ -68,6 +72,8 @@ class Fleet:
     policies: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
     """Policy states by pool and policy."""
     loads: dict[str, Load] = field(default_factory=dict)
+    """By pool."""
+    signals: dict[str, Signal] = field(default_factory=dict)
     """By pool."""
     idle_since: dict[str, float] = field(default_factory=dict)
     """By instance id of the HOT machines known to hold no job."""
@@ -99,7 +105,7 @@ class Fleet:
         for name, text in saved.documents.items():
             match name.split(":"):
                 case "history", pool:
-                    fleet.history[pool] = {label: _history(value) for label, value in json.loads(text).items()}
+                    fleet.history[pool] = {label: read_history(value) for label, value in json.loads(text).items()}
                 case "admission", pool:
                     fleet.refused[pool] = json.loads(text)
                 case ["bills"]:
@@ -109,12 +115,15 @@ class Fleet:
                 case "places", provider:
                     fleet.places.read(provider, json.loads(text))
                 case "load", pool:
-                    fleet.loads[pool] = _load(json.loads(text))
+                    fleet.loads[pool] = read_load(json.loads(text))
+                case "signal", pool:
+                    fleet.signals[pool] = read_signal(json.loads(text))
                 case "policy", pool, policy:
                     fleet.policies.setdefault(pool, {})[policy] = json.loads(text)
                 case _:
                     pass  # a document of another version
-        fleet.accounts = Accounts(_ledger(json.loads(saved.ledger[day])) for day in sorted(saved.ledger)[-KEPT_DAYS:])
+        ledger = (read_ledger(json.loads(saved.ledger[day])) for day in sorted(saved.ledger)[-KEPT_DAYS:])
+        fleet.accounts = Accounts(ledger)
         return fleet
 
     # --- records ------------------------------------------------------------------------------------------------------
@@ -243,6 +252,11 @@ class Fleet:
         self._learned.update(("policy", pool, name) for name, state in states.items() if known.get(name) != state)
         self.policies[pool] = states
 
+    def remember_signal(self, pool: str, signal: Signal) -> None:
+        """Take what is known by now of a queue's readings."""
+        self.signals[pool] = signal
+        self._learned.add(("signal", pool))
+
     # --- tiers --------------------------------------------------------------------------------------------------------
 
     def set_apart(self, pools: Iterable[Pool], now: float) -> None:
@@ -327,23 +341,23 @@ class Fleet:
     @property
     def worth_saving(self) -> bool:
         """Whether more is unsaved than less than a minute of books and of what policies remember."""
-        learned = any(kind != "policy" for kind, *_ in self._learned)
+        learned = any(kind not in _CAN_WAIT for kind, *_ in self._learned)
         noted = learned or self._entries or self._samples
         return self.urgent or bool(noted) or self.accounts.overdue or self._published.is_old(self.notice)
 
     def take_changes(self) -> Changes:
         """Everything not stored yet, which is then taken for stored; `restore_changes` gives it back."""
-        documents: dict[str, str] = {}
+        learned: dict[str, str] = {}
         for name in sorted(self._learned):
-            documents[":".join(name)] = json.dumps(self._document(*name), default=_fields)
+            learned[":".join(name)] = json.dumps(self._document(*name), default=fields_of)
         changes = Changes(
             instances=tuple((self._once_more() | self._unsaved).values()),
             forgotten=tuple(self._forgotten),
             journal=tuple(self._entries),
             samples=tuple(self._samples),
             ended_orders=tuple(self._ended_orders),
-            documents=documents,
-            ledger={day_name(day.day): json.dumps(day, default=_fields) for day in self.accounts.take_unsaved()},
+            documents=learned,
+            ledger={day_name(day.day): json.dumps(day, default=fields_of) for day in self.accounts.take_unsaved()},
             notice=self.notice,
         )
         self._unsaved, self._forgotten, self._entries, self._samples, self._ended_orders = {}, [], [], [], []
@@ -359,9 +373,13 @@ class Fleet:
             return self.places.document(pool)
         if kind == "policy":
             return self.policies[pool][policy]
-        if kind == "admission":
-            return self.refused[pool]
-        return self.loads[pool] if kind == "load" else self.history[pool]
+        by_pool: dict[str, Mapping[str, Any]] = {
+            "admission": self.refused,
+            "history": self.history,
+            "load": self.loads,
+            "signal": self.signals,
+        }
+        return by_pool[kind][pool]
 
     def _once_more(self) -> dict[str, Instance]:
         """A part of the records, each in its turn: what a failover to an older store lost comes back in minutes."""
@@ -380,21 +398,3 @@ class Fleet:
         self._published = NO_NOTICE
         self._learned.update(tuple(name.split(":")) for name in changes.documents)
         self.accounts.not_stored(json.loads(text)["day"] for text in changes.ledger.values())
-
-
-def _fields(value: Any) -> dict[str, Any]:
-    """A value's fields, for JSON. `asdict` would copy it deeply first."""
-    return {field.name: getattr(value, field.name) for field in fields(value)}
-
-
-def _history(value: dict[str, Any]) -> PlacementHistory:
-    estimates = {name: Estimate(**value[name]) for name in ("setup", "resume")}
-    return PlacementHistory(**{**value, **estimates})
-
-
-def _load(value: dict[str, Any]) -> Load:
-    return Load(**{**value, "tiers": {tier: TierLoad(**known) for tier, known in value["tiers"].items()}})
-
-
-def _ledger(value: dict[str, Any]) -> DayLedger:
-    return DayLedger(**{**value, "pools": {pool: Spent(**spent) for pool, spent in value["pools"].items()}})

@@ -11,10 +11,11 @@ from collections.abc import Iterator, Sequence
 
 from prometheus_client.core import GaugeMetricFamily
 
-from autoscaler.core.demand import Unknown
+from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.health import Condition, condition
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.money import CAPS, caps
+from autoscaler.core.signal import Signal
 from autoscaler.core.spec import Cap
 from autoscaler.core.utilisation import Use
 from autoscaler.runtime.report import TickReport
@@ -50,16 +51,17 @@ def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
 def _queues(report: TickReport, now: float) -> Iterator[GaugeMetricFamily]:
     unknown = _gauge("queue_unknown", "1 while the pool's queue cannot be read, else 0.", "pool")
     age = _gauge("queue_signal_age_seconds", "Time since the pool's queue could last be read.", "pool")
+    fallen = _gauge("queue_fall_doubted", "1 while jobs were gone that nothing explains, else 0.", "pool")
     in_flight = _gauge("queue_in_flight_jobs", "Jobs delivered to workers and not finished.", "pool")
     paused = _gauge("queue_paused", "1 while the queue itself is paused, else 0.", "pool")
     warnings = _gauge(
         "queue_warning", "1 for each thing that makes the queue's numbers less than exact.", "pool", "code"
     )
     for name, pool in report.pools.items():
-        demand = pool.snapshot.demand
-        known_at = demand.since if isinstance(demand, Unknown) else demand.taken_at
+        demand, signal = pool.snapshot.demand, pool.snapshot.signal
         unknown.add_metric([name], float(isinstance(demand, Unknown)))
-        age.add_metric([name], max(0.0, now - known_at))
+        age.add_metric([name], max(0.0, now - _read_at(demand, signal)))
+        fallen.add_metric([name], float(signal.fall is not None))
         if isinstance(demand, Unknown):
             continue
         paused.add_metric([name], float(demand.paused))
@@ -67,7 +69,14 @@ def _queues(report: TickReport, now: float) -> Iterator[GaugeMetricFamily]:
             warnings.add_metric([name, code], 1.0)
         if demand.in_flight is not None:
             in_flight.add_metric([name], demand.in_flight)
-    yield from (unknown, age, in_flight, paused, warnings)
+    yield from (unknown, age, fallen, in_flight, paused, warnings)
+
+
+def _read_at(demand: Demand | Unknown, signal: Signal) -> float:
+    """When the queue was last read; where it never was, since when it cannot be."""
+    if isinstance(demand, Demand):
+        return demand.taken_at
+    return demand.since if signal.good is None else signal.good.at
 
 
 def _tiers(report: TickReport) -> Iterator[GaugeMetricFamily]:

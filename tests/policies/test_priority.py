@@ -137,10 +137,13 @@ def test_a_boot_longer_than_30_minutes_does_not_end_the_wish_for_it() -> None:
     assert run([late] + [coming] * 400)[-1] == 2
 
 
-def test_an_unknown_queue_holds_what_was_wished_for() -> None:
-    late, blind = seen({"pro": (5, 31.0)}, P.HOT, P.HOT), seen({}, P.HOT, demand=Unknown("timeout", NOW))
+def test_an_unknown_queue_starts_nothing_and_what_was_wished_for_is_remembered() -> None:
+    late, again = seen({"pro": (5, 31.0)}, P.HOT, P.HOT), seen({}, P.HOT, busy={"i0": 1})
+    blind = seen({}, P.HOT, demand=Unknown("timeout", NOW))
 
-    assert set(run([late] + [blind] * 400)) == {3}
+    wishes = run([late] + [blind] * 400 + [again])
+
+    assert (wishes[0], set(wishes[1:-1]), wishes[-1]) == (3, {1}, 3)
 
 
 def test_a_wait_that_nobody_knows_holds_and_says_so() -> None:

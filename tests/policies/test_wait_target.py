@@ -145,15 +145,16 @@ def test_a_wish_for_fewer_stands_until_it_has_lasted() -> None:
     assert decide(quiet, state, NOW + 130, SETTINGS)[0].hot == 1
 
 
-def test_an_unknown_queue_holds() -> None:
+def test_an_unknown_queue_starts_nothing_and_what_was_wanted_is_remembered() -> None:
     busy, blind = seen({"free": (40, 100.0)}, P.HOT, P.WARM, P.WARM, in_flight=1), Unknown("no answer", NOW)
     state = decide(busy, {}, NOW, SETTINGS)[1]
     for tick in range(100):
         state = decide(seen({}, P.HOT, demand=blind), state, NOW + 10 * tick, SETTINGS)[1]
     decision = decide(seen({}, P.HOT, demand=blind), state, NOW + 1000, SETTINGS)[0]
 
-    assert decision.hot == 3
+    assert decision.hot == 1
     assert decision.why[0].rule == "wait_target.unknown"
+    assert decide(seen({}, P.HOT), state, NOW + 1010, SETTINGS)[0].hot == 3
 
 
 def test_a_tier_that_was_often_late_is_given_less_time() -> None:

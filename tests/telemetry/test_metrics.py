@@ -35,6 +35,7 @@ LABELS = (
 UNITS = ("seconds", "jobs", "instances", "usd", "usd_today", *CAPS, "total", "info")
 UNITLESS = {
     "queue_unknown",
+    "queue_fall_doubted",
     "queue_paused",
     "queue_warning",
     "listing_unknown",
