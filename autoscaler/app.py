@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import socket
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from autoscaler.queues import make_reader
 from autoscaler.queues.source import QueueDemand
 from autoscaler.runtime.decider import PoolSetup
 from autoscaler.runtime.entropy import Entropy, seeded
+from autoscaler.runtime.gather import Gathered
 from autoscaler.runtime.loop import Loop
 from autoscaler.runtime.ports import Clock, Store
 from autoscaler.runtime.report import Listener
@@ -50,9 +52,12 @@ _TICKS_PER_LEASE = 3
 class App:
     """A daemon, put together and not started."""
 
-    loop: Loop
+    loops: tuple[Loop, ...]
+    """One for all pools, or with `spread` one for each."""
+    gathered: Gathered
+    """Makes one report of the loops' ticks."""
     wake: Wake
-    """Ends the loop's waiting for its next tick."""
+    """Ends the waiting for the next tick."""
     demand: QueueDemand
     """What reads the queues."""
     store: Store
@@ -63,6 +68,22 @@ class App:
     """The markets of the mock providers, for a demo to play in."""
     board: Board
     registry: CollectorRegistry
+
+    async def tick(self) -> None:
+        """One tick of all loops. What goes wrong is told to the listeners.
+
+        They tick in the same turn of the event loop, so that what they ask of one Redis goes out as one pipeline.
+
+        Raises:
+            NewerRecords: the store was written by a newer program; there is no point in going on.
+        """
+        await asyncio.gather(*(loop.tick_safely() for loop in self.loops))
+        self.gathered.over()
+
+    async def stop(self) -> None:
+        """Let the calls under way end, write what is known, give the leases back. Machines stay as they are."""
+        await asyncio.gather(*(loop.stop() for loop in self.loops))
+        self.gathered.over()
 
     async def check_access(self) -> None:
         """Ask each Redis once whether it lets us in. One that is merely away is no error: it may come back.
@@ -117,7 +138,7 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         for name, each in adapters.items()
     }
     providers: dict[str, Provider] = {name: DryRun(each) if preview else each for name, each in watched.items()}
-    wake = Wake()
+    gathered, wake = Gathered(Listeners(listeners)), Wake()
     loop = Loop(
         fleet=config.fleet,
         pools=pool_setups(config),
@@ -127,13 +148,14 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         probe=ServiceProbe(clock),
         clock=clock,
         entropy=entropy,
-        listener=Listeners(listeners),
+        listener=gathered.of(""),
         wake=wake,
         limits=config.limits,
         tick_s=config.tick,
     )
     return App(
-        loop=loop,
+        loops=(loop,),
+        gathered=gathered,
         wake=wake,
         demand=demand,
         store=store,

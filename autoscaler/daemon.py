@@ -52,7 +52,7 @@ async def run(config: Config, clock: Clock, started_up: Started) -> None:
         web = make_app(app.board, app.registry, app.store.journal, now=clock.now, tick_s=config.tick)
         server = await serve(web, config.http.listen)
         supervisor = Supervisor()
-        supervisor.start("loop", go_round([app.loop], app.wake, clock, config.tick))
+        supervisor.start("loop", go_round(app.tick, app.wake, clock, config.tick))
         for name, work in started_up(app):
             supervisor.start(name, work)
         gc.freeze()  # what is there by now lives as long as we do: looking at it again and again delays ticks by 35 ms
@@ -60,7 +60,7 @@ async def run(config: Config, clock: Clock, started_up: Started) -> None:
             await supervisor.until(stop)
         finally:
             await supervisor.cancel()
-            await app.loop.stop()
+            await app.stop()
             await server.cleanup()
 
 
@@ -71,8 +71,8 @@ async def run_once(config: Config, clock: Clock) -> str | None:
         SettingsError: bad input; nothing was touched.
     """
     async with started(config, clock) as app:
-        report = await app.loop.tick_safely()
-        await app.loop.stop()
-        if report is None:
+        await app.tick()
+        await app.stop()
+        if app.board.error is not None or app.board.report is None:
             return app.board.error or "the tick could not be made"
-        return None if report.leads else "another daemon leads this fleet; nothing was done"
+        return None if app.board.report.leads else "another daemon leads this fleet; nothing was done"

@@ -59,12 +59,13 @@ async def _look(config: Config) -> dict[str, Any]:
     app = build(config, clock=SystemClock(), preview=True)
     try:
         await app.check_access()
-        if await app.loop.tick_safely() is None:
+        await app.tick()
+        if app.board.error is not None:
             hint = "; start a daemon with: autoscaler run" if config.redis.address().embedded else ""
             raise SettingsError(f"nothing can be planned: {app.board.error}{hint}")
         return app.board.plan()
     finally:
-        await app.loop.stop()
+        await app.stop()
         await app.close()
 
 

@@ -48,7 +48,9 @@ class TickReport:
     """Epoch seconds."""
     duration_s: float
     leads: bool
-    """This daemon holds the lease; otherwise it only watches."""
+    """This daemon holds the lease, with `spread` that of at least one pool; otherwise it only watches."""
+    leaders: Mapping[str, str] = field(default_factory=dict)
+    """Which daemon leads each pool, by its name for itself; empty where nobody does."""
     orders: Orders = NO_ORDERS
     """What operators have ordered."""
     limits: FleetLimits = FleetLimits()

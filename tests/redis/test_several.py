@@ -39,7 +39,7 @@ async def test_each_pool_is_read_where_its_queue_lies_and_the_store_is_written_e
     other.do("RPUSH", "list:pro", "a", "b", "c")
     async with live_app(config) as app:
         assert set(app.links) == {"redis", "pools.two.redis", "pools.three.redis", "store"}
-        report = await app.loop.tick()
+        report = await app.loops[0].tick()
     demands = {name: pool.snapshot.demand for name, pool in report.pools.items()}
     waiting = {name: demand.waiting for name, demand in demands.items() if isinstance(demand, Demand)}
     assert waiting == {"one": 1, "two": 0, "three": 3}
@@ -54,7 +54,7 @@ async def test_a_pool_whose_redis_hangs_takes_half_a_tick_from_the_others_and_no
     config["pools"]["two"]["redis"] = other.url
     async with live_app(config) as app:
         os.kill(other.pid, signal.SIGSTOP)
-        report = await app.loop.tick()
+        report = await app.loops[0].tick()
         os.kill(other.pid, signal.SIGCONT)
     assert isinstance(report.pools["one"].snapshot.demand, Demand)
     assert "within 0.5s, half a tick" in str(report.pools["two"].snapshot.demand)

@@ -109,10 +109,10 @@ async def live_app(config: Json) -> AsyncIterator[App]:
             await mock.rent(offer, pool.machine, label=make_label(FLEET, name, f"{name}-{number}"))
             wanted += 1
     for _ in range(_SETTLING_TICKS):
-        await app.loop.tick()
-    report = await app.loop.tick()
+        await app.loops[0].tick()
+    report = await app.loops[0].tick()
     hot = [instance for instance in report.instances.values() if instance.phase is Phase.HOT]
     assert len(hot) == wanted == len(report.instances), "the fleet did not settle"
     yield app
-    await app.loop.stop()
+    await app.stop()
     await app.close()
