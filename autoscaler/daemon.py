@@ -49,7 +49,7 @@ async def run(config: Config, clock: Clock, started_up: Started) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with started(config, clock) as app:
-        web = make_app(app.board, app.registry, app.store.journal, now=clock.now, tick_s=config.tick)
+        web = make_app(app.board, app.registry, app.store, config=lambda: config, now=clock.now, wake=app.wake.set)
         server = await serve(web, config.http.listen)
         supervisor = Supervisor()
         supervisor.start("loop", go_round(app.tick, app.wake, clock, config.tick))

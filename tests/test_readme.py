@@ -22,11 +22,13 @@ from autoscaler.config import load_config
 from autoscaler.core.demand import AgeSource, Demand, InFlightKind, TierDemand
 from autoscaler.core.spec import Cap, Deadlines, FleetLimits, Health, Limits, Tier
 from autoscaler.queues.caution import Caution
+from autoscaler.store.memory import MemoryState, MemoryStore
 from autoscaler.telemetry.metrics import Metrics
 from autoscaler.web.server import make_app
 from autoscaler.web.views import Board
 from policies import POLICIES, RECOMMENDED
 from tests.support.reports import FLEET, NOW, POOL, machine, pool_report, report
+from tests.support.stores import HandClock
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 SETTINGS: Mapping[str, type[Any]] = {
@@ -141,7 +143,9 @@ def all_metrics() -> set[str]:
     registry = CollectorRegistry()
     cap = Cap(warn=1.0, stop=2.0)
     metrics = Metrics(registry)
-    make_app(Board(FLEET), registry, lambda _count: pytest.fail("nobody asks"), now=lambda: NOW, tick_s=10.0)
+    clock = HandClock()
+    store = MemoryStore(MemoryState(), "nobody", clock)
+    make_app(Board(FLEET), registry, store, config=lambda: pytest.fail("nobody asks"), now=clock.now, wake=clock.now)
     caps = FleetLimits(usd_per_hour=cap, usd_per_day=cap, usd_per_month=cap)
     metrics.ticked(report(machine(), limits=caps, pools={"images": pool_report(machine(), pool=POOL)}))
     return set(re.findall(r"^# TYPE (\w+)", generate_latest(registry).decode(), re.MULTILINE))

@@ -63,7 +63,7 @@ async def _look(config: Config) -> dict[str, Any]:
         if app.board.error is not None:
             hint = "; start a daemon with: autoscaler run" if config.redis.address().embedded else ""
             raise SettingsError(f"nothing can be planned: {app.board.error}{hint}")
-        return app.board.plan()
+        return {**app.board.plan()}
     finally:
         await app.stop()
         await app.close()
@@ -78,7 +78,7 @@ async def _suppose(config: Config, what_ifs: Sequence[str]) -> dict[str, Any]:
     supposed = suppose({name: pool.pool(name) for name, pool in config.pools.items()}, what_ifs)
     board = Board(config.fleet)
     board.ticked(await what_if(config, supposed, SystemClock().now()))
-    return board.plan()
+    return {**board.plan()}
 
 
 def _show(pool: dict[str, Any]) -> None:

@@ -19,7 +19,7 @@ from autoscaler.core.money import caps
 from autoscaler.core.reserve import machines
 from autoscaler.core.spec import Deadlines, Fallback, FleetLimits, Health, Limits, MachineSpec, Pace, Placement, Pool
 from autoscaler.core.sync import TOMBSTONE_S
-from autoscaler.core.units import format_duration
+from autoscaler.core.units import Secret, format_duration
 from policies import POLICIES
 from policies.base import Finding
 from providers.base import Capabilities
@@ -27,6 +27,9 @@ from providers.base import Capabilities
 _READY = re.compile(r"running|heartbeat|http :(?P<http>\d{1,5})/\S*|tcp :(?P<tcp>\d{1,5})", re.ASCII)
 _BUSY = re.compile(r"comfyui :(?P<port>\d{1,5})", re.ASCII)
 _LISTEN = re.compile(r"(?P<host>[^\s:/\[\]]+|\[[0-9A-Fa-f:.]+\]):(?P<port>\d{1,5})", re.ASCII)
+_HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?", re.ASCII)
+_TOKEN = re.compile(r"[!-~]*", re.ASCII)
+_LEAST_TOKEN = 16
 _MAX_PORT = 65535
 _LEAST_DEAD_MAN_S = 600.0
 _POOL_PARTS = frozenset(each.name for each in fields(Pool)) - {"name", "tiers"}
@@ -257,6 +260,26 @@ def tick(seconds: float, _context: Context) -> Iterator[Finding]:
     """A tick that ends."""
     if seconds <= 0:
         yield (), "expected more than 0s"
+
+
+def token(secret: Secret, _context: Context) -> Iterator[Finding]:
+    """A token that nobody guesses and that a header can carry; it is not shown."""
+    if len(secret.reveal()) < _LEAST_TOKEN:
+        yield (), f"expected at least {_LEAST_TOKEN} characters, such as `openssl rand -hex 32` gives"
+    if not _TOKEN.fullmatch(secret.reveal()):
+        yield (), "expected printable ASCII without spaces, such as `openssl rand -hex 32` gives"
+
+
+def parse_host(value: object) -> str:
+    """A name under which the API is asked.
+
+    Raises:
+        ValueError: no host name, or more than one.
+    """
+    match = _HOST.fullmatch(value) if isinstance(value, str) else None
+    if match is None:
+        raise ValueError("expected a host name without scheme or port, such as autoscaler.example.com")
+    return match[0].lower()
 
 
 def parse_listen(value: object) -> str:

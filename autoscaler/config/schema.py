@@ -27,7 +27,7 @@ from autoscaler.core.spec import (
     Pool,
     Prefer,
 )
-from autoscaler.core.units import Name, Seconds, Written
+from autoscaler.core.units import Name, Seconds, Secret, Written
 from autoscaler.link import RedisSettings
 from autoscaler.queues import QueueSettings
 from autoscaler.sim.workload import Workload
@@ -56,6 +56,12 @@ class HttpSettings:
 
     listen: Listen = "127.0.0.1:8080"
     """Address and port to serve on. Whoever reaches it reads everything: keep it on loopback or behind a proxy."""
+    token: Annotated[Secret, checked(checks.token)] | None = None
+    """What whoever changes something over HTTP must know: 16 characters or more, such as `openssl rand -hex 32` gives.
+    Without it nothing can be changed over HTTP."""
+    hosts: tuple[Annotated[str, Written(checks.parse_host, "autoscaler.example.com")], ...] = ()
+    """Names with a dot under which it is asked, as by a proxy that passes the public name on; all others are refused,
+    so that no page on the web can read it through a browser. IP addresses and names without a dot need no entry."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

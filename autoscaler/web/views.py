@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
-from typing import Any
+from typing import cast
 
 from autoscaler.core.admission import Admission
 from autoscaler.core.decision import NO_CEILING, Command, Decision, Outcome, Reason
@@ -14,13 +14,33 @@ from autoscaler.core.health import condition
 from autoscaler.core.instance import Instance, parse_label
 from autoscaler.core.journal import Entry
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.market import Remote
 from autoscaler.core.money import CAPS, caps
+from autoscaler.core.orders import Order
 from autoscaler.core.spec import FleetLimits, Limits, Tier
 from autoscaler.core.units import format_duration
 from autoscaler.runtime.report import Account, PoolReport, TickReport
 from autoscaler.store.codec import admission_fields, order_fields
-
-Json = dict[str, Any]
+from autoscaler.web.forms import (
+    AdmissionForm,
+    CapsForm,
+    CommandForm,
+    DecisionForm,
+    DemandForm,
+    InstanceForm,
+    InstancesForm,
+    LimitsForm,
+    OrderForm,
+    PlanForm,
+    PlanOfPool,
+    PoolForm,
+    ProviderForm,
+    ReasonForm,
+    StatusForm,
+    StrayForm,
+    StraysForm,
+    TierForm,
+)
 
 _VERSION = version("gpu-autoscaler")
 _NO_TICK = TickReport(at=0.0, duration_s=0.0, leads=False)
@@ -60,7 +80,7 @@ class Board:
         """When the newest good tick began; None before the first."""
         return self.report.at if self.report else None
 
-    def status(self, now: float) -> Json:
+    def status(self, now: float) -> StatusForm:
         """The whole fleet."""
         report = self.report or _NO_TICK
         own: dict[str, list[Instance]] = {}
@@ -72,7 +92,7 @@ class Board:
             "at": self.at,
             "age_s": None if self.at is None else max(0.0, now - self.at),
             "leads": report.leads,
-            "orders": [order_fields(order) for order in report.orders.standing],
+            "orders": orders_view(report.orders.standing),
             "error": self.error,
             "clock": now,
             "usd_per_hour": sum(instance.burn_usd_per_hour for instance in _present(report)),
@@ -85,10 +105,10 @@ class Board:
             "providers": [_provider(name, report, self._fleet, now) for name in report.listings],
         }
 
-    def plan(self) -> Json:
+    def plan(self) -> PlanForm:
         """What the newest tick decided."""
         report = self.report or _NO_TICK
-        return {"at": self.at, "pools": [{"name": name, **_plan(pool)} for name, pool in report.pools.items()]}
+        return {"at": self.at, "pools": [_plan(name, pool) for name, pool in report.pools.items()]}
 
     def admission(self, now: float, stale_s: float) -> list[Admission]:
         """Who is let in, pool by pool, most urgent tier first; everybody where the newest good tick is too old."""
@@ -100,7 +120,7 @@ class Board:
         why = f"open in doubt: the newest good tick was made {format_duration(age_s)} ago"
         return [Admission(pool=tier.pool, tier=tier.tier, why=why) for tier in tiers]
 
-    def instances(self, now: float) -> Json:
+    def instances(self, now: float) -> InstancesForm:
         """All machines, by pool, oldest first."""
         report = self.report or _NO_TICK
         primaries = {primary.id for pool in report.pools.values() if (primary := pool.snapshot.primary())}
@@ -110,6 +130,22 @@ class Board:
                 for instance in sorted(_present(report), key=lambda i: (i.pool, i.created_at, i.id))
             ]
         }
+
+    def strays(self) -> StraysForm:
+        """Machines of the fleet's label that no record speaks of, or whose pool is not configured."""
+        report = self.report or _NO_TICK
+        known = {(instance.provider, instance.provider_id) for instance in _present(report)}
+        listings = {name: each for name, each in report.listings.items() if not isinstance(each, Unknown)}
+        found = [
+            _stray(
+                name, remote, pool, "no record speaks of it" if pool in report.pools else f"no pool is called {pool}"
+            )
+            for name, listing in listings.items()
+            for remote in listing.machines
+            if (label := parse_label(remote.label, self._fleet)) is not None
+            if (pool := label[0]) not in report.pools or (name, remote.provider_id) not in known
+        ]
+        return {"at": self.at, "strays": found}
 
 
 def _present(report: TickReport) -> list[Instance]:
@@ -124,24 +160,23 @@ def _busy(instance: Instance, report: TickReport) -> int | None:
 # --- pools ------------------------------------------------------------------------------------------------------------
 
 
-def _plan(pool: PoolReport) -> Json:
-    """`up` is what the decision was held against, before its commands."""
+def _plan(name: str, pool: PoolReport) -> PlanOfPool:
     return {
+        "name": name,
         "up": pool.snapshot.up,
         "decision": _decision(pool.decision),
         "commands": [_command(command) for command in pool.commands],
     }
 
 
-def _pool(name: str, pool: PoolReport, instances: list[Instance]) -> Json:
+def _pool(name: str, pool: PoolReport, instances: list[Instance]) -> PoolForm:
     settings = pool.snapshot.pool
     phases = Counter(instance.phase for instance in instances)
     return {
-        "name": name,
-        **_plan(pool),
+        **_plan(name, pool),
         "demand": demand_view(pool.snapshot.demand, {tier.name: tier for tier in settings.tiers}),
-        "admission": [admission_fields(tier) for tier in pool.admission],
-        "phases": {phase.value: phases[phase] for phase in Phase if phase is not Phase.GONE},
+        "admission": [admission_view(tier) for tier in pool.admission],
+        "phases": {phase: phases[phase] for phase in Phase if phase is not Phase.GONE},
         "image_given_up": pool.snapshot.image.given_up,
         "limits": _limits(settings.limits),
         "usd_today": pool.spent_today.usd,
@@ -151,16 +186,25 @@ def _pool(name: str, pool: PoolReport, instances: list[Instance]) -> Json:
     }
 
 
-def demand_view(demand: Demand | Unknown, tiers: Mapping[str, Tier]) -> Json:
+def demand_view(demand: Demand | Unknown, tiers: Mapping[str, Tier]) -> DemandForm:
     """What a queue holds, or why that is unknown; `tiers` by name, for their targets."""
     if isinstance(demand, Unknown):
-        nothing = dict.fromkeys(("waiting", "in_flight", "in_flight_kind", "oldest_wait_s", "paused", "seen"))
-        return {"unknown": demand.reason, **nothing, "warnings": [], "tiers": []}
+        return {
+            "unknown": demand.reason,
+            "waiting": None,
+            "in_flight": None,
+            "in_flight_kind": None,
+            "oldest_wait_s": None,
+            "paused": None,
+            "seen": None,
+            "warnings": [],
+            "tiers": [],
+        }
     return {
         "unknown": None,
         "waiting": demand.waiting,
         "in_flight": demand.in_flight,
-        "in_flight_kind": demand.in_flight_kind.value,
+        "in_flight_kind": demand.in_flight_kind,
         "oldest_wait_s": demand.oldest_wait_s,
         "paused": demand.paused,
         "seen": demand.seen,
@@ -169,7 +213,7 @@ def demand_view(demand: Demand | Unknown, tiers: Mapping[str, Tier]) -> Json:
     }
 
 
-def _tier(tier: TierDemand, settings: Tier | None) -> Json:
+def _tier(tier: TierDemand, settings: Tier | None) -> TierForm:
     return {
         "tier": tier.tier,
         "waiting": tier.waiting,
@@ -177,12 +221,12 @@ def _tier(tier: TierDemand, settings: Tier | None) -> Json:
         "delayed": tier.delayed,
         "next_due_at": tier.next_due_at,
         "oldest_wait_s": tier.oldest_wait_s,
-        "age_source": tier.age_source.value,
+        "age_source": tier.age_source,
         "wait_target_s": settings.wait_target if settings else None,
     }
 
 
-def _decision(decision: Decision) -> Json:
+def _decision(decision: Decision) -> DecisionForm:
     return {
         "hot": decision.hot,
         "warm": decision.warm,
@@ -194,13 +238,13 @@ def _decision(decision: Decision) -> Json:
     }
 
 
-def _reason(reason: Reason) -> Json:
+def _reason(reason: Reason) -> ReasonForm:
     return {"rule": reason.rule, "text": reason.text}
 
 
-def _command(command: Command) -> Json:
+def _command(command: Command) -> CommandForm:
     return {
-        "action": command.action.value,
+        "action": command.action,
         "instance": command.instance,
         "placement": command.placement,
         "reason": command.reason,
@@ -208,7 +252,7 @@ def _command(command: Command) -> Json:
     }
 
 
-def _limits(limits: Limits) -> Json:
+def _limits(limits: Limits) -> LimitsForm:
     return {
         "hot": str(limits.hot),
         "warm": str(limits.warm),
@@ -216,10 +260,11 @@ def _limits(limits: Limits) -> Json:
     }
 
 
-def _caps(limits: Limits | FleetLimits) -> Json:
+def _caps(limits: Limits | FleetLimits) -> CapsForm:
     """Each cap's warning and stop; None where there is no cap."""
     found = caps(limits)
-    return {f"{name}_{part}": getattr(found.get(name), part, None) for name in CAPS for part in ("warn", "stop")}
+    parts = {f"{name}_{part}": getattr(found.get(name), part, None) for name in CAPS for part in ("warn", "stop")}
+    return cast("CapsForm", parts)
 
 
 def _sum(amounts: Iterable[float | None]) -> float | None:
@@ -231,14 +276,14 @@ def _sum(amounts: Iterable[float | None]) -> float | None:
 # --- machines and providers -------------------------------------------------------------------------------------------
 
 
-def _instance(instance: Instance, busy: int | None, now: float, *, primary: bool) -> Json:
+def _instance(instance: Instance, busy: int | None, now: float, *, primary: bool) -> InstanceForm:
     return {
         "id": instance.id,
         "pool": instance.pool,
         "placement": instance.placement,
         "provider": instance.provider,
         "provider_id": instance.provider_id,
-        "phase": instance.phase.value,
+        "phase": instance.phase,
         "serving": instance.phase is Phase.HOT and bool(busy),
         "phase_since": instance.phase_since,
         "since_s": max(0.0, now - instance.phase_since),
@@ -253,21 +298,47 @@ def _instance(instance: Instance, busy: int | None, now: float, *, primary: bool
         "usd_spent": instance.cost_usd(now),
         "address": instance.address,
         "tier": instance.tier,
-        "health": condition(instance).value,
+        "health": condition(instance),
         "ailment": instance.ailment,
         "diagnosis": instance.diagnosis,
-        "gpu_use": instance.gpu_use.value,
+        "gpu_use": instance.gpu_use,
         "adopted": instance.adopted,
         "primary": primary,
     }
 
 
-def _provider(name: str, report: TickReport, fleet: str, now: float) -> Json:
-    """`machines` counts those that carry the fleet's label; nobody else's."""
+def _stray(provider: str, remote: Remote, pool: str, why: str) -> StrayForm:
+    return {
+        "provider": provider,
+        "provider_id": remote.provider_id,
+        "label": remote.label,
+        "pool": pool,
+        "status": remote.status,
+        "gpu": remote.gpu,
+        "region": remote.region,
+        "usd_per_hour": remote.burn_usd_per_hour,
+        "why": why,
+    }
+
+
+def _provider(name: str, report: TickReport, fleet: str, now: float) -> ProviderForm:
     listing, balance = report.listings[name], report.accounts.get(name, Account()).balance_usd
     if isinstance(listing, Unknown):
-        known: Json = {"unknown": listing.reason, "listing_age_s": None, "machines": None}
+        unknown, age_s, ours = listing.reason, None, None
     else:
+        unknown, age_s = None, max(0.0, now - listing.asked_at)
         ours = sum(parse_label(remote.label, fleet) is not None for remote in listing.machines)
-        known = {"unknown": None, "listing_age_s": max(0.0, now - listing.asked_at), "machines": ours}
-    return {"name": name, **known, "balance_usd": balance}
+    return {"name": name, "unknown": unknown, "listing_age_s": age_s, "machines": ours, "balance_usd": balance}
+
+
+# --- what is stored in the same form ----------------------------------------------------------------------------------
+
+
+def orders_view(orders: Iterable[Order]) -> list[OrderForm]:
+    """Operators' orders."""
+    return [cast("OrderForm", order_fields(order)) for order in orders]
+
+
+def admission_view(admission: Admission) -> AdmissionForm:
+    """Whether a tier takes jobs."""
+    return cast("AdmissionForm", admission_fields(admission))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import socket
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import replace
 
 import pytest
 import structlog
-from aiohttp import ClientResponse, ClientSession, web
-from prometheus_client import CollectorRegistry
+from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import LogCapture
 
@@ -21,10 +21,9 @@ from autoscaler.core.errors import SettingsError, StoreUnavailable
 from autoscaler.core.journal import Entry, Kind, command_entry
 from autoscaler.runtime.report import TickReport
 from autoscaler.store.codec import encode_entry
-from autoscaler.telemetry.metrics import Metrics
-from autoscaler.web.server import make_app, serve
-from autoscaler.web.views import Board
-from tests.support.reports import FLEET, NOW, RENT, machine, pool_report, report
+from autoscaler.web.server import serve
+from tests.support.reports import NOW, RENT, machine, pool_report, report
+from tests.support.served import WITH_TOKEN, Daemon, served
 
 JSON_PATHS = (
     "/api/v1/status",
@@ -32,49 +31,20 @@ JSON_PATHS = (
     "/api/v1/instances",
     "/api/v1/journal",
     "/api/v1/admission",
+    "/api/v1/orders",
+    "/api/v1/strays",
+    "/api/v1/openapi.json",
     "/healthz",
     "/readyz",
 )
 PATHS = ("/", "/metrics", *JSON_PATHS)
-
-
-@dataclass
-class Daemon:
-    """A served API, and the hand that feeds it."""
-
-    client: ClientSession
-    url: str
-    board: Board
-    metrics: Metrics
-    now: float = NOW
-    entries: list[Entry] = field(default_factory=list)
-    journal_error: Exception | None = None
-
-    async def journal(self, count: int) -> Sequence[Entry]:
-        if self.journal_error is not None:
-            raise self.journal_error
-        return self.entries[:count]
-
-    async def ask(self, path: str, method: str = "GET") -> tuple[ClientResponse, str]:
-        async with self.client.request(method, self.url + path) as response:
-            return response, await response.text()
-
-    async def json(self, path: str) -> tuple[int, Any]:
-        response, text = await self.ask(path)
-        assert response.content_type == "application/json"
-        return response.status, json.loads(text)
+READ_ONLY = [path for path in PATHS if path != "/api/v1/orders"]
 
 
 @pytest.fixture
 async def daemon() -> AsyncIterator[Daemon]:
-    registry = CollectorRegistry()
-    async with ClientSession() as client:
-        made = Daemon(client=client, url="", board=Board(FLEET), metrics=Metrics(registry))
-        app = make_app(made.board, registry, made.journal, now=lambda: made.now, tick_s=20.0)
-        runner = await serve(app, "127.0.0.1:0")
-        made.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    async with served() as made:
         yield made
-        await runner.cleanup()
 
 
 # --- the views --------------------------------------------------------------------------------------------------------
@@ -82,14 +52,14 @@ async def daemon() -> AsyncIterator[Daemon]:
 
 async def test_each_view_is_what_the_board_says(daemon: Daemon) -> None:
     daemon.board.ticked(report(machine()))
-    daemon.now = NOW + 3.5
+    daemon.clock.time = NOW + 3.5
     assert await daemon.json("/api/v1/status") == (200, daemon.board.status(NOW + 3.5))
     assert await daemon.json("/api/v1/plan") == (200, daemon.board.plan())
     assert await daemon.json("/api/v1/instances") == (200, daemon.board.instances(NOW + 3.5))
 
 
 async def test_each_view_answers_before_the_first_tick(daemon: Daemon) -> None:
-    for path in JSON_PATHS[:5]:
+    for path in JSON_PATHS[:8]:
         assert (await daemon.json(path))[0] == 200, path
 
 
@@ -164,9 +134,10 @@ def two_pools() -> TickReport:
 
 async def test_the_pool_must_be_named_where_two_have_the_tier_and_only_there(daemon: Daemon) -> None:
     daemon.board.ticked(two_pools())
-    assert await daemon.json("/api/v1/admission?tier=free") == (
+    status, answer = await daemon.json("/api/v1/admission?tier=free")
+    assert (status, answer["error"]) == (
         400,
-        {"error": "pool: missing, and the tier free is in images and speech; add &pool=images"},
+        "pool: missing, and the tier free is in images and speech; add &pool=images",
     )
     assert (await daemon.json("/api/v1/admission?tier=free&pool=images"))[0] == 503
     assert (await daemon.json("/api/v1/admission?tier=free&pool=speech"))[0] == 200
@@ -188,7 +159,7 @@ async def test_in_doubt_all_are_let_in(daemon: Daemon, state: str) -> None:
     if state != "before the first tick":
         daemon.board.ticked(report() if state == "no good tick of late" else report(leads=False, pools={}))
         daemon.board.failed("Redis did not answer in time", NOW + 61.0)
-        daemon.now = NOW + 61.0
+        daemon.clock.time = NOW + 61.0
     status, answer = await daemon.json("/api/v1/admission?tier=free")
     assert (status, answer["accept"], answer["expected_wait_s"]) == (200, True, None)
     assert answer["why"].startswith("open in doubt: ")
@@ -197,7 +168,7 @@ async def test_in_doubt_all_are_let_in(daemon: Daemon, state: str) -> None:
 async def test_a_refusal_stands_while_ticks_fail_for_a_moment(daemon: Daemon) -> None:
     daemon.board.ticked(report())
     daemon.board.failed("Redis did not answer in time", NOW + 20.0)
-    daemon.now = NOW + 59.0
+    daemon.clock.time = NOW + 59.0
     assert (await daemon.json("/api/v1/admission?tier=free"))[0] == 503
 
 
@@ -215,14 +186,15 @@ async def test_refusals_are_counted_and_acceptances_are_not(daemon: Daemon) -> N
 
 
 async def test_the_journal_has_the_stored_form(daemon: Daemon) -> None:
-    daemon.entries = [command_entry(RENT, NOW), Entry(at=NOW, kind=Kind.OPERATOR, text='paused by "ann"\n→')]
+    entries = [command_entry(RENT, NOW), Entry(at=NOW, kind=Kind.OPERATOR, text='paused by "ann"\n→')]
+    daemon.note(*entries)
     status, answer = await daemon.json("/api/v1/journal")
     assert status == 200
-    assert answer == {"entries": [json.loads(encode_entry(entry)) for entry in daemon.entries]}
+    assert answer == {"entries": [json.loads(encode_entry(entry)) for entry in entries]}
 
 
 async def test_the_journal_gives_as_many_entries_as_asked(daemon: Daemon) -> None:
-    daemon.entries = [command_entry(RENT, NOW - n) for n in range(1200)]
+    daemon.note(*(command_entry(RENT, NOW - n) for n in range(1200)))
     for query, count in (("", 100), ("?count=1", 1), ("?count=1000", 1000)):
         _, answer = await daemon.json(f"/api/v1/journal{query}")
         assert len(answer["entries"]) == count
@@ -233,14 +205,13 @@ async def test_a_bad_count_is_answered_with_what_was_expected(daemon: Daemon, co
     status, answer = await daemon.json(f"/api/v1/journal?count={count}")
     assert status == 400
     assert answer["error"].startswith("count: ")
-    assert answer["error"].endswith("expected a whole number from 1 to 1000")
-    assert len(answer["error"]) < 120
+    assert len(answer["error"]) < 250
 
 
 async def test_a_journal_that_cannot_be_read_is_503(daemon: Daemon) -> None:
-    daemon.journal_error = StoreUnavailable("Redis did not answer in time")
+    daemon.store.error = StoreUnavailable("Redis did not answer in time")
     status, answer = await daemon.json("/api/v1/journal")
-    assert (status, answer) == (503, {"error": "the journal cannot be read: Redis did not answer in time"})
+    assert (status, answer) == (503, {"error": "the store cannot be used: Redis did not answer in time"})
 
 
 # --- health -----------------------------------------------------------------------------------------------------------
@@ -249,7 +220,7 @@ async def test_a_journal_that_cannot_be_read_is_503(daemon: Daemon) -> None:
 async def test_a_daemon_is_alive_until_three_ticks_are_missed(daemon: Daemon) -> None:
     daemon.board.ticked(report())
     for age_s, expected in ((0.0, 200), (60.0, 200), (60.1, 503)):
-        daemon.now = NOW + age_s
+        daemon.clock.time = NOW + age_s
         status, answer = await daemon.json("/healthz")
         assert (status, answer["alive"], answer["age_s"]) == (expected, expected == 200, pytest.approx(age_s))
         assert answer["limit_s"] == 60.0
@@ -258,7 +229,7 @@ async def test_a_daemon_is_alive_until_three_ticks_are_missed(daemon: Daemon) ->
 async def test_a_daemon_whose_ticks_fail_is_alive_and_tells_the_age_of_the_last_good_one(daemon: Daemon) -> None:
     daemon.board.ticked(report())
     daemon.board.failed("Redis cannot be reached", NOW + 3600.0)
-    daemon.now = NOW + 3610.0
+    daemon.clock.time = NOW + 3610.0
 
     status, answer = await daemon.json("/healthz")
 
@@ -266,19 +237,14 @@ async def test_a_daemon_whose_ticks_fail_is_alive_and_tells_the_age_of_the_last_
     assert answer["error"] == "Redis cannot be reached"
 
 
-async def test_with_short_ticks_a_daemon_has_thirty_seconds() -> None:
-    registry = CollectorRegistry()
-    daemon = Daemon(client=ClientSession(), url="", board=Board(FLEET), metrics=Metrics(registry))
-    runner = await serve(make_app(daemon.board, registry, daemon.journal, now=lambda: NOW, tick_s=1.0), "127.0.0.1:0")
-    daemon.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    async with daemon.client:
-        assert (await daemon.json("/healthz"))[1]["limit_s"] == 30.0
-    await runner.cleanup()
+async def test_with_short_ticks_a_daemon_has_thirty_seconds(daemon: Daemon) -> None:
+    daemon.config = replace(daemon.config, tick=1.0)
+    assert (await daemon.json("/healthz"))[1]["limit_s"] == 30.0
 
 
 async def test_a_daemon_that_never_made_a_tick_is_alive_for_as_long(daemon: Daemon) -> None:
     for age_s, expected in ((60.0, 200), (61.0, 503)):
-        daemon.now = NOW + age_s
+        daemon.clock.time = NOW + age_s
         status, answer = await daemon.json("/healthz")
         assert (status, answer["last_good_tick_at"]) == (expected, None)
 
@@ -319,12 +285,19 @@ async def test_each_answer_bears_the_security_headers_and_no_banner(daemon: Daem
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-async def test_nothing_can_be_changed(daemon: Daemon, method: str) -> None:
-    for path in PATHS:
-        response, text = await daemon.ask(path, method)
+async def test_what_is_only_read_takes_no_other_method_with_or_without_the_token(daemon: Daemon, method: str) -> None:
+    for path, headers in itertools.product(READ_ONLY, ({}, WITH_TOKEN)):
+        response, text = await daemon.ask(path, method, headers=headers)
         assert response.status == 405
-        assert response.headers["Allow"] == "GET,HEAD"
-        assert json.loads(text) == {"error": f"{method} is not allowed here: this API is read-only"}
+        assert response.headers["Allow"] == "GET, HEAD"
+        assert json.loads(text) == {"error": f"{method} is not allowed here; GET, HEAD is"}
+
+
+async def test_head_is_get_without_the_body(daemon: Daemon) -> None:
+    for path in PATHS:
+        (got, text), (head, nothing) = await daemon.ask(path), await daemon.ask(path, "HEAD")
+        assert (head.status, nothing, head.content_type) == (got.status, "", got.content_type)
+        assert text
 
 
 async def test_an_unknown_path_is_answered_with_where_to_look(daemon: Daemon) -> None:
@@ -335,7 +308,7 @@ async def test_an_unknown_path_is_answered_with_where_to_look(daemon: Daemon) ->
 async def test_a_bug_is_answered_without_a_traceback_and_logged_with_one(daemon: Daemon) -> None:
     events = LogCapture()
     structlog.configure(processors=[events])
-    daemon.journal_error = ZeroDivisionError("internal words")
+    daemon.store.error = ZeroDivisionError("internal words")
     status, answer = await daemon.json("/api/v1/journal")
     structlog.reset_defaults()
     assert (status, answer) == (500, {"error": "this is a bug; the daemon's log says more"})
@@ -344,17 +317,11 @@ async def test_a_bug_is_answered_without_a_traceback_and_logged_with_one(daemon:
 
 
 async def test_a_daemon_that_ends_waits_for_no_idle_client() -> None:
-    registry = CollectorRegistry()
-    board = Board(FLEET)
-
-    async def no_entries(count: int) -> Sequence[Entry]:
-        return ()
-
-    runner = await serve(make_app(board, registry, no_entries, now=lambda: NOW, tick_s=10.0), "127.0.0.1:0")
-    async with ClientSession() as client, client.get(f"http://127.0.0.1:{runner.addresses[0][1]}/") as response:
-        await response.read()
+    async with AsyncExitStack() as opened:
+        daemon = await opened.enter_async_context(served())
+        await daemon.ask("/")
         async with asyncio.timeout(1.0):
-            await runner.cleanup()
+            await opened.aclose()
 
 
 # --- addresses --------------------------------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -14,7 +16,7 @@ from autoscaler.core.lifecycle import Phase
 from autoscaler.core.spec import MachineSpec, Pool
 from autoscaler.core.utilisation import Use
 from autoscaler.runtime.report import Account
-from autoscaler.web.views import Board, Json
+from autoscaler.web.views import Board
 from tests.support.reports import DECISION, FLEET, NOW, listing, machine, pool_report, report
 
 LATER = NOW + 60.0
@@ -38,10 +40,9 @@ def keys(names: str) -> dict[str, None]:
     return dict.fromkeys(names.split())
 
 
-def only(view: Json, name: str) -> Json:
+def only(view: Mapping[str, Any], name: str) -> dict[str, Any]:
     [item] = view[name]
-    found: Json = item
-    return found
+    return {**item}
 
 
 def test_the_form_is_stable(board: Board) -> None:
