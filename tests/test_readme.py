@@ -22,6 +22,7 @@ from autoscaler.config import load_config
 from autoscaler.core.demand import AgeSource, Demand, InFlightKind, TierDemand
 from autoscaler.core.spec import Cap, Deadlines, FleetLimits, Health, Limits, Tier
 from autoscaler.queues.caution import Caution
+from autoscaler.runtime.supervise import Wake
 from autoscaler.store.memory import MemoryState, MemoryStore
 from autoscaler.telemetry.metrics import Metrics
 from autoscaler.web.server import make_app
@@ -145,7 +146,7 @@ def all_metrics() -> set[str]:
     metrics = Metrics(registry)
     clock = HandClock()
     store = MemoryStore(MemoryState(), "nobody", clock)
-    make_app(Board(FLEET), registry, store, config=lambda: pytest.fail("nobody asks"), now=clock.now, wake=clock.now)
+    make_app(Board(FLEET), registry, store, config=lambda: pytest.fail("nobody asks"), now=clock.now, wake=Wake().set)
     caps = FleetLimits(usd_per_hour=cap, usd_per_day=cap, usd_per_month=cap)
     metrics.ticked(report(machine(), limits=caps, pools={"images": pool_report(machine(), pool=POOL)}))
     return set(re.findall(r"^# TYPE (\w+)", generate_latest(registry).decode(), re.MULTILINE))
