@@ -75,7 +75,8 @@ def test_the_form_is_stable(board: Board) -> None:
         **keys("image_given_up usd_today usd_month usd_month_forecast usd_per_hour"),
     }
     assert shape(board.status(LATER)) == {
-        **keys("fleet version at age_s leads orders error clock"),
+        **keys("fleet version at age_s leads error clock"),
+        "orders": [],
         **keys("usd_per_hour usd_today usd_month usd_month_forecast"),
         "limits": caps,
         "pools": [pool],
