@@ -11,8 +11,8 @@ from autoscaler.core.lifecycle import Phase
 from autoscaler.core.spec import Buy
 from autoscaler.core.utilisation import Use
 
-RECORD_VERSION = 1
-"""Version of the stored form; it rises when an older program could not read it."""
+RECORD_VERSION = 2
+"""Version of the stored forms; it rises when an older program could not read them, or would do wrong by them."""
 
 _LABEL_PREFIX = "autoscaler"
 

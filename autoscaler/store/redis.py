@@ -23,6 +23,7 @@ from autoscaler.store.codec import (
 )
 from autoscaler.store.keys import Keys
 from autoscaler.store.lease import Lead
+from autoscaler.store.migrate import is_older, migration
 from autoscaler.store.rules import LEASE_S, old_days
 from autoscaler.store.scripts import COMMIT, RESIGN, TAKE, Script
 from autoscaler.store.writes import commands_for, journal_command
@@ -51,17 +52,36 @@ class RedisStore:
         return self._lead.certain(asyncio.get_running_loop().time())
 
     async def read(self) -> Control:
-        """Take or renew the lease; read settings and heartbeats."""
+        """Take or renew the lease; read orders and heartbeats.
+
+        Raises:
+            NewerRecords: a newer program keeps this fleet.
+        """
         asked_at = asyncio.get_running_loop().time()
-        (fence, taken), orders, beats = await self._call(
+        (fence, taken), version, orders, beats = await self._call(
             TAKE,
             [self._keys.lease, self._keys.fence],
             [self._owner, int(self._ttl_s * 1000)],
+            ("GET", self._keys.version),
             ("HGETALL", self._keys.orders),
             ("HGETALL", self._keys.workers),
         )
+        try:
+            older = is_older(version)
+        except NewerRecords:
+            await self.resign()  # else the newer program could not lead before our lease is over
+            raise
         leads = self._lead.answered(fence or None, taken=bool(taken), asked_at=asked_at)
+        if leads and older:
+            orders = await self._migrate()
         return _control(orders, beats, leads=leads)
+
+    async def _migrate(self) -> Reply:
+        """Bring the stored forms to this program's; gives the orders that stand then."""
+        settings, (seconds, _) = await self._ask(("HGETALL", self._keys.settings), ("TIME",))
+        await self._write(list(migration(_pairs(settings), self._keys, float(seconds))))
+        [orders] = await self._ask(("HGETALL", self._keys.orders))
+        return orders
 
     async def peek(self) -> Control:
         """What the leader would read; it takes no lease and leaves no trace."""
@@ -99,14 +119,21 @@ class RedisStore:
             raise LeaseLost("this daemon does not hold the lease; nothing was written")
         days = self._days | changes.ledger.keys()
         dropped = old_days(days)
-        commands = list(commands_for(changes, self._keys, dropped_days=dropped))
+        await self._write(list(commands_for(changes, self._keys, dropped_days=dropped)))
+        self._days = days.difference(dropped)
+
+    async def _write(self, commands: Sequence[Command]) -> None:
+        """Write all of it or nothing, in one script.
+
+        Raises:
+            LeaseLost: another daemon leads; nothing was written.
+        """
         written = list(dict.fromkeys(str(command[1]) for command in commands))
         words = [word for command in commands for word in (len(command), *command)]
         [done] = await self._call(COMMIT, [self._keys.lease, *written], [f"{self._owner}:{self._lead.fence}", *words])
         if not done:
             self._lead.lost()
             raise LeaseLost("the lease is not ours any more; nothing was written")
-        self._days = days.difference(dropped)
 
     async def journal(self, count: int) -> Sequence[Entry]:
         """The newest entries, newest first. One that cannot be read is shown as such."""

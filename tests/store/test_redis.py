@@ -82,7 +82,7 @@ async def test_a_forgotten_machine_leaves_nothing_behind(redis_backend: RedisBac
     await redis_backend.beat("i1", busy=0)
     await store.commit(Changes(instances=(an_instance("i1", Phase.DRAINING),)))
     await store.commit(Changes(instances=(an_instance("i1", Phase.HOT),), forgotten=("i1",)))
-    assert set(await redis_backend.client.keys("*")) == {keys.lease, keys.fence}
+    assert set(await redis_backend.client.keys("*")) == {keys.lease, keys.fence, keys.version}
 
 
 async def test_what_is_said_of_admission_goes_when_the_daemon_is_dead(redis_backend: RedisBackend) -> None:
@@ -107,7 +107,7 @@ async def test_every_key_carries_the_fleet_as_hash_tag(redis_backend: RedisBacke
         )
     )
     names = await redis_backend.client.keys("*")
-    assert len(names) == 11
+    assert len(names) == 12
     assert all(name.startswith("autoscaler:{attic}:") for name in names)
 
 
@@ -182,7 +182,7 @@ async def test_one_unreadable_heartbeat_hides_no_other(redis_backend: RedisBacke
 async def test_records_of_a_newer_program_stop_the_load(redis_backend: RedisBackend) -> None:
     store = await leading(redis_backend)
     await redis_backend.client.hset(redis_backend.keys.instances, "i9", '{"v": 99}')
-    with pytest.raises(NewerRecords, match=r"instance i9 has version 99.*up to 1"):
+    with pytest.raises(NewerRecords, match=r"instance i9 has version 99.*up to 2"):
         await store.load()
 
 
