@@ -29,8 +29,14 @@ def _printable(text: str) -> str:
     return text
 
 
+def _somebody(text: str) -> str:
+    if not text.strip():
+        raise ValueError("say who it is")
+    return _printable(text)
+
+
 Words = Annotated[str, Field(max_length=MOST_WORDS), AfterValidator(_printable)]
-Who = Annotated[str, Field(min_length=1, max_length=MOST_WORDS, pattern=r"\S"), AfterValidator(_printable)]
+Who = Annotated[str, Field(min_length=1, max_length=MOST_WORDS), AfterValidator(_somebody)]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

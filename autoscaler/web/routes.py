@@ -101,10 +101,14 @@ def _problems(error: ValidationError) -> list[str]:
     """A line for each thing that is wrong: which field, what was given, what was expected."""
     lines = []
     for details in error.errors(include_url=False, include_context=False):
-        where, given, message = ".".join(map(str, details["loc"])), details["input"], details["msg"]
-        known = where and details["type"] != "unexpected_keyword_argument"
-        shown = f"{_shown(repr(given))} given; " if known and isinstance(given, str | int | float) else ""
-        lines.append(f"{_shown(where) or 'the body'}: {shown}{message[:1].lower()}{message[1:]}")
+        where, given = _shown(".".join(map(str, details["loc"]))), details["input"]
+        message = details["msg"].removeprefix("Value error, ")
+        if details["type"] == "unexpected_keyword_argument":
+            lines.append(f"{where}: there is no such field")
+        elif where and isinstance(given, str | int | float):
+            lines.append(f"{where}: {_shown(repr(given))} given; {message[:1].lower()}{message[1:]}")
+        else:
+            lines.append(f"{where or 'the body'}: {message[:1].lower()}{message[1:]}")
     return lines
 
 

@@ -59,8 +59,7 @@ def make_app(
     )
     desk = OrderDesk(board=board, store=store, config=config, now=now, wake=wake)
     guard = Guard(lambda: config().http, registry, now)
-    routes = [*reader.routes(), *desk.routes(), *more]
-    routes += _of_itself(routes)
+    routes = _with_index(*reader.routes(), *desk.routes(), *more)
     app = web.Application(
         middlewares=[in_time, errors_as_json, guard.known_host],
         client_max_size=MOST_BYTES,
@@ -74,23 +73,22 @@ def make_app(
     return app
 
 
-def _of_itself(routes: Sequence[Route]) -> list[Route]:
-    """What tells of all routes, these two included."""
-
-    @cache
-    def described() -> tuple[str, dict[str, Any]]:
-        all_routes = [*own, *routes]
-        width = max(len(f"{route.method} {route.path}") for route in all_routes)
-        lines = [f"{f'{route.method} {route.path}':{width}}  {route.summary}\n" for route in all_routes]
-        return "".join(lines), document(all_routes)
+def _with_index(*routes: Route) -> list[Route]:
+    """These routes, and two that tell of all."""
 
     async def index(_request: web.Request) -> web.Response:
-        return web.Response(text=described()[0])
+        width = max(len(f"{route.method} {route.path}") for route in found)
+        lines = [f"{f'{route.method} {route.path}':{width}}  {route.summary}\n" for route in found]
+        return web.Response(text="".join(lines))
+
+    @cache
+    def described() -> dict[str, Any]:
+        return document(found)
 
     async def openapi(_request: web.Request) -> web.Response:
-        return web.json_response(described()[1])
+        return web.json_response(described())
 
-    own = [
+    found = [
         Route(
             method="GET",
             path="/",
@@ -105,8 +103,9 @@ def _of_itself(routes: Sequence[Route]) -> list[Route]:
             summary="this API as an OpenAPI document",
             answers={200: Answer(text="The document.", form=dict[str, Any])},
         ),
+        *routes,
     ]
-    return own
+    return found
 
 
 async def serve(app: web.Application, listen: str) -> web.AppRunner:
