@@ -72,6 +72,7 @@ def test_a_file_that_cannot_be_read_is_named_with_what_would_help(tmp_path: Path
     assert f"the file {odd} is no text in UTF-8" in refused(f"${{file:{odd}}}")
     assert f"the file {large} is larger than 65536 bytes; expected one value" in refused(f"${{file:{large}}}")
     assert "expected a secret that is not empty" in refused(f"${{file:{empty}}}")
+    assert "xxx cannot be read: File name too long" in refused(f"${{file:/{'x' * 300}}}")
     assert "there is no file /dev/zero" in refused("${file:/dev/zero}")
     assert "expected a path such as /run/secrets/vast" in refused("${file:secrets/vast}")
 

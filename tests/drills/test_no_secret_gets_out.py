@@ -13,14 +13,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from autoscaler.config.schema import HttpSettings
 from tests.support.daemon_process import AUTOSCALER, FLEET, DaemonProcess, Json, StartDaemon
 from tests.support.emulator_process import EmulatorProcess
 from tests.support.parrot import Refuses, parrot
@@ -49,9 +47,7 @@ def a_config(directory: Path, redis_url: str, vast: str, runpod: str) -> Json:
     key = directory / "vast-key"
     key.write_text(f"{MARK}-of-vast\n")
     redis = redis_url.replace("redis://", f"redis://default:{MARK}-of-the-queue@")
-    http: Json = {"listen": f"127.0.0.1:{free_port()}"}
-    if "token" in {each.name for each in fields(HttpSettings)}:
-        http["token"] = f"{MARK}-of-the-api-and-it-is-long-enough-for-anybody"
+    http = {"listen": f"127.0.0.1:{free_port()}", "token": f"{MARK}-of-the-api-and-it-is-long-enough-for-anybody"}
     env = {"HF_TOKEN": f"{MARK}-of-the-hub", "REDIS_URL": f"redis://worker:{MARK}-of-the-worker@queue:6379/0"}
     return {
         "fleet": FLEET,
