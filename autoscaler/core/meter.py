@@ -25,10 +25,15 @@ class Meter:
     """Measures all pools of a fleet."""
 
     def __init__(self, tick_s: float) -> None:
-        self._longest_s = max(_LONGEST_S, _LONGEST_TICKS * tick_s)
+        self.begin_anew(tick_s)
         self._pools: dict[str, _PoolMeter] = {}
         self._taken: Mapping[str, Counts | None] = {}
         self._began = self._last = float("-inf")
+
+    def begin_anew(self, tick_s: float) -> None:
+        """From the next tick on other pools or queues are measured: what happens until then is a gap."""
+        self._longest_s = max(_LONGEST_S, _LONGEST_TICKS * tick_s)
+        self._interrupted = True
 
     def tick(self, snapshots: Iterable[PoolSnapshot], taken: Mapping[str, Counts | None], now: float) -> Sample | None:
         """Take one tick; gives a sample when a minute is over, or is cut short by a gap.
@@ -36,7 +41,7 @@ class Meter:
         `taken` has the workers' counts by instance: None for one that beats and does not count.
         """
         sample = None
-        if 0.0 <= now - self._last <= self._longest_s:
+        if 0.0 <= now - self._last <= self._longest_s and not self._interrupted:
             quiet = taken == self._taken
             for each in snapshots:
                 self._pools[each.pool.name].look(each, taken, now, quiet=quiet)
@@ -47,6 +52,7 @@ class Meter:
             sample = self._close()
             self._pools = {each.pool.name: _PoolMeter(each, taken, now, self._longest_s) for each in snapshots}
             self._began = self._last = now
+            self._interrupted = False
         self._taken = taken
         return sample
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoscaler.core.decision import Command, Decision
@@ -25,7 +25,8 @@ from autoscaler.runtime.supervise import Wake
 from policies import combine
 from providers.base import Provider
 
-_STRAY_GRACE_S = 600.0  # machines of a pool that is not configured are left alone for this long after a start
+STRAY_GRACE_S = 600.0
+"""How long machines of a pool that is not configured, or no longer, are left alone after a start or a reload."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,28 +43,39 @@ class Decider:
     def __init__(
         self, setups: Sequence[PoolSetup], providers: Mapping[str, Provider], observer: Observer, wake: Wake
     ) -> None:
-        self._setups = {setup.pool.name: setup for setup in setups}
         self._observer = observer
         self._wake = wake
+        self._said: dict[str, object] = {}
+        self._heard: dict[str, Signal] = {}
+        """As of the last tick that we led: a store that comes back empty has lost its own."""
+        self._changed_at: dict[str, float] = {}
+        """Since when pools are others than they were, or are no more, where that changed while we ran."""
+        self.adapt(setups, providers)
+
+    def adapt(self, setups: Sequence[PoolSetup], providers: Mapping[str, Provider]) -> None:
+        """Decide for these pools from now on."""
+        self._setups = {setup.pool.name: setup for setup in setups}
         self._stoppable = frozenset(name for name, p in providers.items() if p.capabilities.can_stop)
         self._rebids = frozenset(name for name, p in providers.items() if p.capabilities.can_bid)
         at_once = {name: p.capabilities.orders_at_once for name, p in providers.items()}
         self._orders_at_once = {name: count for name, count in at_once.items() if count is not None}
-        self._said: dict[str, object] = {}
-        self._heard: dict[str, Signal] = {}
-        """As of the last tick that we led: a store that comes back empty has lost its own."""
+
+    def begin_anew(self, pools: Iterable[str], now: float) -> None:
+        """Of these pools nothing is known before now: no fewer machines for a while, as after a start."""
+        for name in pools:
+            self._changed_at[name] = now
+            self._said.pop(name, None)
 
     def decide(self, fleet: Fleet, moment: Moment) -> dict[str, PoolReport]:
         """What is wanted of each pool, and the commands that lead there."""
+        self._changed_at = {name: min(at, moment.now) for name, at in self._changed_at.items()}
         return {name: self._decide(fleet, setup, moment) for name, setup in self._setups.items()}
 
     def give_up_strays(self, moment: Moment) -> list[Command]:
         """Commands for machines whose pool is no longer configured: drained, and released once known idle."""
-        if moment.running_for_s < _STRAY_GRACE_S:
-            return []
         commands: list[Command] = []
         for name in sorted(moment.grouped.keys() - self._setups.keys()):
-            if moment.orders.pause(name) is not None:
+            if self._as_it_is_for_s(name, moment) < STRAY_GRACE_S or moment.orders.pause(name) is not None:
                 continue
             instances = tuple(moment.grouped[name])
             pool = Pool(name=name, tiers=(), machine=MachineSpec(image="", gpus=()), placements=())
@@ -75,6 +87,10 @@ class Decider:
             )
             commands += plan(snapshot, Decision(hot=0, warm=0), moment.now)[0]
         return commands
+
+    def _as_it_is_for_s(self, pool: str, moment: Moment) -> float:
+        """Seconds since this daemon leads and the pool is what it is, or is no more."""
+        return min(moment.running_for_s, moment.now - self._changed_at.get(pool, float("-inf")))
 
     def _decide(self, fleet: Fleet, setup: PoolSetup, moment: Moment) -> PoolReport:
         name, now = setup.pool.name, moment.now
@@ -154,5 +170,5 @@ class Decider:
             fleet=moment.turns.money(pool.name),
             drained_at=moment.drained_at.get(pool.name, ()),
             orders=moment.orders,
-            running_for_s=moment.running_for_s,
+            running_for_s=self._as_it_is_for_s(pool.name, moment),
         )

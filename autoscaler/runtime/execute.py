@@ -40,6 +40,15 @@ class Executor:
         self._settled = settled
         self._calls: dict[str, asyncio.Task[None]] = {}
 
+    def adapt(self, pools: Mapping[str, Pool], providers: Mapping[str, Provider]) -> None:
+        """Make calls for these pools and at these providers from now on; those under way end as they began."""
+        self._pools, self._providers = pools, providers
+
+    async def over(self) -> None:
+        """Wait until every call that is under way now has ended."""
+        if self._calls:
+            await asyncio.wait(self._calls.values())
+
     @property
     def calling(self) -> frozenset[str]:
         """Ids of the machines with a call under way."""

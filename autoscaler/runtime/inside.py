@@ -48,18 +48,22 @@ class Inside:
         self._pools = pools
         self._probe = probe
         self._clock = clock
-        self._services: dict[tuple[str, str | None], _Service] = {}
+        self._services: dict[tuple[str, str | None, str], _Service] = {}
+
+    def adapt(self, pools: Mapping[str, Pool]) -> None:
+        """Ask as these pools say from now on."""
+        self._pools = pools
 
     def jobs(self, instances: Iterable[Instance]) -> dict[str, int | None]:
         """Jobs by id of those machines that are to be asked; None where that is not known or not believed yet."""
         now = self._clock.now()
         known: dict[str, int | None] = {}
-        current: dict[tuple[str, str | None], _Service] = {}
+        current: dict[tuple[str, str | None, str], _Service] = {}
         for instance in instances:
             pool = self._pools.get(instance.pool)
             if pool is None or pool.machine.busy is None or instance.phase not in _WORKS:
                 continue
-            key = instance.id, instance.address
+            key = instance.id, instance.address, pool.machine.busy
             service = current[key] = self._services.get(key) or _Service(self._polled(instance, pool.machine.busy))
             known[instance.id] = _believed(service, instance, now)
             service.asked.start(now)

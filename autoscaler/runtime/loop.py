@@ -8,7 +8,7 @@ they lead to is made.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Coroutine, Mapping, Sequence
 from typing import Any, TypeVar
 
 from autoscaler.core.admission import notice
@@ -75,7 +75,7 @@ class Loop:
         self._limits = limits or FleetLimits()
         self._tick_s = tick_s
         self._observer = Observer(
-            pools=self._pools, providers=providers, probe=probe, clock=clock, patience_s=min(2.0, tick_s / 4)
+            pools=self._pools, providers=providers, probe=probe, clock=clock, patience_s=_patience_s(tick_s)
         )
         self._decider = Decider(pools, providers, self._observer, wake)
         self._statements = Statements(providers, clock)
@@ -122,6 +122,35 @@ class Loop:
             report = TickReport(at=now, duration_s=self._clock.now() - now, leads=False)
         self._listener.ticked(report)
         return report
+
+    def adapt(
+        self,
+        *,
+        pools: Sequence[PoolSetup],
+        providers: Mapping[str, Provider],
+        limits: FleetLimits,
+        tick_s: float,
+        requeued: Collection[str] = (),
+    ) -> None:
+        """Go on with other settings; to be called between two ticks.
+
+        A provider that is the same object as before keeps what is known of it. Pools in `requeued` have another queue:
+        of those, as of pools that are new or gone, the past says nothing. Calls under way end as they began.
+        """
+        before = self._pools.keys()
+        self._pools = {setup.pool.name: setup.pool for setup in pools}
+        self._limits, self._tick_s = limits, tick_s
+        self._observer.adapt(self._pools, providers, _patience_s(tick_s))
+        self._decider.adapt(pools, providers)
+        self._decider.begin_anew((before ^ self._pools.keys()) | {*requeued}, self._clock.now())
+        self._statements.adapt(providers)
+        self._executor.adapt(self._pools, providers)
+        if self._fleet is not None:
+            self._fleet.meter.begin_anew(tick_s)
+
+    async def calls_over(self) -> None:
+        """Wait until every provider call that is under way now has ended."""
+        await self._executor.over()
 
     async def stop(self) -> None:
         """Let the calls under way end, write what is known, give the lease back. Machines stay as they are."""
@@ -288,6 +317,11 @@ class Loop:
         for settled in settle(record, outcome):
             fleet.put(settled, outcome.ended_at)
         self._wake.set()
+
+
+def _patience_s(tick_s: float) -> float:
+    """How long a tick waits for providers that answer at once."""
+    return min(2.0, tick_s / 4)
 
 
 async def _both(first: Awaitable[T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from typing import Any
 
 from autoscaler.core.demand import Pending, Unknown
 from autoscaler.core.health import Signals
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing, Offer
-from autoscaler.core.spec import Pool
+from autoscaler.core.spec import Placement, Pool
 from autoscaler.core.units import format_duration
 from autoscaler.runtime.inside import Inside
 from autoscaler.runtime.polled import Polled
@@ -42,25 +43,53 @@ class Observer:
         patience_s: float,
     ) -> None:
         self._clock = clock
-        self._pools = pools
+        self._pools: Mapping[str, Pool] = {}
+        self._providers: Mapping[str, Provider] = {}
         self._probe = probe
-        self._patience_s = patience_s
-        self._listings = {
-            name: Polled(name, provider.list_machines, clock, every_s=provider.capabilities.list_every_s)
-            for name, provider in providers.items()
-        }
-        self._offers = {
-            (pool.name, placement.label): _polled_offers(pool, number, providers, clock)
-            for pool in pools.values()
-            for number, placement in enumerate(pool.placements)
-            if placement.provider in providers
-        }
+        self._listings: dict[str, Polled[Listing]] = {}
+        self._offers: dict[tuple[str, str], Polled[Sequence[Offer]]] = {}
         self._wanted: set[str] = set()
         self._beats: dict[str, tuple[Heartbeat, float]] = {}
         self._listening_since: float | None = None
-        self._probing: dict[str, asyncio.Task[bool]] = {}
-        self._services: dict[tuple[str, float, str | None], Polled[bool]] = {}
+        self._probing: dict[tuple[str, str], asyncio.Task[bool]] = {}
+        """By instance and check."""
+        self._services: dict[tuple[str, float, str | None, str], Polled[bool]] = {}
         self._inside = Inside(pools, probe, clock)
+        self.adapt(pools, providers, patience_s)
+
+    def adapt(self, pools: Mapping[str, Pool], providers: Mapping[str, Provider], patience_s: float) -> None:
+        """Look at these pools and providers from now on; what was seen stands where nothing of the question changed."""
+        before: list[Polled[Any]] = [*self._listings.values(), *self._offers.values()]
+        self._listings = {name: self._listing(name, provider) for name, provider in providers.items()}
+        self._offers = {
+            (pool.name, placement.label): self._search(pool, placement, providers[placement.provider])
+            for pool in pools.values()
+            for placement in pool.placements
+            if placement.provider in providers
+        }
+        self._pools, self._providers, self._patience_s = pools, providers, patience_s
+        self._inside.adapt(pools)
+        kept = {*self._listings.values(), *self._offers.values()}
+        for polled in before:
+            if polled not in kept:
+                polled.give_up()
+
+    def _listing(self, name: str, provider: Provider) -> Polled[Listing]:
+        if self._providers.get(name) is provider:
+            return self._listings[name]
+        return Polled(name, provider.list_machines, self._clock, every_s=provider.capabilities.list_every_s)
+
+    def _search(self, pool: Pool, placement: Placement, provider: Provider) -> Polled[Sequence[Offer]]:
+        before = self._pools.get(pool.name)
+        same = before is not None and before.machine == pool.machine and placement in before.placements
+        if same and self._providers.get(placement.provider) is provider:
+            return self._offers[pool.name, placement.label]
+
+        async def ask() -> Sequence[Offer]:
+            return await provider.list_offers(placement, pool.machine)
+
+        every_s = provider.capabilities.search_every_s
+        return Polled(f"offers of {pool.name} at {placement.label}", ask, self._clock, every_s=every_s)
 
     async def look(self, now: float) -> None:
         """Ask all providers; wait a moment for those that answer at once."""
@@ -157,7 +186,7 @@ class Observer:
     def ready(self, booting: Iterable[Instance]) -> frozenset[str]:
         """Which of the booting machines beat or answer by now; asks those that are to be asked."""
         found = set()
-        current = {}
+        current: dict[tuple[str, str], Instance] = {}
         for instance in booting:
             pool = self._pools.get(instance.pool)
             check = pool.machine.ready if pool else "running"
@@ -166,7 +195,7 @@ class Observer:
                 if beat and beat[1] > instance.phase_since:
                     found.add(instance.id)
             elif check != "running" and instance.address:
-                current[instance.id] = (instance, check)
+                current[instance.id, check] = instance
         if current or self._probing:
             found |= self._probe_services(current)
         return frozenset(found)
@@ -201,7 +230,7 @@ class Observer:
         async def ask() -> bool:
             return await self._probe.ready(instance, check)
 
-        key = instance.id, instance.phase_since, instance.address
+        key = instance.id, instance.phase_since, instance.address, check
         service = self._services.get(key)
         if service is None:
             service = self._services[key] = Polled(f"service of {instance.id}", ask, self._clock)
@@ -209,14 +238,16 @@ class Observer:
             service.start(now)
         return None if isinstance(service.value, Unknown) else service.value
 
-    def _probe_services(self, booting: Mapping[str, tuple[Instance, str]]) -> set[str]:
-        answered = {i for i, task in self._probing.items() if task.done() and not task.cancelled() and task.result()}
-        self._probing = {i: task for i, task in self._probing.items() if not task.done()}
-        for instance_id, (instance, check) in booting.items():
-            if instance_id not in self._probing and instance_id not in answered:
-                work = self._probe.ready(instance, check)
-                self._probing[instance_id] = asyncio.get_running_loop().create_task(_result(work), name="probe")
-        return answered & booting.keys()
+    def _probe_services(self, booting: Mapping[tuple[str, str], Instance]) -> set[str]:
+        answered = {
+            key for key, task in self._probing.items() if task.done() and not task.cancelled() and task.result()
+        }
+        self._probing = {key: task for key, task in self._probing.items() if not task.done()}
+        for key, instance in booting.items():
+            if key not in self._probing and key not in answered:
+                work = self._probe.ready(instance, key[1])
+                self._probing[key] = asyncio.get_running_loop().create_task(_result(work), name="probe")
+        return {instance_id for instance_id, _ in answered & booting.keys()}
 
     def busy(self, instances: Iterable[Instance], at_least: Mapping[str, int]) -> dict[str, int]:
         """Slots at work where that is known: by a fresh heartbeat, by the service inside, or by the provider itself.
@@ -288,17 +319,6 @@ class Observer:
 
 async def _result(work: Awaitable[bool]) -> bool:
     return await work
-
-
-def _polled_offers(pool: Pool, number: int, providers: Mapping[str, Provider], clock: Clock) -> Polled[Sequence[Offer]]:
-    placement = pool.placements[number]
-    provider = providers[placement.provider]
-
-    async def ask() -> Sequence[Offer]:
-        return await provider.list_offers(placement, pool.machine)
-
-    every_s = provider.capabilities.search_every_s
-    return Polled(f"offers of {pool.name} at {placement.label}", ask, clock, every_s=every_s)
 
 
 def _looked_up(polled: Polled[Sequence[Offer]], now: float) -> Unknown:

@@ -78,8 +78,13 @@ class Polled(Generic[T]):
         since = self.value.since if isinstance(self.value, Unknown) else self.answered_at
         self.value = Unknown(reason, since)
 
-    async def cancel(self) -> None:
-        """Stop asking."""
+    def give_up(self) -> None:
+        """Stop asking, and do not wait until that is done."""
         if self._task is not None:
             self._task.cancel()
+
+    async def cancel(self) -> None:
+        """Stop asking."""
+        self.give_up()
+        if self._task is not None:
             await asyncio.gather(self._task, return_exceptions=True)

@@ -39,7 +39,22 @@ class Statements:
     """Our accounts with all providers. What was told once is not told again while it stays so."""
 
     def __init__(self, providers: Mapping[str, Provider], clock: Clock) -> None:
-        self._accounts = {name: _Account(provider, clock) for name, provider in providers.items()}
+        self._clock = clock
+        self._providers: Mapping[str, Provider] = {}
+        self._accounts: dict[str, _Account] = {}
+        self.adapt(providers)
+
+    def adapt(self, providers: Mapping[str, Provider]) -> None:
+        """Ask these providers from now on; what is known of those that stay the same stays known."""
+        before = self._accounts
+        self._accounts = {
+            name: before[name] if self._providers.get(name) is provider else _Account(provider, self._clock)
+            for name, provider in providers.items()
+        }
+        self._providers = providers
+        for name, account in before.items():
+            if self._accounts.get(name) is not account:
+                account.give_up()
 
     def ask(self, now: float) -> None:
         """Ask what is due; nothing is waited for."""
@@ -137,6 +152,10 @@ class _Account:
         elif outcome.result is Result.OK and self._refused and (starts or self._refused is Result.AUTH_FAILED):
             self._refused = None
             fleet.note(served_entry(self._name, outcome.ended_at))
+
+    def give_up(self) -> None:
+        self._balance.give_up()
+        self._bills.give_up()
 
     async def close(self) -> None:
         await self._balance.cancel()
