@@ -53,8 +53,8 @@ def rq_reader(settings: RqQueue) -> PoolReader:
     """The reader of queues of RQ.
 
     A tier's jobs are those in its list and those scheduled; a scheduled job that is due waits, though only a worker
-    with a scheduler will put it into the list. In flight are the executions whose heartbeat has not run out: RQ leaves
-    those of a killed worker behind, which count for the 90 s that they still have.
+    with a scheduler will put it into the list. In flight are executions, also those that a killed worker left behind:
+    once their heartbeat has run out, 90 s later at most, a living worker puts them back or marks them failed.
     """
     prefix = settings.key_prefix
     queues = [tier.queue for tier in settings.tiers]
@@ -65,7 +65,7 @@ def rq_reader(settings: RqQueue) -> PoolReader:
         ],
         Counted(
             InFlightKind.EXECUTING,
-            lambda now: [("ZCOUNT", f"{prefix}:wip:{queue}", repr(now), "+inf") for queue in queues],
+            lambda _now: [("ZCOUNT", f"{prefix}:wip:{queue}", "-inf", "+inf") for queue in queues],
         ),
         probe=[("SISMEMBER", f"{prefix}:queues", f"{prefix}:queue:{queue}") for queue in queues],
         rest=Workers(prefix, queues),
