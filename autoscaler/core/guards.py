@@ -14,7 +14,6 @@ from autoscaler.core.units import format_duration
 
 _SETTLED_S = 60.0
 """A daemon that leads for less does not yet know all machines."""
-_MAY_HOLD_JOBS = (Phase.HOT, Phase.DRAINING, Phase.STOPPING)
 
 
 def guard(decision: Decision, snapshot: PoolSnapshot, window_s: float, now: float) -> Decision:
@@ -34,17 +33,19 @@ def guard(decision: Decision, snapshot: PoolSnapshot, window_s: float, now: floa
 
 
 def stranded(decision: Decision, snapshot: PoolSnapshot) -> Decision:
-    """At least one machine while jobs are in flight that no machine holds.
+    """One machine while jobs are in flight, none waits, and no machine drains that could hold them.
 
-    Libraries leave the jobs of a worker that died in flight until a living one takes them back.
+    Libraries leave the jobs of a worker that died in flight until a living one takes them back: the last machine stays
+    for it, and one comes where none is left. Where the jobs are its own that costs nothing: it ends them first anyway.
     """
-    demand = snapshot.demand
-    if not isinstance(demand, Demand) or not demand.in_flight or demand.paused or decision.hot > 0:
+    demand, no_longer = snapshot.demand, snapshot.in_phase(Phase.DRAINING, Phase.STOPPING)
+    if not isinstance(demand, Demand) or demand.paused or demand.waiting or not demand.in_flight:
         return decision
-    if snapshot.in_phase(*_MAY_HOLD_JOBS) or snapshot.running_for_s < _SETTLED_S:
+    if decision.hot > 0 or decision.ceiling < 1 or no_longer or snapshot.running_for_s < _SETTLED_S:
         return decision
     jobs = "1 job is" if demand.in_flight == 1 else f"{demand.in_flight} jobs are"
-    text = f"{jobs} in flight and no machine runs: only a living worker takes them back"
+    runs = "the last machine stays" if snapshot.in_phase(Phase.HOT) else "no machine runs"
+    text = f"{jobs} in flight and {runs}: only a living worker takes back what a dead one held"
     return decision.because("stranded", text, hot=1)
 
 

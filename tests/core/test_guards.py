@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -174,8 +175,24 @@ def test_jobs_of_a_dead_worker_bring_a_machine_for_only_a_living_one_takes_them_
     assert "2 jobs are in flight and no machine runs" in decision.why[-1].text
 
 
-@pytest.mark.parametrize("phase", [Phase.HOT, Phase.DRAINING, Phase.STOPPING])
-def test_jobs_in_flight_bring_no_machine_while_one_may_hold_them(phase: Phase) -> None:
+def test_the_last_machine_stays_while_jobs_are_in_flight_that_only_it_can_take_back() -> None:
+    decision = guarded(0, in_flight(1, instance()))
+
+    assert decision.hot == 1
+    assert "1 job is in flight and the last machine stays" in decision.why[-1].text
+
+
+def test_jobs_in_flight_bring_no_machine_where_others_wait_that_nobody_is_to_serve() -> None:
+    waits = replace(demand(3), in_flight=1, in_flight_kind=InFlightKind.EXECUTING)
+    assert guarded(0, snapshot(pool=NONE_NEEDED, demand=waits)).hot == 0
+
+
+def test_jobs_in_flight_bring_no_machine_above_a_policys_ceiling() -> None:
+    assert guarded(0, in_flight(1), ceiling=0).hot == 0
+
+
+@pytest.mark.parametrize("phase", [Phase.DRAINING, Phase.STOPPING])
+def test_jobs_in_flight_bring_no_machine_while_one_that_goes_may_hold_them(phase: Phase) -> None:
     assert guarded(0, in_flight(1, instance(phase))).hot == 0
 
 
