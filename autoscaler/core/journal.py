@@ -11,6 +11,7 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.orders import Order, OrderKind
 from autoscaler.core.snapshot import PoolSnapshot
+from autoscaler.core.units import format_duration
 
 
 class Kind(StrEnum):
@@ -31,6 +32,8 @@ class Kind(StrEnum):
     """Why a machine does not come up."""
     OPERATOR = "operator"
     """A person's hand: an order given, withdrawn, over or fulfilled."""
+    LOSS = "loss"
+    """Capacity was lost: a machine that served went unasked, with the jobs that it held."""
     ADMISSION = "admission"
     """A tier is refused, or taken again."""
     SIGNAL = "signal"
@@ -53,8 +56,8 @@ class Entry:
     action: str = ""
     """Of commands and outcomes; of operators' entries: an `OrderKind`."""
     result: str = ""
-    """Of outcomes: a `Result`; of phase changes: the new phase; of health: a `Condition`, or a `Use` of the GPU; of
-    diagnoses: a `Diagnosis`."""
+    """Of outcomes: a `Result`; of phase changes and losses: the new phase; of health: a `Condition`, or a `Use` of the
+    GPU; of diagnoses: a `Diagnosis`."""
     hot: int | None = None
     """Of decisions: machines wanted running."""
     warm: int | None = None
@@ -132,6 +135,20 @@ def alarm_entry(record: Instance, now: float) -> Entry:
     """The entry of a record that has outlived its phase's deadline."""
     text = f"{record.id} {record.reason}; it has cost {record.cost_usd(now):.2f} USD so far"
     return Entry(at=now, kind=Kind.ALARM, pool=record.pool, instance=record.id, text=text)
+
+
+def loss_entry(old: Instance, record: Instance, at_work: int | None, now: float) -> Entry:
+    """The entry of a machine that served and went unasked; `at_work` of its slots held a job, where that is known.
+
+    The time and the money are those since it was HOT, or drained: what its jobs took of them is to be done again.
+    """
+    held = "nobody said whether it held jobs" if at_work is None else f"{at_work} of its {old.slots} slots held a job"
+    served_s = now - old.phase_since
+    text = (
+        f"{record.id} went while it was {old.phase} ({record.reason}): {held}; {old.phase} for"
+        f" {format_duration(served_s)} at {old.usd_per_hour:.3f} USD/h, {old.usd_per_hour * served_s / 3600.0:.2f} USD"
+    )
+    return Entry(at=now, kind=Kind.LOSS, pool=record.pool, instance=record.id, result=record.phase, text=text)
 
 
 def dearer_entry(old: Instance, record: Instance, now: float) -> Entry:

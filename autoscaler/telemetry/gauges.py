@@ -44,6 +44,12 @@ def pool_label(report: TickReport, pool: str) -> str:
     return pool if pool in report.pools else UNCONFIGURED
 
 
+def provider_label(report: TickReport, provider: str) -> str:
+    """The label of a machine's provider."""
+    placed = (place.provider for pool in report.pools.values() for place in pool.snapshot.pool.placements)
+    return provider if provider in report.listings or provider in placed else UNCONFIGURED
+
+
 def _gauge(name: str, text: str, *labels: str) -> GaugeMetricFamily:
     return GaugeMetricFamily(f"autoscaler_{name}", text, labels=labels)
 
@@ -119,11 +125,10 @@ def _instances(report: TickReport) -> GaugeMetricFamily:
     configured = {
         (name, placement.provider) for name, pool in report.pools.items() for placement in pool.snapshot.pool.placements
     }
-    providers = {provider for _, provider in configured} | report.listings.keys()
     counts = Counter(
         (
             pool_label(report, instance.pool),
-            instance.provider if instance.provider in providers else UNCONFIGURED,
+            provider_label(report, instance.provider),
             instance.phase,
         )
         for instance in report.instances.values()

@@ -13,7 +13,7 @@ from autoscaler.core.decision import Outcome, Result
 from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.settle import CALLS
 from autoscaler.runtime.report import TickReport
-from autoscaler.telemetry.gauges import gauges, pool_label
+from autoscaler.telemetry.gauges import gauges, pool_label, provider_label
 
 _START_BUCKETS_S = (30, 60, 120, 180, 240, 300, 450, 600, 900, 1200, 1800, 2400, 3000, 3600, 4500, 5400, 7200)
 _CALL_BUCKETS_S = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0, 60.0)
@@ -61,6 +61,13 @@ class Metrics(Collector):
         self._diagnoses = Counter(
             "autoscaler_diagnoses_total", "Why machines did not come up.", ("diagnosis",), registry=registry
         )
+        self._lost = Counter(
+            "autoscaler_lost_machines_total",
+            "Machines that went unasked while they served: the journal has what they held.",
+            ("pool", "provider"),
+            registry=registry,
+        )
+        self._losses: list[str] = []
         self._leads = Gauge("autoscaler_leader", "1 while this daemon holds the lease, else 0.", registry=registry)
         build = Info("autoscaler_build", "What runs here.", registry=registry)
         build.info({"version": version("gpu-autoscaler")})
@@ -77,6 +84,9 @@ class Metrics(Collector):
         self._good.inc()
         self._tick.observe(report.duration_s)
         self._leads.set(report.leads)
+        for instance in (report.instances[name] for name in self._losses):
+            self._lost.labels(pool_label(report, instance.pool), provider_label(report, instance.provider)).inc()
+        self._losses.clear()
         for pool, usd in self._meter.growth(report).items():
             self._usd.labels(pool).inc(usd)
 
@@ -91,6 +101,8 @@ class Metrics(Collector):
             self._alarms.inc()
         elif entry.kind is Kind.DIAGNOSIS:
             self._diagnoses.labels(entry.result).inc()
+        elif entry.kind is Kind.LOSS:
+            self._losses.append(entry.instance)
         elif entry.kind is Kind.COMMAND and entry.action not in CALLS:
             self._actions.labels(entry.action, Result.OK.value).inc()  # it only changes a record, which cannot fail
 

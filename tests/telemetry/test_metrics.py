@@ -16,7 +16,7 @@ from autoscaler.core.decision import Action, Command, Result
 from autoscaler.core.demand import Unknown
 from autoscaler.core.diagnosis import Diagnosis, ImageHistory
 from autoscaler.core.findings import diagnosis_entry
-from autoscaler.core.journal import alarm_entry, command_entry
+from autoscaler.core.journal import alarm_entry, command_entry, loss_entry
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.money import CAPS
 from autoscaler.core.orders import Order, OrderKind, Orders
@@ -349,6 +349,15 @@ def test_who_leads_and_a_pause_are_flags(scrape: Scrape) -> None:
 def test_alarms_count(scrape: Scrape) -> None:
     scrape.metrics.noted(alarm_entry(machine(), NOW))
     assert scrape.samples("alarms_total") == {(): 1}
+
+
+def test_machines_that_went_while_they_served_count_by_pool_and_provider(scrape: Scrape) -> None:
+    lost = machine(phase=Phase.LOST)
+    scrape.metrics.noted(loss_entry(machine(), lost, 1, NOW))
+    assert scrape.samples("lost_machines_total") == {}
+    for _ in range(2):
+        scrape.metrics.ticked(report(lost))
+    assert scrape.samples("lost_machines_total") == {("images", "mock"): 1}
 
 
 def test_machines_count_by_health_and_by_the_use_of_their_gpu(scrape: Scrape) -> None:
