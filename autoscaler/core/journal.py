@@ -137,11 +137,14 @@ def alarm_entry(record: Instance, now: float) -> Entry:
     return Entry(at=now, kind=Kind.ALARM, pool=record.pool, instance=record.id, text=text)
 
 
-def loss_entry(old: Instance, record: Instance, at_work: int | None, now: float) -> Entry:
+def loss_entry(old: Instance, record: Instance, at_work: int | None, now: float) -> Entry | None:
     """The entry of a machine that served and went unasked; `at_work` of its slots held a job, where that is known.
 
-    The time and the money are those since it was HOT, or drained: what its jobs took of them is to be done again.
+    None of one that did not serve, or had drained. The time and the money are those since it was HOT, or was told to
+    drain: what its jobs took of them is to be done again.
     """
+    if old.phase is not Phase.HOT and (old.phase is not Phase.DRAINING or at_work == 0):
+        return None
     held = "nobody said whether it held jobs" if at_work is None else f"{at_work} of its {old.slots} slots held a job"
     served_s = now - old.phase_since
     text = (

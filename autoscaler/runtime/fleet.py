@@ -58,7 +58,6 @@ _OF_THE_ACCOUNT = frozenset({Result.RATE_LIMITED, Result.AUTH_FAILED, Result.INS
 _MOST_UNSAVED_ENTRIES = 1000  # while the store is away, the oldest journal entries are dropped first
 _CAN_WAIT = frozenset({"policy", "signal"})
 """Documents that change with each tick: written once a minute, or along with what cannot wait."""
-_SERVING = frozenset({Phase.HOT, Phase.DRAINING})
 _TURNS = 5  # every record is written again once in so many writes
 
 
@@ -90,7 +89,7 @@ class Fleet:
     accounts: Accounts = field(default_factory=Accounts)
     machine_books: MachineBooks = field(default_factory=MachineBooks)
     _busy: Mapping[str, int] = field(default_factory=dict)
-    """Slots at work in the last tick, by instance id, where that was known."""
+    """Slots at work, as of the last tick."""
     _published: Notice = NO_NOTICE
     _turn: int = 0
     _unsaved: dict[str, Instance] = field(default_factory=dict)
@@ -143,8 +142,8 @@ class Fleet:
         if old is None or old.phase is not record.phase:
             self.note(phase_entry(old, record, now))
             self._learn(old, record, now, ordered=ordered)
-            if old is not None and not ordered and old.phase in _SERVING:
-                self._lose(old, record, now)
+            if old and not ordered and (loss := loss_entry(old, record, self._busy.get(old.id), now)):
+                self.note(loss)
         elif record.alarmed and not old.alarmed:
             self.note(alarm_entry(record, now))
         elif record.tier != old.tier:
@@ -153,12 +152,6 @@ class Fleet:
             self.note(dearer_entry(old, record, now))
         if record.diagnosis and (old is None or old.diagnosis is not record.diagnosis):
             self._diagnosed(record, record.diagnosis, now)
-
-    def _lose(self, old: Instance, record: Instance, now: float) -> None:
-        """A machine that served has left that phase unasked. One that had drained is no loss."""
-        at_work = self._busy.get(record.id)
-        if old.phase is Phase.HOT or at_work != 0:
-            self.note(loss_entry(old, record, at_work, now))
 
     def forget(self, ids: Iterable[str]) -> None:
         """Drop tombstones."""

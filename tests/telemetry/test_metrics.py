@@ -353,7 +353,9 @@ def test_alarms_count(scrape: Scrape) -> None:
 
 def test_machines_that_went_while_they_served_count_by_pool_and_provider(scrape: Scrape) -> None:
     lost = machine(phase=Phase.LOST)
-    scrape.metrics.noted(loss_entry(machine(), lost, 1, NOW))
+    loss = loss_entry(machine(), lost, 1, NOW)
+    assert loss is not None
+    scrape.metrics.noted(loss)
     assert scrape.samples("lost_machines_total") == {}
     for _ in range(2):
         scrape.metrics.ticked(report(lost))
