@@ -88,8 +88,7 @@ class Fleet:
     """What is to be published of the tiers' admission."""
     accounts: Accounts = field(default_factory=Accounts)
     machine_books: MachineBooks = field(default_factory=MachineBooks)
-    _busy: Mapping[str, int] = field(default_factory=dict)
-    """Slots at work, as of the last tick."""
+    _busy: Mapping[str, int] = field(default_factory=dict)  # slots at work, as of the last tick
     _published: Notice = NO_NOTICE
     _turn: int = 0
     _unsaved: dict[str, Instance] = field(default_factory=dict)
