@@ -15,15 +15,14 @@ of this:
   prefetch of 4) and ten times what it does on average. While that is not known, 10 jobs a second are believed of each.
   Worked example: 3 machines of one slot, jobs of 20 s, 10 s between the readings: 3 × (5 + 10 × 10 / 20) = 30 jobs;
 - more than twice what was ever gone at once within a week. Workers that are not ours, a nightly purge, a worker that
-  takes all jobs at one go: nothing tells them from a loss but that nothing comes of it. So a fall that stands when the
-  five minutes are over is believed, and the next one like it neither holds nor is told.
+  takes all jobs at one go: nothing tells them from a loss. So a fall holds and is told once; the next one like it, for
+  a week since the last, does neither. Two servers that answer in turns make one alarm, too.
 
-It is over sooner when the jobs are there again, or when what the machines can have done since explains it. Falls within
-five minutes of the first hold, and are not told again: two servers that answer in turns make one alarm. After readings
-that failed, and after a restart, the last good one is what counts.
+It is over sooner when as many jobs are there again, or when what the machines can have done since explains it. After
+readings that failed, and after a restart, the last good one is what counts.
 
 **Rises** hold nothing: limits, pace and budget bound what is started, and jobs that wait for nothing are worse than a
-machine too many. One to over 100,000 jobs and 100 times as many as before is told.
+machine too many. One to over 100,000 jobs and 100 times as many as before is told, at most once a day.
 """
 
 from __future__ import annotations
@@ -45,7 +44,8 @@ _SHARE = 0.5
 _IN_HAND = 5.0
 _GENEROUS = 10.0
 _UNKNOWN_SERVICE_S = 1.0
-_BELIEVED_S = 7 * 86400.0
+_USUAL_S = 7 * 86400.0
+_RISE_TOLD_S = 86400.0
 _MANY = 100_000
 _STEEP = 100
 _MAY_WORK = frozenset({Phase.BOOTING, Phase.HOT, Phase.DRAINING, Phase.STOPPING, Phase.LOST})
@@ -78,8 +78,6 @@ class Fall:
     most: int
     """Jobs that the machines can have done in that time."""
     slots: int
-    told: bool = True
-    """It was told; else it came so soon after another that it holds and no more."""
 
     @property
     def text(self) -> str:
@@ -110,10 +108,10 @@ class Signal:
     """The last good reading."""
     fall: Fall | None = None
     """The fall that holds."""
-    quiet_until: float = 0.0
-    """Epoch seconds; until then no further fall or rise is told."""
+    rise_told_until: float = 0.0
+    """Epoch seconds until when no further rise is told."""
     usual: int = 0
-    """The most jobs that were gone at once and believed."""
+    """The most jobs that were gone at once, of the falls that were told and are over."""
     usual_until: float = 0.0
     """Epoch seconds until when that counts."""
 
@@ -128,8 +126,8 @@ class Signal:
             failing_since=None if self.failing_since is None else min(self.failing_since, now),
             good=None if late else self.good,
             fall=None if self.fall is None else replace(self.fall, at=min(self.fall.at, now)),
-            quiet_until=min(self.quiet_until, now + HOLD_S),
-            usual_until=min(self.usual_until, now + _BELIEVED_S),
+            rise_told_until=min(self.rise_told_until, now + _RISE_TOLD_S),
+            usual_until=min(self.usual_until, now + _USUAL_S),
         )
 
 
@@ -237,42 +235,40 @@ def _judged(signal: Signal, reading: Reading, load: Load, now: float) -> Heard:
     if gone < max(_FEW, _SHARE * good.jobs) or gone <= most:
         return Heard(signal)
     if now < signal.usual_until and gone <= 2 * signal.usual:
-        return Heard(_believed(signal, gone, now))
-    told = now >= signal.quiet_until
-    fall = Fall(at=now, within_s=within_s, before=good.jobs, after=reading.jobs, most=most, slots=slots, told=told)
-    if not told:
-        return Heard(replace(signal, fall=fall))
-    return Heard(replace(signal, fall=fall, quiet_until=now + HOLD_S), alarms=(fall.text,))
+        return Heard(_grown_used(signal, gone, now))
+    fall = Fall(at=now, within_s=within_s, before=good.jobs, after=reading.jobs, most=most, slots=slots)
+    return Heard(replace(signal, fall=fall), alarms=(fall.text,))
 
 
 def _rose(signal: Signal, good: Reading, reading: Reading, now: float) -> Heard:
-    if now < signal.quiet_until:
+    if now < signal.rise_told_until:
         return Heard(signal)
     rose = f"jobs in the queue rose from {good.jobs:,} to {reading.jobs:,} within {format_duration(now - good.at)}"
     text = f"{rose}; limits and budget bound what is started for them"
-    return Heard(replace(signal, quiet_until=now + HOLD_S), alarms=(text,))
+    return Heard(replace(signal, rise_told_until=now + _RISE_TOLD_S), alarms=(text,))
 
 
 def _still(signal: Signal, fall: Fall, reading: Reading, load: Load, now: float) -> Heard:
     """Whether a fall still holds."""
     age_s, gone = now - fall.at, fall.before - reading.jobs
-    over = replace(signal, fall=None)
     if gone < _SHARE * fall.before:
         text = f"{reading.jobs:,} jobs are in the queue again"
     elif gone <= _most(fall.slots, load, fall.within_s + age_s):
         text = f"by now the machines can have done the {gone:,} jobs that are gone"
     elif age_s >= HOLD_S:
-        over = _believed(over, gone, now)
-        text = f"{gone:,} jobs stay gone: believed, and not told again while it is usual"
+        text = f"{gone:,} jobs stay gone and are held for done"
     else:
         return Heard(signal)
-    ago = f"{format_duration(age_s)} after they fell from {fall.before:,} to {fall.after:,}"
-    return Heard(over, relief=(f"{text}, {ago}",) if fall.told else ())
+    over = _grown_used(replace(signal, fall=None), fall.before - fall.after, now)
+    return Heard(
+        over, relief=(f"{text}, {format_duration(age_s)} after they fell from {fall.before:,} to {fall.after:,}",)
+    )
 
 
-def _believed(signal: Signal, gone: int, now: float) -> Signal:
+def _grown_used(signal: Signal, gone: int, now: float) -> Signal:
+    """The signal of a queue that has lost so many jobs at once, and may do so again."""
     usual = max(gone, signal.usual) if now < signal.usual_until else gone
-    return replace(signal, usual=usual, usual_until=now + _BELIEVED_S)
+    return replace(signal, usual=usual, usual_until=now + _USUAL_S)
 
 
 def _most(slots: int, load: Load, within_s: float) -> int:
