@@ -1,4 +1,4 @@
-"""Machines that carry our label and have no record become records."""
+"""Machines that carry our label, or that an operator wants adopted, and that have no record become records."""
 
 from __future__ import annotations
 
@@ -24,17 +24,21 @@ _ADOPTED_AS: Mapping[Status, Phase] = {
 def adopt(
     strays: Iterable[tuple[tuple[str, str], Remote]], instances: Mapping[str, Instance], evidence: Evidence
 ) -> list[Instance]:
-    """Records for the strays: machines of our label, by provider and id, that no record speaks of."""
+    """Records for those of the strays that are ours: machines, by provider and id, that no record speaks of."""
     adopted: dict[str, Instance] = {}
+    wanted = {order.subject: order for order in evidence.orders.adoptions() if order.pool in evidence.pools}
     for (provider, provider_id), remote in strays:
         ours = parse_label(remote.label, evidence.fleet)
+        found = "found by its label, without a record"
+        if order := wanted.get(f"{provider}/{provider_id}"):
+            ours, found = (order.pool, f"{provider}-{provider_id}"), f"adopted, ordered {order.source(evidence.now)}"
         if ours is None:
             continue
         pool, token = ours
         first = instances.get(token) or adopted.get(token)
         if first is not None and first.id in evidence.calling:
             continue  # its rent call is not answered yet: this is its machine, most likely
-        phase, reason = _ADOPTED_AS[remote.status], "found by its label, without a record"
+        phase, reason = _ADOPTED_AS[remote.status], found
         if first is not None:
             token = f"{token}-{provider_id}"
             phase, reason = Phase.RELEASING, f"a second machine for the token of {first.id}: releasing it"

@@ -9,6 +9,7 @@ from operator import attrgetter
 from autoscaler.core.demand import Unknown
 from autoscaler.core.instance import Instance, parse_label
 from autoscaler.core.market import Listing, Remote, Status
+from autoscaler.core.orders import NO_ORDERS, Orders
 from autoscaler.core.spec import Pool
 
 
@@ -27,6 +28,8 @@ class Evidence:
     """Ids whose worker beats or whose service answers, since they boot."""
     beating: frozenset[str] = frozenset()
     """Ids whose worker was heard lately, and since they are in their phase."""
+    orders: Orders = NO_ORDERS
+    """What operators have ordered: machines to adopt may be among it."""
 
 
 def index(evidence: Evidence) -> tuple[dict[tuple[str, str], Remote], dict[tuple[str, str], Remote]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from autoscaler.core.bounds import ceiling, floor, pause
 from autoscaler.core.budget import budget
 from autoscaler.core.decision import Decision
 from autoscaler.core.demand import Demand, Unknown
@@ -17,7 +18,7 @@ _SETTLED_S = 60.0
 
 
 def guard(decision: Decision, snapshot: PoolSnapshot, window_s: float, now: float) -> Decision:
-    """The decision after all guards: the queue's own state, bad signals, limits, pace, budget, fresh start, pause.
+    """The decision after all guards: the queue's own state, bad signals, limits and orders, pace, budget, fresh start.
 
     `window_s` is the history that the policies need before machines may go.
     """
@@ -25,11 +26,13 @@ def guard(decision: Decision, snapshot: PoolSnapshot, window_s: float, now: floa
     decision = paused_queue(decision, snapshot)
     decision = unknown(decision, snapshot, now)
     decision = fallen(decision, snapshot, now)
+    decision = floor(decision, snapshot, now)
     decision = limits(decision, snapshot)
+    decision = ceiling(decision, snapshot, now)
     decision = pace(decision, snapshot, now)
     decision = budget(decision, snapshot)
     decision = fresh_start(decision, snapshot, window_s)
-    return pause(decision, snapshot)
+    return pause(decision, snapshot, now)
 
 
 def stranded(decision: Decision, snapshot: PoolSnapshot) -> Decision:
@@ -134,13 +137,3 @@ def fresh_start(decision: Decision, snapshot: PoolSnapshot, window_s: float) -> 
     seen, needed = format_duration(snapshot.running_for_s), format_duration(window_s)
     text = f"started {seen} ago; nothing is stopped before {needed} of history"
     return replace(decision.but_not("fresh_start", text), hold_down=True)
-
-
-def pause(decision: Decision, snapshot: PoolSnapshot) -> Decision:
-    """Nothing at all while an operator has paused the fleet or the pool."""
-    order = snapshot.orders.pause(snapshot.pool.name)
-    if order is None:
-        return decision
-    because = f" ({order.why})" if order.why else ""
-    text = f"paused by {order.by}{because}: nothing is done until `autoscaler unpause`"
-    return replace(decision.because("paused", text), hold_down=True, hold_up=True)

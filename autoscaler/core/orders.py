@@ -9,7 +9,7 @@ gives one may have another clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -128,15 +128,16 @@ class Orders:
         """The machines to adopt."""
         return (order for order in self.standing if order.kind is OrderKind.ADOPT)
 
+    def protected(self, busy: Mapping[str, int], instances: Mapping[str, Instance]) -> Mapping[str, int]:
+        """Of the slots at work by instance, those whose jobs no operator has given up."""
+        lost = [order for order in self.standing if order.lose_jobs]
+        if not lost:
+            return busy
+        given_up = {each.id for each in instances.values() if any(order.is_about(each) for order in lost)}
+        return {name: slots for name, slots in busy.items() if name not in given_up}
+
     def _of_machines(self) -> Iterator[Order]:
         return (order for order in self.standing if order.kind in OF_MACHINES)
 
 
 NO_ORDERS = Orders()
-
-
-def sort_out(given: Iterable[Order], now: float) -> tuple[Orders, tuple[Order, ...]]:
-    """The orders that stand now, dated, and those whose time is over."""
-    dated = [order.dated(now) for order in given]
-    over = tuple(order for order in dated if order.until is not None and order.until <= now)
-    return Orders(standing=tuple(order for order in dated if order not in over)), over

@@ -72,11 +72,13 @@ class Decider:
         return {name: self._decide(fleet, setup, moment) for name, setup in self._setups.items()}
 
     def give_up_strays(self, moment: Moment) -> list[Command]:
-        """Commands for machines whose pool is no longer configured: drained, and released once known idle."""
+        """Commands for machines whose pool is no longer configured: drained, and released once known idle.
+
+        For a while they are left alone, save for what operators order.
+        """
         commands: list[Command] = []
         for name in sorted(moment.grouped.keys() - self._setups.keys()):
-            if self._as_it_is_for_s(name, moment) < STRAY_GRACE_S or moment.orders.pause(name) is not None:
-                continue
+            young = self._as_it_is_for_s(name, moment) < STRAY_GRACE_S
             instances = tuple(moment.grouped[name])
             pool = Pool(name=name, tiers=(), machine=MachineSpec(image="", gpus=()), placements=())
             snapshot = PoolSnapshot(
@@ -84,8 +86,9 @@ class Decider:
                 demand=Unknown("this pool is not configured", moment.now),
                 instances=instances,
                 busy=moment.busy,
+                orders=moment.orders,
             )
-            commands += plan(snapshot, Decision(hot=0, warm=0), moment.now)[0]
+            commands += plan(snapshot, Decision(hot=0, warm=0, hold_up=True, hold_down=young), moment.now)[0]
         return commands
 
     def _as_it_is_for_s(self, pool: str, moment: Moment) -> float:

@@ -23,7 +23,6 @@ from autoscaler.core.journal import (
     alarm_entry,
     dearer_entry,
     loss_entry,
-    order_entry,
     phase_entry,
     reserve_entry,
 )
@@ -32,7 +31,6 @@ from autoscaler.core.lessons import Lesson, PlaceMemory, lesson_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.load import Finished, Load
 from autoscaler.core.meter import Meter
-from autoscaler.core.orders import Order
 from autoscaler.core.reserve import set_apart
 from autoscaler.core.samples import Sample
 from autoscaler.core.signal import Signal
@@ -42,6 +40,7 @@ from autoscaler.runtime.accounts import Accounts
 from autoscaler.runtime.documents import fields_of, read_history, read_ledger, read_load, read_signal
 from autoscaler.runtime.ports import Changes, Heartbeat, Saved
 from autoscaler.runtime.report import Listener
+from autoscaler.runtime.standing import StandingOrders
 
 _BLOCKING = {
     # result of a rent: how long its placement is left alone, in seconds; None: longer with each refusal
@@ -87,6 +86,7 @@ class Fleet:
     notice: Notice = NO_NOTICE
     """What is to be published of the tiers' admission."""
     accounts: Accounts = field(default_factory=Accounts)
+    orders: StandingOrders = field(default_factory=StandingOrders)
     machine_books: MachineBooks = field(default_factory=MachineBooks)
     _busy: Mapping[str, int] = field(default_factory=dict)  # slots at work, as of the last tick
     _published: Notice = NO_NOTICE
@@ -95,7 +95,6 @@ class Fleet:
     _forgotten: list[str] = field(default_factory=list)
     _entries: list[Entry] = field(default_factory=list)
     _samples: list[Sample] = field(default_factory=list)
-    _ended_orders: list[Order] = field(default_factory=list)
     _finished: Finished = field(default_factory=Finished)
     _learned: set[tuple[str, ...]] = field(default_factory=set)
     """Documents that are not stored yet, by kind, pool and, for a policy's state, the policy."""
@@ -164,12 +163,6 @@ class Fleet:
         """Add a journal entry."""
         self._entries.append(entry)
         self.listener.noted(entry)
-
-    def end_orders(self, over: Iterable[Order], now: float) -> None:
-        """Forget orders whose time is over."""
-        for order in over:
-            self._ended_orders.append(order)
-            self.note(order_entry(order, "is over", now))
 
     # --- what is learned ----------------------------------------------------------------------------------------------
 
@@ -341,7 +334,7 @@ class Fleet:
     @property
     def urgent(self) -> bool:
         """Whether records have changed that must not be lost, or what is published misleads by now."""
-        return bool(self._unsaved or self._forgotten or self._ended_orders) or self._published.misleads(self.notice)
+        return bool(self._unsaved or self._forgotten or self.orders) or self._published.misleads(self.notice)
 
     @property
     def worth_saving(self) -> bool:
@@ -355,17 +348,19 @@ class Fleet:
         learned: dict[str, str] = {}
         for name in sorted(self._learned):
             learned[":".join(name)] = json.dumps(self._document(*name), default=fields_of)
+        dated, ended = self.orders.take_unsaved()
         changes = Changes(
             instances=tuple((self._once_more() | self._unsaved).values()),
             forgotten=tuple(self._forgotten),
             journal=tuple(self._entries),
             samples=tuple(self._samples),
-            ended_orders=tuple(self._ended_orders),
+            dated_orders=dated,
+            ended_orders=ended,
             documents=learned,
             ledger={day_name(day.day): json.dumps(day, default=fields_of) for day in self.accounts.take_unsaved()},
             notice=self.notice,
         )
-        self._unsaved, self._forgotten, self._entries, self._samples, self._ended_orders = {}, [], [], [], []
+        self._unsaved, self._forgotten, self._entries, self._samples = {}, [], [], []
         self._learned, self._published = set(), self.notice
         return changes
 
@@ -399,7 +394,7 @@ class Fleet:
         self._forgotten = [*changes.forgotten, *self._forgotten]
         self._entries = [*changes.journal, *self._entries][-_MOST_UNSAVED_ENTRIES:]
         self._samples = [*changes.samples, *self._samples]
-        self._ended_orders = [*changes.ended_orders, *self._ended_orders]
+        self.orders.not_stored(changes.dated_orders, changes.ended_orders)
         self._published = NO_NOTICE
         self._learned.update(tuple(name.split(":")) for name in changes.documents)
         self.accounts.not_stored(json.loads(text)["day"] for text in changes.ledger.values())

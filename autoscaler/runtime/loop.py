@@ -16,12 +16,13 @@ from autoscaler.core.decision import Action, Command, Outcome
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import AutoscalerError, LeaseLost, StoreUnavailable
 from autoscaler.core.evidence import Evidence
+from autoscaler.core.fulfilment import World
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import command_entry, outcome_entry
 from autoscaler.core.ledger import Books
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.meter import Meter
-from autoscaler.core.orders import sort_out
+from autoscaler.core.orders import Orders
 from autoscaler.core.settle import CALLED_AT_ONCE, begin, begin_rent, owed, settle
 from autoscaler.core.spec import FleetLimits
 from autoscaler.core.sync import sync
@@ -214,11 +215,9 @@ class Loop:
         self._observer.hear(control.heartbeats, now)
         fleet.book(now)
         self._books = fleet.accounts.books
-        self._mirror(fleet, now)
+        orders = self._mirror(fleet, fleet.orders.take(control.orders, now), now)
         examine(fleet, self._observer, self._pools, now)
         fleet.set_apart(self._pools.values(), now)
-        orders, over = sort_out(control.orders, now)
-        fleet.end_orders(over, now)
         busy = self._observer.busy(fleet.instances.values(), busy_by_queues(demand))
         fleet.watch_idle(busy, now)
         grouped, drained_at = by_pool(fleet.instances.values())
@@ -240,7 +239,8 @@ class Loop:
         fleet.notice = notice([tier for report in reports.values() for tier in report.admission], now, self._tick_s)
         fleet.measure([report.snapshot for report in reports.values()], control.heartbeats, now)
         calls = self._begin(fleet, commands, now)
-        due = owed(fleet.instances.values(), self._executor.calling, moment.busy, now)
+        at_work = orders.protected(busy, fleet.instances)
+        due = owed(fleet.instances.values(), self._executor.calling, at_work, now)
         calls += [(c, fleet.instances[str(c.instance)]) for c in due if moment.orders.pause(c.pool) is None]
         await self._act(fleet, calls, now)
         self._statements.ask(now)
@@ -256,7 +256,8 @@ class Loop:
             accounts=self._statements.tell(fleet, self._observer.listings, now),
         )
 
-    def _mirror(self, fleet: Fleet, now: float) -> None:
+    def _mirror(self, fleet: Fleet, orders: Orders, now: float) -> Orders:
+        """Bring the records in line with what is listed; gives the orders that still stand then."""
         booting = [i for i in fleet.instances.values() if i.phase is Phase.BOOTING]
         evidence = Evidence(
             now=now,
@@ -266,11 +267,17 @@ class Loop:
             calling=self._executor.calling,
             ready=self._observer.ready(booting),
             beating=self._observer.beating(fleet.instances.values()),
+            orders=orders,
         )
         synced = sync(fleet.instances, evidence)
         for record in synced.changed:
             fleet.put(record, now)
+        world = World(records=fleet.instances.values(), listings=evidence.listings)
+        orders, news = fleet.orders.follow(orders, world, now)
+        for entry in news:
+            fleet.note(entry)
         fleet.forget(synced.forgotten)
+        return orders
 
     # --- acting -------------------------------------------------------------------------------------------------------
 

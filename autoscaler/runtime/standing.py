@@ -1,0 +1,55 @@
+"""Operators' orders as the leading daemon follows them: dated when it first sees them, ended when they are done."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from autoscaler.core.fulfilment import World, became, left_at
+from autoscaler.core.journal import Entry, order_entry
+from autoscaler.core.orders import Order, OrderKind, Orders
+
+
+class StandingOrders:
+    """What has become of orders and is not stored yet."""
+
+    def __init__(self) -> None:
+        self._dated: list[Order] = []
+        self._ended: list[Order] = []
+        self._emptied: set[str] = set()
+        """Names of evacuations that have nothing left to do."""
+
+    def __bool__(self) -> bool:
+        """Whether the store is to be told of anything."""
+        return bool(self._dated or self._ended)
+
+    def take(self, given: Sequence[Order], now: float) -> Orders:
+        """The orders that were given, each with the time when it is over."""
+        dated = tuple(order.dated(now) for order in given)
+        self._dated += [order for order, old in zip(dated, given, strict=True) if order is not old]
+        return Orders(standing=dated)
+
+    def follow(self, orders: Orders, world: World, now: float) -> tuple[Orders, list[Entry]]:
+        """The orders that still stand, and what the journal is to be told."""
+        ends = {order.name: became(order, world, now) for order in orders.standing}
+        standing = tuple(order for order in orders.standing if ends[order.name] is None)
+        news = [order_entry(order, end, now) for order in orders.standing if (end := ends[order.name])]
+        self._ended += [order for order in orders.standing if ends[order.name]]
+        empty = {
+            order.name: order
+            for order in standing
+            if order.kind is OrderKind.EVACUATE and not left_at(order.subject, world.records)
+        }
+        text = "has nothing left to do and stands until it is withdrawn"
+        news += [order_entry(order, text, now) for name, order in empty.items() if name not in self._emptied]
+        self._emptied = set(empty)
+        return Orders(standing=standing), news
+
+    def take_unsaved(self) -> tuple[tuple[Order, ...], tuple[Order, ...]]:
+        """The orders dated and those ended that are not stored yet; they are taken for stored then."""
+        unsaved = tuple(self._dated), tuple(self._ended)
+        self._dated, self._ended = [], []
+        return unsaved
+
+    def not_stored(self, dated: Iterable[Order], ended: Iterable[Order]) -> None:
+        """Take changes for not stored after all."""
+        self._dated, self._ended = [*dated, *self._dated], [*ended, *self._ended]
