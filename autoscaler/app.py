@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
 from autoscaler.config import Config
-from autoscaler.config.secrets import secrets_of
 from autoscaler.core.errors import SettingsError, StoreRefused, StoreUnavailable
 from autoscaler.embedded import EmbeddedRedis
-from autoscaler.link import RedisLink, RedisSettings
+from autoscaler.link import RedisLink
+from autoscaler.parts import Parts, named
 from autoscaler.probe import ServiceProbe
-from autoscaler.queues import make_reader
 from autoscaler.queues.source import QueueDemand
 from autoscaler.runtime.decider import PoolSetup
-from autoscaler.runtime.entropy import Entropy, seeded
+from autoscaler.runtime.entropy import Entropy
 from autoscaler.runtime.gather import Gathered
 from autoscaler.runtime.loop import Loop
 from autoscaler.runtime.ports import Clock, Store
@@ -31,27 +30,20 @@ from autoscaler.store.rules import LEASE_S
 from autoscaler.telemetry.listeners import Listeners
 from autoscaler.telemetry.logging import LogListener
 from autoscaler.telemetry.metrics import Metrics
-from autoscaler.telemetry.redact import quiet_about
 from autoscaler.web.views import Board
 from policies import POLICIES
 from providers.base import Provider
-from providers.breaker import Breaker
-from providers.cleaned import Cleaned
-from providers.dry_run import DryRun
-from providers.http import Http, Service
-from providers.installed import provider_kinds
-from providers.instrumented import Instrumented
-from providers.mock import Market, MockProvider
-from providers.pace import Paced
-from providers.session import Session
+from providers.mock import Market
 
 _TICKS_PER_LEASE = 3
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class App:
     """A daemon, put together and not started."""
 
+    config: Config
+    """What is in force."""
     loops: tuple[Loop, ...]
     """One for all pools, or with `spread` one for each."""
     gathered: Gathered
@@ -61,13 +53,31 @@ class App:
     demand: QueueDemand
     """What reads the queues."""
     store: Store
-    links: Mapping[str, RedisLink]
-    """By the first setting that names each: `redis`, `store`, `pools.NAME.redis`; the first pool's comes first."""
-    providers: Mapping[str, Provider]
-    markets: Mapping[str, Market]
-    """The markets of the mock providers, for a demo to play in."""
+    parts: Parts
+    """What follows the configuration."""
     board: Board
+    metrics: Metrics
     registry: CollectorRegistry
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Whoever holds it is between two ticks."""
+    _leaving: list[RedisLink | Provider] = field(default_factory=list)
+    """Parts that are used no more, until the calls are over that began with them."""
+    _retiring: set[asyncio.Task[None]] = field(default_factory=set)
+
+    @property
+    def links(self) -> dict[str, RedisLink]:
+        """By the first setting that names each: `redis`, `store`, `pools.NAME.redis`; the first pool's comes first."""
+        return {setting: self.parts.links[redis] for redis, setting in named(self.config).items()}
+
+    @property
+    def providers(self) -> Mapping[str, Provider]:
+        """By name."""
+        return self.parts.providers
+
+    @property
+    def markets(self) -> Mapping[str, Market]:
+        """The markets of the mock providers, for a demo to play in."""
+        return self.parts.markets
 
     async def tick(self) -> None:
         """One tick of all loops. What goes wrong is told to the listeners.
@@ -77,8 +87,40 @@ class App:
         Raises:
             NewerRecords: the store was written by a newer program; there is no point in going on.
         """
-        await asyncio.gather(*(loop.tick_safely() for loop in self.loops))
-        self.gathered.over()
+        async with self.turn:
+            await asyncio.gather(*(loop.tick_safely() for loop in self.loops))
+            self.gathered.over()
+
+    def adapt(self, config: Config) -> None:
+        """Go on with another configuration; to be called by who holds the `turn`.
+
+        Raises:
+            SettingsError: a provider's settings name a file that cannot be used; nothing has changed.
+        """
+        before = self.parts.readers
+        gone = self.parts.adapt(config)
+        self.demand.adapt(self.parts.readers, patience_s=_patience_s(config))
+        for loop in self.loops:
+            loop.adapt(
+                pools=pool_setups(config),
+                providers=self.providers,
+                limits=config.limits,
+                tick_s=config.tick,
+                requeued=[name for name, reader in self.parts.readers.items() if before.get(name) is not reader],
+            )
+        self.config = config
+        self._leaving += gone
+        task = asyncio.get_running_loop().create_task(self._let_go(gone), name="let go")
+        self._retiring.add(task)
+        task.add_done_callback(self._retiring.discard)
+        self.wake.set()
+
+    async def _let_go(self, parts: Sequence[RedisLink | Provider]) -> None:
+        """Close what is used no more, once each call that is under way has ended."""
+        await asyncio.gather(*(loop.calls_over() for loop in self.loops))
+        for part in parts:
+            await part.close()
+            self._leaving.remove(part)
 
     async def stop(self) -> None:
         """Let the calls under way end, write what is known, give the leases back. Machines stay as they are."""
@@ -91,23 +133,29 @@ class App:
         Raises:
             SettingsError: it refuses us, and will until the settings change: one line for each.
         """
-        refusals = []
-        for setting, link in self.links.items():
-            try:
-                await link.execute([("PING",)])
-            except StoreRefused as error:
-                refusals.append(f"{setting}: {error}")
-            except StoreUnavailable:
-                continue
-        if refusals:
-            raise SettingsError(*refusals)
+        if refused := await refusals(self.links):
+            raise SettingsError(*refused)
 
     async def close(self) -> None:
         """Let go of connections."""
-        for link in self.links.values():
-            await link.close()
-        for provider in self.providers.values():
-            await provider.close()
+        for task in self._retiring:
+            task.cancel()
+        await asyncio.gather(*self._retiring, return_exceptions=True)
+        for part in (*self._leaving, *self.links.values(), *self.providers.values()):
+            await part.close()
+
+
+async def refusals(links: Mapping[str, RedisLink]) -> list[str]:
+    """A line for each Redis that refuses us, after the setting that names it. One that is merely away does not."""
+    refused = []
+    for setting, link in links.items():
+        try:
+            await link.execute([("PING",)])
+        except StoreRefused as error:
+            refused.append(f"{setting}: {error}")
+        except StoreUnavailable:
+            continue
+    return refused
 
 
 def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
@@ -116,35 +164,26 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
     Raises:
         SettingsError: a provider's settings name a file that cannot be used.
     """
-    named = _named(config)
-    links = {setting: RedisLink(redis) for redis, setting in named.items()}
-    asked = {name: links[named[pool.redis or config.redis]] for name, pool in config.pools.items()}
-    readers = {name: (asked[name], make_reader(pool.queue)) for name, pool in config.pools.items()}
-    demand = QueueDemand(readers, patience_s=config.tick / 2.0)  # a Redis that hangs leaves time for other pools' tick
+    registry = CollectorRegistry()
+    metrics = Metrics(registry)
+    parts = Parts(clock, metrics.asked, preview=preview)
+    parts.adapt(config)
+    demand = QueueDemand(parts.readers, patience_s=_patience_s(config))
     entropy = Entropy()
     owner = f"{socket.gethostname()}:{os.getpid()}:{entropy.token()}"
     # A lease shorter than the tick that renews it would pass from daemon to daemon, and none would ever act.
-    own = links[named[config.store or config.redis]]
+    own = parts.links[config.store or config.redis]
     redis_store = RedisStore(own, config.fleet, owner, ttl_s=max(LEASE_S, _TICKS_PER_LEASE * config.tick))
     store: Store = PreviewStore(redis_store) if preview else redis_store
-    registry = CollectorRegistry()
-    metrics = Metrics(registry)
     board = Board(config.fleet)
     listeners: list[Listener] = [board] if preview else [board, metrics, LogListener()]
-    adapters = _adapters(config, clock)
-    quiet = quiet_about(secrets_of(config))
-    watched = {
-        name: Instrumented(Breaker(Cleaned(each, quiet), clock.now), metrics.asked, clock.now)
-        for name, each in adapters.items()
-    }
-    providers: dict[str, Provider] = {name: DryRun(each) if preview else each for name, each in watched.items()}
     gathered, wake = Gathered(Listeners(listeners)), Wake()
     loop = Loop(
         fleet=config.fleet,
         pools=pool_setups(config),
         store=store,
         demand=demand,
-        providers=providers,
+        providers=parts.providers,
         probe=ServiceProbe(clock),
         clock=clock,
         entropy=entropy,
@@ -154,17 +193,22 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         tick_s=config.tick,
     )
     return App(
+        config=config,
         loops=(loop,),
         gathered=gathered,
         wake=wake,
         demand=demand,
         store=store,
-        links=links,
-        providers=providers,
-        markets={name: each.market for name, each in adapters.items() if isinstance(each, MockProvider)},
+        parts=parts,
         board=board,
+        metrics=metrics,
         registry=registry,
     )
+
+
+def _patience_s(config: Config) -> float:
+    """How long a queue may take to be read: a Redis that hangs leaves time for the other pools' tick."""
+    return config.tick / 2.0
 
 
 def pool_setups(config: Config) -> list[PoolSetup]:
@@ -178,40 +222,13 @@ def pool_setups(config: Config) -> list[PoolSetup]:
     ]
 
 
-def _adapters(config: Config, clock: Clock) -> dict[str, Provider]:
-    means, kinds = _Means(clock), provider_kinds()
-    return {name: kinds[settings.kind].make(name, settings, means) for name, settings in config.providers.items()}
-
-
-class _Means:
-    """What every adapter is given to work with."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self.now = clock.now
-        self.random = seeded
-
-    def http(self, service: Service) -> Http:
-        """A way to a vendor's API over the network that keeps to its pace."""
-        return Paced(Session(service), service, self._clock)
-
-
-def _named(config: Config) -> dict[RedisSettings, str]:
-    """Each Redis that is used, and the first setting that names it."""
-    named: dict[RedisSettings, str] = {}
-    for name, pool in config.pools.items():
-        named.setdefault(pool.redis or config.redis, f"pools.{name}.redis" if pool.redis else "redis")
-    named.setdefault(config.store or config.redis, "store" if config.store else "redis")
-    return named
-
-
 def start_embedded(config: Config) -> list[EmbeddedRedis]:
     """Serve each embedded Redis that a configuration names.
 
     Raises:
         SettingsError: a port is taken.
     """
-    addresses = [redis.address() for redis in _named(config)]
+    addresses = [redis.address() for redis in named(config)]
     ports = {port for address in addresses if address.embedded for _, port in address.hosts}
     servers = [EmbeddedRedis(port) for port in sorted(ports)]
     for server in servers:

@@ -49,10 +49,10 @@ async def run(config: Config, clock: Clock, started_up: Started) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with started(config, clock) as app:
-        web = make_app(app.board, app.registry, app.store, config=lambda: config, now=clock.now, wake=app.wake.set)
+        web = make_app(app.board, app.registry, app.store, config=lambda: app.config, now=clock.now, wake=app.wake.set)
         server = await serve(web, config.http.listen)
         supervisor = Supervisor()
-        supervisor.start("loop", go_round(app.tick, app.wake, clock, config.tick))
+        supervisor.start("loop", go_round(app.tick, app.wake, clock, lambda: app.config.tick))
         for name, work in started_up(app):
             supervisor.start(name, work)
         gc.freeze()  # what is there by now lives as long as we do: looking at it again and again delays ticks by 35 ms

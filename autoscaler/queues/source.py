@@ -26,14 +26,26 @@ class QueueDemand:
 
     def __init__(self, queues: Mapping[str, tuple[RedisLink, PoolReader]], *, patience_s: float | None = None) -> None:
         """Readers by pool. One that takes longer than so many seconds is given up, however long its link waits."""
-        self._queues = dict(queues)
-        self._patience_s = patience_s
-        self._ears = [_Ear(link, reader.heard) for link, reader in self._queues.values() if reader.heard is not None]
+        self._queues: dict[str, tuple[RedisLink, PoolReader]] = {}
+        self._ears: dict[str, _Ear] = {}
         self._unknown_since: dict[str, float] = {}
+        self.adapt(queues, patience_s=patience_s)
+
+    def adapt(self, queues: Mapping[str, tuple[RedisLink, PoolReader]], *, patience_s: float | None) -> None:
+        """Read these queues from now on; to be called while nothing is being read."""
+        for pool, queue in self._queues.items():
+            if queues.get(pool) is not queue:
+                self._unknown_since.pop(pool, None)
+                if ear := self._ears.pop(pool, None):
+                    ear.close()
+        for pool, (link, reader) in queues.items():
+            if reader.heard is not None and pool not in self._ears:
+                self._ears[pool] = _Ear(link, reader.heard)
+        self._queues, self._patience_s = dict(queues), patience_s
 
     async def read(self, now: float) -> Mapping[str, Demand | Unknown]:
         """What each pool's queue holds. A queue that cannot be read is Unknown since its first failure in a row."""
-        for ear in self._ears:
+        for ear in self._ears.values():
             ear.listen()
         readings = await asyncio.gather(*(self._read(*queue, now) for queue in self._queues.values()))
         return {pool: self._dated(pool, reading) for pool, reading in zip(self._queues, readings, strict=True)}
@@ -70,6 +82,11 @@ class _Ear:
         self._heard.broke_off = self._listening is not None and self._listening.done()
         if self._listening is None or self._listening.done():
             self._listening = self._link.listen(self._heard.channel, self._heard.hear)
+
+    def close(self) -> None:
+        """Listen no more."""
+        if self._listening is not None:
+            self._listening.cancel()
 
 
 async def answered(link: RedisLink, steps: Steps[T]) -> T:

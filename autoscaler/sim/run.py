@@ -106,7 +106,7 @@ def _daemon(scenario: Scenario, world: World, chronicle: Chronicle) -> Coroutine
         limits=scenario.limits,
         tick_s=scenario.tick_s,
     )
-    return go_round(loop.tick_safely, wake, world.clock, scenario.tick_s)
+    return go_round(loop.tick_safely, wake, world.clock, lambda: scenario.tick_s)
 
 
 def _peers(scenario: Scenario, world: World) -> Iterator[Coroutine[Any, Any, None]]:

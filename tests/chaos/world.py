@@ -82,7 +82,9 @@ class Daemon:
             wake=wake,
             tick_s=plan.tick_s,
         )
-        self.task = asyncio.get_running_loop().create_task(go_round(self.loop.tick_safely, wake, self.process, plan.tick_s))
+        self.task = asyncio.get_running_loop().create_task(
+            go_round(self.loop.tick_safely, wake, self.process, lambda: plan.tick_s)
+        )
 
     @property
     def up(self) -> bool:

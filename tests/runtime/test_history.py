@@ -94,7 +94,7 @@ class Place:
             wake=wake,
             tick_s=TICK_S,
         )
-        self._daemon = asyncio.create_task(go_round(loop.tick_safely, wake, self.clock, TICK_S))
+        self._daemon = asyncio.create_task(go_round(loop.tick_safely, wake, self.clock, lambda: TICK_S))
         self._tasks.append(self._daemon)
 
     def kill_daemon(self) -> None:

@@ -210,7 +210,8 @@ async def test_the_demo_shows_every_phase_within_two_hours_and_kills_nothing() -
     )
     producer = push_traffic(queue, clock)
     tasks = [
-        asyncio.create_task(work) for work in (go_round(loop.tick_safely, wake, clock, config.tick), workers.run(), producer)
+        asyncio.create_task(work)
+        for work in (go_round(loop.tick_safely, wake, clock, lambda: config.tick), workers.run(), producer)
     ]
     await clock.sleep(7200.0)
     for task in tasks:

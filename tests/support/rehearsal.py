@@ -150,7 +150,10 @@ class Daemon:
             limits=world.limits,
             tick_s=TICK_S,
         )
-        self.task = asyncio.get_running_loop().create_task(go_round(self.loop.tick_safely, wake, world.clock, TICK_S))
+        self.tick_s = TICK_S
+        self.task = asyncio.get_running_loop().create_task(
+            go_round(self.loop.tick_safely, wake, world.clock, lambda: self.tick_s)
+        )
 
     async def live(self, seconds: float) -> None:
         """Let virtual time go by."""
