@@ -22,8 +22,12 @@ out_option = click.option(
 
 
 def screen() -> Console:
-    """Where figures are printed: a terminal as wide as it is, a pipe as wide as needed."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_COLUMNS)
+    """Where figures are printed: a terminal as wide as it is, a pipe as wide as needed.
+
+    Names come from vendors, queues and files: `[bold]` and `:smile:` in them are no more than that.
+    """
+    width = None if sys.stdout.isatty() else _PIPE_COLUMNS
+    return Console(highlight=False, markup=False, emoji=False, width=width)
 
 
 def require_writable(directory: Path) -> None:

@@ -61,7 +61,7 @@ def _watch(config: Config, *, as_json: bool) -> Readings:
     from rich.console import Console
     from rich.live import Live
 
-    console = Console(highlight=False)
+    console = Console(highlight=False, markup=False, emoji=False)
     if as_json or not console.is_terminal:
         show = _printed(config) if as_json else lambda r, _: console.print(_view(config, r))
         return asyncio.run(_read(config, show, again=True))

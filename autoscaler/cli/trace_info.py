@@ -39,7 +39,7 @@ def info(files: tuple[Path, ...], format_name: str | None, tier_column: str | No
     """Say what traces hold, and draw their arrivals."""
     from rich.console import Console
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
     documents = []
     for file in files:
         trace, summary = _look(file, format_name, tier_column)

@@ -60,3 +60,14 @@ def test_a_file_with_mistakes_asks_nobody(tmp_path: Path) -> None:
     assert result.stderr.splitlines() == [
         'error: pools.images.placements[0].buy: sport - did you mean "spot"? (line 8)'
     ]
+
+
+def test_a_name_that_looks_like_markup_is_shown_as_it_is(tmp_path: Path) -> None:
+    odd = "RTX [/bold][red] :smile:"
+    text = FLEET.replace("gpus: [RTX 4090, RTX 3090]", f"gpus: ['{odd}']").replace(
+        "balance_usd: 20", f"stock: [{{gpu: '{odd}', region: US, on_demand: 0.4, spot: 0.2}}]"
+    )
+    result = check(tmp_path, text)
+
+    assert result.exit_code == 0
+    assert odd in result.stdout
