@@ -136,6 +136,8 @@ async def in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
     except TimeoutError:
         if request.transport is not None:
             request.transport.abort()
+    except ConnectionError:
+        pass  # whoever asked has left
     return response
 
 

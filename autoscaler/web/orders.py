@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
+from urllib.parse import quote
 
 from aiohttp import web
 from pydantic import AfterValidator, Field
-from yarl import URL
 
 from autoscaler.config.schema import Config
 from autoscaler.core.order_checks import MOST_WORDS, Known, problems, warnings
@@ -147,9 +147,9 @@ class OrderDesk:
         await self.store.give(order)
         self.wake()
         [given] = orders_view([order])
-        location = URL(_PATH).joinpath(order.name)
         answer = {**given, "warnings": warnings(order, known)}
-        return web.json_response(answer, status=201, headers={"Location": str(location)})
+        location = f"{_PATH}/{quote(order.name, safe=':')}"
+        return web.json_response(answer, status=201, headers={"Location": location})
 
     async def _withdraw(self, request: web.Request) -> web.Response:
         said = read_query(request, Withdrawal)

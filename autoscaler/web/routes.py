@@ -93,6 +93,8 @@ async def read_body(request: web.Request, form: type[T]) -> T:
         raise web.HTTPUnsupportedMediaType(reason="expected Content-Type: application/json")
     try:
         return TypeAdapter(form).validate_json(await request.read(), strict=True)
+    except (ConnectionError, web.RequestPayloadError) as error:
+        raise BadRequest("the body: it ended too early, or is packed in a way that cannot be read") from error
     except ValidationError as error:
         raise BadRequest(*_problems(error)) from error
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import errno
+import logging
 import re
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 from prometheus_client import CollectorRegistry, Counter
 
 from autoscaler.config.schema import Config
@@ -25,6 +27,15 @@ _TICKS_LATE = 3
 _LATE_S = 30.0
 _GOODBYE_S = 2.0  # every answer is short; who reads slower than this at the end is cut off
 _IDLE_S = 75.0  # a connection on which nothing is asked; longer than proxies keep theirs
+
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether a record tells of a bug; what is no HTTP is answered with 400, and not worth a traceback each time."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+_LOGGER = logging.getLogger(__name__)
+_LOGGER.addFilter(_is_ours)
 
 
 def make_app(
@@ -119,7 +130,12 @@ async def serve(app: web.Application, listen: str) -> web.AppRunner:
         raise SettingsError(f"http.listen: {listen!r} is no address; expected HOST:PORT, such as 127.0.0.1:8080")
     # A compressed body is refused as no JSON: a small one may unpack to any size.
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=_GOODBYE_S, keepalive_timeout=_IDLE_S, auto_decompress=False
+        app,
+        access_log=None,
+        logger=_LOGGER,
+        shutdown_timeout=_GOODBYE_S,
+        keepalive_timeout=_IDLE_S,
+        auto_decompress=False,
     )
     await runner.setup()
     try:
