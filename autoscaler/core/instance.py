@@ -96,6 +96,8 @@ class Instance:
         """
         lifecycle.check(self.phase, phase)
         fresh: dict[str, Any] = {"attempts": 0, "retry_at": 0.0, "absent_since": None, "alarmed": False, "tier": None}
+        if phase is Phase.GONE:
+            fresh["burn_usd_per_hour"] = 0.0
         return replace(self.booked(now), **(fresh | {"phase": phase, "phase_since": now, "reason": reason} | changes))
 
     def not_after(self, now: float) -> Instance:

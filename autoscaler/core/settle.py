@@ -78,6 +78,7 @@ def begin_rent(command: Command, pool: Pool, token: str, now: float) -> Instance
         slots=pool.machine.slots,
         usd_per_hour=offer.usd_per_hour,
         disk_usd_per_hour=offer.disk_usd_per_hour,
+        burn_usd_per_hour=offer.usd_per_hour,  # it may bill before the answer is here, and we may die meanwhile
         races=command.races,
         reason=command.reason,
     )

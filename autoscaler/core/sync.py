@@ -291,7 +291,7 @@ def _back(old: Instance, now: float, reason: str) -> Instance:
 
 
 def _gone(old: Instance, now: float, reason: str) -> Instance:
-    return old.moved(Phase.GONE, now, reason, burn_usd_per_hour=0.0)
+    return old.moved(Phase.GONE, now, reason)
 
 
 # --- deadlines --------------------------------------------------------------------------------------------------------

@@ -51,6 +51,18 @@ def test_an_intent_reserves_the_offers_price_and_carries_a_token() -> None:
     assert (record.id, record.phase, record.usd_per_hour) == ("token", P.PLANNED, 0.7)
 
 
+def test_an_intent_is_booked_at_its_full_price_until_it_is_known_that_nothing_was_made() -> None:
+    command = Command(
+        action=Action.RENT, pool="images", placement="mock-on-demand", offer=offer(usd_per_hour=0.7), reason="why"
+    )
+    planned = begin_rent(command, pool(), "token", NOW - 3600.0)
+
+    [refused] = settle(planned, outcome(Action.RENT, Result.NO_CAPACITY))
+
+    assert planned.cost_usd(NOW) == pytest.approx(0.7), "a daemon that died before the answer may have rented it"
+    assert refused.burn_usd_per_hour == 0.0
+
+
 @pytest.mark.parametrize("result", NOTHING_MADE)
 def test_a_rent_that_certainly_made_nothing_leaves_nothing(result: Result) -> None:
     [record] = settle(PLANNED, outcome(Action.RENT, result))
