@@ -51,6 +51,8 @@ class Observer:
         self._wanted: set[str] = set()
         self._beats: dict[str, tuple[Heartbeat, float]] = {}
         self._listening_since: float | None = None
+        self._listed_before: dict[str, float] = {}
+        """When the listings that were there when the lead was taken had been asked for, by provider."""
         self._probing: dict[tuple[str, str], asyncio.Task[bool]] = {}
         """By instance and check."""
         self._services: dict[tuple[str, float, str | None, str], Polled[bool]] = {}
@@ -125,11 +127,24 @@ class Observer:
             polled = self._offers.get((pool, placement.label))
             if polled is None:
                 found[placement.label] = Unknown(f"no provider {placement.provider!r}", now)
+            elif (unseen := self._unseen(placement.provider, now)) is not None:
+                found[placement.label] = unseen
             elif not isinstance(polled.value, Unknown) and now - polled.answered_at > _OFFERS_FRESH_S:
                 found[placement.label] = _looked_up(polled, now)
             else:
                 found[placement.label] = polled.value
         return found
+
+    def _unseen(self, provider: str, now: float) -> Unknown | None:
+        """What stands for a provider's offers until it has listed its machines once since this daemon leads.
+
+        A store that was wiped names none of those we have there: they would be rented a second time.
+        """
+        listing = self._listings[provider]
+        if listing.asked_at > self._listed_before.get(provider, float("-inf")):
+            return None
+        text = "its machines are not listed yet, and some may be ours already"
+        return Unknown(text, now) if listing.asking_since is None else Pending(text, listing.asking_since)
 
     def want_offers(self, pool: str) -> bool:
         """Say that fresh offers of a pool are needed; gives whether some are still to come."""
@@ -173,6 +188,7 @@ class Observer:
         """The lead was taken, perhaps not for the first time: nothing that was heard before proves anything."""
         self._beats.clear()
         self._listening_since = None
+        self._listed_before = {name: listing.asked_at for name, listing in self._listings.items()}
         self._inside.begin_anew()
 
     def beating(self, instances: Iterable[Instance]) -> frozenset[str]:

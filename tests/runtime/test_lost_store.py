@@ -9,6 +9,8 @@ import pytest
 from autoscaler.core.lifecycle import Phase
 from autoscaler.runtime.ports import Heartbeat
 from autoscaler.store.memory import MemoryState
+from providers.mock import Fault
+from providers.mock.scenario import Step
 from tests.support.build import NOW
 from tests.support.market import CALM
 from tests.support.rehearsal import HOUR, TICK_S, Rehearsal
@@ -39,6 +41,22 @@ async def test_the_days_books_outlive_a_failover_to_an_empty_store() -> None:
     await daemon.live(HOUR)
 
     assert daemon.usd_today() == pytest.approx(world.billed_usd(), rel=0.02)
+
+
+async def test_nothing_is_rented_for_an_empty_store_before_the_machines_that_there_are_were_listed() -> None:
+    blind = Step(fault=Fault.LISTING_FAILS, at=HOUR, until=2 * HOUR)
+    world = Rehearsal(replace(CALM, scenario=(blind,)))
+    daemon = world.daemon()
+    await daemon.live(HOUR + TICK_S)
+    for part in fields(MemoryState):
+        setattr(world.state, part.name, getattr(MemoryState(), part.name))
+
+    await daemon.live(HOUR / 2)
+    texts = [reason.text for reason in daemon.report.pools["images"].decision.why_not]
+    await daemon.live(HOUR)
+
+    assert any("its machines are not listed yet, and some may be ours already" in text for text in texts)
+    assert world.market.rented == 1
 
 
 @pytest.mark.parametrize("phase", [Phase.DRAINING, Phase.STOPPING, Phase.RELEASING])
