@@ -1,0 +1,112 @@
+"""Crash anywhere: `kill -9` at any await around a provider call leaves no machine unknown, and the next daemon goes on.
+
+A fleet lives through a life in which every command is given. Its daemon is killed at each point that it awaits
+something at: before and after each call of the provider, each read, and each commit that stores an intent, an answer or
+what was seen. After each kill
+
+* every machine of ours has a record that names it by its token: none is unknown for any time at all;
+* the next daemon finishes, adopts or releases what was begun, and the life goes on to what it was to come to;
+* machines and records are one to one, nothing was rented twice, the machines of others are as they were;
+* the books hold at least what the market billed, the time included in which nobody ran.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from autoscaler.core.lifecycle import Phase
+from tests.support.fleet_life import FOREIGN, LIFE, SPEED, TICK_S, World, a_fleet, live
+from tests.support.mortal_daemon import KEYS, MortalDaemon, booked, is_accounted_for, tokens, unknown
+from tests.support.real_time import until
+
+AWAITS = (
+    "read",
+    "load",
+    "list_machines",
+    "list_offers",
+    "stored planned",
+    "rent",
+    "stored planned → renting",
+    "stored renting → booting",
+    "stored booting → hot",
+    "stored hot → draining",
+    "stored draining → hot",
+    "stored draining → stopping",
+    "stop",
+    "stored stopping, answered",
+    "stored stopping → warm",
+    "stored warm → resuming",
+    "resume",
+    "stored resuming, answered",
+    "stored resuming → booting",
+    "stored warm → releasing",
+    "release",
+    "stored releasing, answered",
+    "stored releasing → gone",
+    "stored hot, with a higher bid",
+    "set_bid",
+    "stored hot, answered",
+)
+POINTS = [f"{name}: {side}" for name in AWAITS for side in ("before", "after")]
+DEAREST_USD_PER_HOUR = 0.45
+
+
+@pytest.fixture
+def daemon(tmp_path: Path, redis_url: str) -> Iterator[MortalDaemon]:
+    """A daemon, not started, of a fleet in an empty market."""
+    mortal = MortalDaemon(tmp_path, a_fleet(tmp_path, redis_url), SPEED)
+    yield mortal
+    mortal.kill()
+
+
+def unbooked_usd(daemon: MortalDaemon, client: Any) -> float:
+    """How much more the market billed for our machines than the books hold; negative where they hold more."""
+    usd, until_at = booked(client)
+    bill = daemon.market().billed_usd(until_at)
+    return sum(each for provider_id, each in bill.items() if not provider_id.startswith("foreign")) - usd
+
+
+def test_the_matrix_has_every_await_of_a_life_that_nobody_ends(daemon: MortalDaemon, client: Any) -> None:
+    daemon.start()
+    live(daemon, client, *LIFE)
+    assert daemon.terminate() == 0
+    assert daemon.passed() == set(POINTS)
+    assert tokens(daemon)
+    assert unbooked_usd(daemon, client) <= 0.0
+
+
+@pytest.mark.parametrize("point", POINTS)
+def test_kill_9_leaves_no_machine_unknown_and_the_next_daemon_goes_on(
+    point: str, daemon: MortalDaemon, client: Any
+) -> None:
+    daemon.start(dies_at=point)
+    step = live(daemon, client, *LIFE)
+    until(lambda: daemon.is_dead, "it died")
+    assert unknown(daemon, client) == set()
+
+    daemon.start_again(client)
+    live(daemon, client, step)
+    until(lambda: is_accounted_for(daemon, client), "machines and records were one to one")
+    assert daemon.market().rented == step.rented, "nothing was rented twice"
+    assert [each.label for each in daemon.market().machines.values() if each.id.startswith("foreign")] == [FOREIGN]
+    assert "internal error" not in daemon.log.read_text()
+    assert daemon.terminate() == 0
+    assert unbooked_usd(daemon, client) <= DEAREST_USD_PER_HOUR * TICK_S / 3600.0
+
+
+def test_a_machine_that_drains_is_still_waited_for_after_kill_9(daemon: MortalDaemon, client: Any) -> None:
+    *before, drains, _, stopped = LIFE[:5]
+    daemon.start()
+    live(daemon, client, *before, drains)
+    daemon.kill()
+    daemon.start_again(client)
+    over_at, world = daemon.now() + 300.0, World(client)
+    until(lambda: world.play(drains, daemon) and daemon.now() > over_at, "five minutes went by, and it drained")
+    [draining] = [record.id for record in daemon.records(client) if record.phase is Phase.DRAINING]
+    assert client.exists(KEYS.drain(draining)), "its worker must pull no other"
+    live(daemon, client, stopped)
+    assert is_accounted_for(daemon, client)
