@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from typing import Any
@@ -15,9 +14,9 @@ from providers.http import Answer, json_answer
 from providers.runpod import RunpodProvider
 from providers.runpod.wire import TERMS
 from tests.providers.runpod.test_wire import TCP, terms
+from tests.support.odd import ODD, is_sound
 from tests.support.runpod import MACHINE, SECURE, SPOT, data, gpu, gpus, offer, pod, pods, problem, scripted
 
-ODD: list[Any] = [None, True, 0, -1, 1e400, math.nan, 10**400, "", "x", "NONE", [], [None], [[]], {}, {"id": 7}]
 RUNNING = pod(env=terms(), runtime={"ports": [TCP]})
 STOPPED = pod(status="EXITED", env=terms(buy="spot"))
 BIDS = data(gpuTypes=[{"id": gpu()["id"], "lowestPrice": {"minimumBidPrice": 0.35}}])
@@ -53,17 +52,6 @@ def changed(value: Any) -> Iterator[Any]:
             yield from ({TERMS: json.dumps(odd)} for odd in changed(json.loads(value[TERMS])))
     if isinstance(value, list):
         yield from ([*value[:n], odd, *value[n + 1 :]] for n in range(len(value)) for odd in changed(value[n]))
-
-
-def is_sound(value: Any) -> bool:
-    """Whether all numbers in what an adapter gave are finite, and all else are texts."""
-    if isinstance(value, list | tuple):
-        return all(map(is_sound, value))
-    if isinstance(value, dict):
-        return all(isinstance(key, str) for key in value) and is_sound([*value.values()])
-    if hasattr(value, "__dataclass_fields__"):
-        return is_sound([getattr(value, name) for name in value.__dataclass_fields__])
-    return value is None or isinstance(value, str) or (isinstance(value, int | float) and math.isfinite(value))
 
 
 @pytest.mark.parametrize(("call", "answers"), CALLS.values(), ids=CALLS)
