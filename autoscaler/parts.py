@@ -23,6 +23,7 @@ from providers.instrumented import Instrumented, Tell
 from providers.mock import Market, MockProvider
 from providers.pace import Paced
 from providers.session import Session
+from providers.shared import Shared
 
 K = TypeVar("K", bound=Hashable)
 S = TypeVar("S")
@@ -106,7 +107,7 @@ class Parts:
         if isinstance(adapter, MockProvider):
             self.markets[name] = adapter.market
         cleaned = Cleaned(adapter, self._without_secrets)
-        watched = Instrumented(Breaker(cleaned, self._clock.now), self._tell, self._clock.now)
+        watched = Shared(Instrumented(Breaker(cleaned, self._clock.now), self._tell, self._clock.now))
         return DryRun(watched) if self._preview else watched
 
     def _without_secrets(self, text: str) -> str:

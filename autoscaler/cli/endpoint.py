@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import aiohttp
 import click
+from yarl import URL
 
-from autoscaler.core.errors import AutoscalerError
+from autoscaler.core.errors import AutoscalerError, SettingsError
+from autoscaler.core.orders import Order
 
 _DEFAULT_URL = "http://127.0.0.1:8080"
+_ORDERS = "/api/v1/orders"
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 url_option = click.option(
@@ -19,6 +25,10 @@ url_option = click.option(
 
 class NoDaemon(AutoscalerError):
     """Nobody answers there, or somebody else does."""
+
+
+class Refused(SettingsError):
+    """A daemon does not do what it was asked."""
 
 
 async def ask_status(url: str) -> dict[str, Any]:
@@ -41,10 +51,70 @@ async def ask_journal(url: str, count: int) -> list[dict[str, Any]]:
     return entries
 
 
-async def _ask(url: str, path: str, *expected: str) -> dict[str, Any]:
+async def ask_reload(url: str, token: str, wish: dict[str, Any]) -> dict[str, Any]:
+    """What `/api/v1/reload` gives.
+
+    Raises:
+        NoDaemon: there is none.
+        Refused: it does not do that.
+    """
+    return _taken(await _ask(url, "/api/v1/reload", "diff", "error", token=token, body=wish))
+
+
+async def ask_orders(url: str) -> list[Order]:
+    """The orders that stand, oldest first.
+
+    Raises:
+        NoDaemon: there is none.
+        Refused: it cannot say.
+    """
+    answer = _taken(await _ask(url, _ORDERS, "orders", "error"))
+    fields = [field.name for field in dataclasses.fields(Order)]
+    return [Order(**{name: given[name] for name in fields}) for given in answer["orders"]]
+
+
+async def give_order(url: str, token: str, fields: dict[str, Any]) -> list[str]:
+    """Give an order; gives what whoever gave it should know.
+
+    Raises:
+        NoDaemon: there is none.
+        Refused: it does not take it.
+    """
+    answer = _taken(await _ask(url, _ORDERS, "name", "error", token=token, body=fields))
+    warnings: list[str] = answer["warnings"]
+    return warnings
+
+
+async def withdraw_order(url: str, token: str, name: str, by: str) -> None:
+    """Take an order back.
+
+    Raises:
+        NoDaemon: there is none.
+        Refused: it does not do that, or no such order stands.
+    """
+    path = f"{_ORDERS}/{quote(name, safe='')}?by={quote(by, safe='')}"
+    _taken(await _ask(url, path, "error", token=token, method="DELETE"))
+
+
+def _taken(answer: dict[str, Any]) -> dict[str, Any]:
+    if "error" in answer:
+        raise Refused(*answer.get("problems", [answer["error"]]))
+    return answer
+
+
+async def _ask(
+    url: str, path: str, *expected: str, token: str = "", body: dict[str, Any] | None = None, method: str = ""
+) -> dict[str, Any]:
     base = url.rstrip("/")
+    method = method or ("GET" if body is None else "POST")
+    headers = {} if method == "GET" else {"Authorization": f"Bearer {token}"}
     try:
-        async with aiohttp.ClientSession(timeout=_TIMEOUT) as session, session.get(base + path) as response:
+        async with (
+            aiohttp.ClientSession(timeout=_TIMEOUT) as session,
+            session.request(method, URL(base + path, encoded=True), json=body, headers=headers) as response,
+        ):
+            if response.status == HTTPStatus.NO_CONTENT:
+                return {}
             answer = await response.json()
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
         raise NoDaemon(f"--url {url}: expected an address such as {_DEFAULT_URL}") from error

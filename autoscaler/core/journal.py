@@ -54,7 +54,7 @@ class Entry:
     pool: str = ""
     instance: str = ""
     action: str = ""
-    """Of commands and outcomes; of operators' entries: an `OrderKind`."""
+    """Of commands and outcomes; of operators' entries: an `OrderKind`, or `reload`."""
     result: str = ""
     """Of outcomes: a `Result`; of phase changes and losses: the new phase; of health: a `Condition`, or a `Use` of the
     GPU; of diagnoses: a `Diagnosis`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
@@ -89,6 +89,17 @@ class Metrics(Collector):
         self._losses.clear()
         for pool, usd in self._meter.growth(report).items():
             self._usd.labels(pool).inc(usd)
+
+    def forget(self, pools: Iterable[str] = (), providers: Iterable[str] = (), placements: Iterable[str] = ()) -> None:
+        """Drop the series of what is no longer configured; all others go on."""
+        for pool in pools:
+            self._usd.remove_by_labels({"pool": pool})
+        for provider in providers:
+            self._calls.remove_by_labels({"provider": provider})
+            self._asked.remove_by_labels({"provider": provider})
+        for placement in placements:
+            self._setup.remove_by_labels({"placement": placement})
+            self._resume.remove_by_labels({"placement": placement})
 
     def failed(self, reason: str, now: float) -> None:  # noqa: ARG002 - no label is free text
         """A tick could not be made."""

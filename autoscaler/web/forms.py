@@ -322,6 +322,18 @@ class ReadyForm(TypedDict):
     error: str | None
 
 
+@with_config(_DESCRIBED)
+class ReloadForm(TypedDict):
+    """What the configuration's file changes."""
+
+    diff: list[str]
+    """A line for each setting; none where nothing changes."""
+    digest: str
+    """Stands for this content of the file against what was in force."""
+    applied: bool
+    """It is in force from now on."""
+
+
 class ProblemForm(TypedDict):
     """Why there is no other answer."""
 
