@@ -14,6 +14,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
     {
         "init": "autoscaler.cli.init:init",
         "run": "autoscaler.cli.run:run",
+        "reload": "autoscaler.cli.reload:reload",
         "plan": "autoscaler.cli.plan:plan",
         "check": "autoscaler.cli.check:check",
         "queue": "autoscaler.cli.queue:queue",
@@ -23,8 +24,17 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "compare": "autoscaler.cli.compare:compare",
         "tune": "autoscaler.cli.tune:tune",
         "hindsight": "autoscaler.cli.hindsight:hindsight",
-        "pause": "autoscaler.cli.pause:pause",
-        "unpause": "autoscaler.cli.pause:unpause",
+        "pause": "autoscaler.cli.orders:pause",
+        "unpause": "autoscaler.cli.orders:unpause",
+        "floor": "autoscaler.cli.orders:floor",
+        "ceiling": "autoscaler.cli.orders:ceiling",
+        "drain": "autoscaler.cli.orders:drain",
+        "release": "autoscaler.cli.orders:release",
+        "evacuate": "autoscaler.cli.orders:evacuate",
+        "adopt": "autoscaler.cli.orders:adopt",
+        "reap": "autoscaler.cli.reap:reap",
+        "orders": "autoscaler.cli.orders:orders",
+        "withdraw": "autoscaler.cli.orders:withdraw",
         "agent": "autoscaler.cli.agent:agent",
         "deadman": "autoscaler.cli.deadman:deadman",
         "schema": "autoscaler.cli.schema:schema",
@@ -79,6 +89,7 @@ def main() -> None:
       autoscaler queue fleet.yaml        what the queues hold now; --acl prints the rights that reading them needs
       autoscaler plan fleet.yaml         what would be done now, and why; --what-if supposes another state
       autoscaler run fleet.yaml          the daemon; status and why ask it
+      autoscaler pause, floor, drain, evacuate, orders …    your hand on it: --help of each says more
       autoscaler simulate, compare, tune, hindsight    the same on recorded jobs: --help of each says more
       autoscaler emulate vastai          a cloud on this machine, to rehearse with the real client code
     """  # noqa: D301 - a real backspace is click's mark of lines that are not to be joined

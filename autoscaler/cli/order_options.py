@@ -1,0 +1,197 @@
+"""What the commands of an operator's hand have in common: whose word it is, and the way by which it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import getpass
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from autoscaler.cli.endpoint import ask_orders, give_order, withdraw_order
+from autoscaler.cli.options import config_of, file_argument, packaged, some_duration
+from autoscaler.core.errors import SettingsError
+from autoscaler.core.orders import OF_MACHINES, Order, OrderKind
+
+if TYPE_CHECKING:
+    from autoscaler.app import App
+    from autoscaler.config import Config
+    from autoscaler.core.demand import Unknown
+    from autoscaler.core.market import Listing
+    from autoscaler.core.order_checks import Known
+
+_ASKED_S = 60.0  # a provider for its listing
+
+for_option = click.option(
+    "--for", "for_s", metavar="2h", callback=some_duration, help="How long it stands, such as 90s, 45m, 2h or 3d."
+)
+pool_option = click.option("--pool", default="", help="The pool it is about; each pool when not given.")
+by_option = click.option(
+    "--by", default=getpass.getuser, help="Who says so; for the journal.  [default: your user name]"
+)
+yes_option = click.option("--yes", is_flag=True, help="Do not ask.")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Hand:
+    """Who orders, and by which way: through the Redis that the file names, or through a daemon's API."""
+
+    file: Path | None
+    url: str | None
+    token: str
+    by: str
+    why: str
+
+    def give(self, kind: OrderKind, subject: str = "", **fields: Any) -> None:
+        """Give an order and say so.
+
+        Raises:
+            AutoscalerError: it cannot be given, with a line for each reason.
+        """
+        from autoscaler.runtime.clock import SystemClock
+
+        order = Order(kind=kind, subject=subject, by=self.by, why=self.why, at=SystemClock().now(), **fields)
+        warnings = asyncio.run(self._send(order) if self.url else self._write(order))
+        click.echo(f"Given: {order.text}")
+        for warning in warnings:
+            click.echo(f"Note:  {warning}")
+
+    def withdraw(self, name: str) -> None:
+        """Take an order back.
+
+        Raises:
+            AutoscalerError: no such order stands, or nobody can be reached.
+        """
+        by = f"{self.by} ({self.why})" if self.why else self.by
+        asyncio.run(withdraw_order(self.url, self.token, name, by) if self.url else self._erase(name, by))
+
+    def standing(self) -> Sequence[Order]:
+        """What was ordered and not withdrawn, oldest first."""
+        if self.url:
+            return asyncio.run(ask_orders(self.url))
+        return asyncio.run(self._read())
+
+    def next(self, command: str) -> None:
+        """Say what to do next, in words that can be pasted."""
+        where = f" --url {self.url}" if self.url else f" {self.file}" if self.file else ""
+        click.echo(f"Next:  autoscaler {command}{where}")
+
+    async def _send(self, order: Order) -> list[str]:
+        wanted = {name: value for name, value in asdict(order).items() if name not in ("at", "until")}
+        return await give_order(str(self.url), self.token, wanted)
+
+    async def _write(self, order: Order) -> list[str]:
+        from autoscaler.core.order_checks import problems, warnings
+
+        async with opened(self.file) as app:
+            known = await _known(app, order)
+            if found := problems(order, known):
+                raise SettingsError(*found)
+            await app.store.give(order)
+            return warnings(order, known)
+
+    async def _erase(self, name: str, by: str) -> None:
+        async with opened(self.file) as app:
+            if not await app.store.withdraw(name, by=by):
+                raise SettingsError(f"no order {name!r} stands; `autoscaler orders` lists those that do")
+
+    async def _read(self) -> Sequence[Order]:
+        async with opened(self.file) as app:
+            return await app.store.orders()
+
+
+def hand(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of every order; they arrive as one `Hand`, its first argument."""
+
+    @functools.wraps(command)
+    def with_hand(file: Path | None, url: str | None, token: str, by: str, why: str, **options: Any) -> None:
+        command(Hand(file=file, url=url, token=token, by=by, why=why), **options)
+
+    ways = (
+        file_argument,
+        by_option,
+        click.option("--why", default="", metavar="TEXT", help="Why, for the journal and whoever reads it at night."),
+        click.option("--url", help="Go through the API of the daemon there, rather than through the Redis of FILE."),
+        click.option(
+            "--token", default="", envvar="AUTOSCALER_TOKEN", help="The API's token.  [env: AUTOSCALER_TOKEN]"
+        ),
+    )
+    wrapped: Callable[..., None] = with_hand
+    for way in reversed(ways):
+        wrapped = way(wrapped)
+    return wrapped
+
+
+@asynccontextmanager
+async def opened(file: Path | None) -> AsyncIterator[App]:
+    """What a daemon of this configuration would work with; nothing runs.
+
+    Raises:
+        SettingsError: a mistake in the file, or Redis refuses us.
+    """
+    from autoscaler.app import build
+    from autoscaler.runtime.clock import SystemClock
+
+    config = config_of(file) if file else await _running()
+    app = build(config, clock=SystemClock())
+    try:
+        await app.check_access()
+        yield app
+    finally:
+        await app.close()
+
+
+async def _running() -> Config:
+    """The configuration of the daemon that runs without a file: of the demo, where that is what runs."""
+    from autoscaler.link import RedisLink
+    from autoscaler.store.keys import Keys
+
+    demo = packaged("demo")
+    link = RedisLink(demo.redis)
+    try:
+        [leads] = await link.execute([("EXISTS", Keys(demo.fleet).lease)])
+    finally:
+        await link.close()
+    return demo if leads == 1 else packaged("default")
+
+
+async def _known(app: App, order: Order) -> Known:
+    """What an order is held against. A pause needs no machines, so that nothing about them can stand in its way."""
+    from autoscaler.core.order_checks import Known
+    from autoscaler.core.orders import Orders
+
+    config = app.config
+    about_machine = order.kind in OF_MACHINES or order.kind is OrderKind.ADOPT
+    records = (await app.store.load()).instances if about_machine else ()
+    provider = order.subject.partition("/")[0]
+    return Known(
+        fleet=config.fleet,
+        pools={name: settings.pool(name) for name, settings in config.pools.items()},
+        providers=config.providers.keys(),
+        instances={record.id: record for record in records},
+        listings=await listings(app, {provider} & app.providers.keys() if about_machine else ()),
+        standing=Orders(standing=tuple(await app.store.orders())),
+    )
+
+
+async def listings(app: App, names: Sequence[str] | set[str] | tuple[()]) -> dict[str, Listing | Unknown]:
+    """What these providers list now; of one that fails, why."""
+    return {name: await _listing(app, name) for name in sorted(names)}
+
+
+async def _listing(app: App, name: str) -> Listing | Unknown:
+    from autoscaler.core.demand import Unknown
+    from autoscaler.core.errors import ProviderError
+    from autoscaler.runtime.clock import SystemClock
+
+    clock = SystemClock()
+    try:
+        async with clock.timeout(_ASKED_S):
+            return await app.providers[name].list_machines()
+    except (ProviderError, TimeoutError) as error:
+        return Unknown(str(error) or f"no answer within {_ASKED_S:g}s", clock.now())
