@@ -18,8 +18,8 @@ of this:
   takes all jobs at one go: nothing tells them from a loss. So a fall holds and is told once; the next one like it, for
   a week since the last, does neither. Two servers that answer in turns make one alarm, too.
 
-It is over sooner when as many jobs are there again, or when what the machines can have done since explains it. After
-readings that failed, and after a restart, the last good one is what counts.
+It is over sooner when half of the jobs are there again, or when the machines, at their average, can have done by then
+what is gone. After readings that failed, and after a restart, the last good one is what counts.
 
 **Rises** hold nothing: limits, pace and budget bound what is started, and jobs that wait for nothing are worse than a
 machine too many. One to over 100,000 jobs and 100 times as many as before is told, at most once a day.
@@ -253,7 +253,7 @@ def _still(signal: Signal, fall: Fall, reading: Reading, load: Load, now: float)
     age_s, gone = now - fall.at, fall.before - reading.jobs
     if gone < _SHARE * fall.before:
         text = f"{reading.jobs:,} jobs are in the queue again"
-    elif gone <= _most(fall.slots, load, fall.within_s + age_s):
+    elif gone <= _most(fall.slots, load, fall.within_s + age_s, pace=1.0):
         text = f"by now the machines can have done the {gone:,} jobs that are gone"
     elif age_s >= HOLD_S:
         text = f"{gone:,} jobs stay gone and are held for done"
@@ -271,7 +271,7 @@ def _grown_used(signal: Signal, gone: int, now: float) -> Signal:
     return replace(signal, usual=usual, usual_until=now + _USUAL_S)
 
 
-def _most(slots: int, load: Load, within_s: float) -> int:
-    """Jobs that so many slots can have done, generously."""
+def _most(slots: int, load: Load, within_s: float, *, pace: float = _GENEROUS) -> int:
+    """Jobs that so many slots can have done at `pace` times their average."""
     shortest_s = min((load.service_s(tier, _UNKNOWN_SERVICE_S) for tier in load.tiers), default=_UNKNOWN_SERVICE_S)
-    return int(slots * (_IN_HAND + _GENEROUS * within_s / max(1e-3, shortest_s)))
+    return int(slots * (_IN_HAND + pace * within_s / max(1e-3, shortest_s)))

@@ -125,6 +125,8 @@ class Decider:
         """
         pool, nothing = snapshot.pool, Signal()
         before = max(self._heard.get(pool.name, nothing), fleet.signals.get(pool.name, nothing), key=latest)
+        if before.good is not None and before.good.at < self._changed_at.get(pool.name, float("-inf")):
+            before = nothing  # it is of another queue
         heard = hear(
             before,
             snapshot.demand,
