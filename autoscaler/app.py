@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import socket
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
 
 from autoscaler.config import Config
 from autoscaler.core.errors import SettingsError, StoreRefused, StoreUnavailable
+from autoscaler.core.unit import WHOLE, Unit, units_of
 from autoscaler.embedded import EmbeddedRedis
 from autoscaler.link import RedisLink
 from autoscaler.parts import Parts, named
 from autoscaler.probe import ServiceProbe
-from autoscaler.queues.source import QueueDemand
+from autoscaler.queues.source import DemandOf, QueueDemand
 from autoscaler.runtime.decider import PoolSetup
 from autoscaler.runtime.entropy import Entropy
 from autoscaler.runtime.gather import Gathered
@@ -24,9 +25,9 @@ from autoscaler.runtime.loop import Loop
 from autoscaler.runtime.ports import Clock, Store
 from autoscaler.runtime.report import Listener
 from autoscaler.runtime.supervise import Wake
+from autoscaler.store.common import Common, Share
 from autoscaler.store.preview import PreviewStore
 from autoscaler.store.redis import RedisStore
-from autoscaler.store.rules import LEASE_S
 from autoscaler.telemetry.listeners import Listeners
 from autoscaler.telemetry.logging import LogListener
 from autoscaler.telemetry.metrics import Metrics
@@ -50,6 +51,10 @@ class App:
     """Makes one report of the loops' ticks."""
     wake: Wake
     """Ends the waiting for the next tick."""
+    make: Callable[[Unit, Config], Loop]
+    """Makes the loop of a unit."""
+    share: Share
+    """Of the units, this daemon's."""
     demand: QueueDemand
     """What reads the queues."""
     store: Store
@@ -100,23 +105,31 @@ class App:
         before = self.parts.readers
         gone = self.parts.adapt(config)
         self.demand.adapt(self.parts.readers, patience_s=_patience_s(config))
+        loops = {loop.unit.name: loop for loop in self.loops}
+        units = {unit.name: unit for unit in units_in(config)}
+        self.loops = tuple(loops.get(unit.name) or self.make(unit, config) for unit in units.values())
+        self.share.units = len(units)
+        retired = [loop for name, loop in loops.items() if name not in units]
         for loop in self.loops:
+            unit = units[loop.unit.name]
             loop.adapt(
-                pools=pool_setups(config),
+                pools=pool_setups(config, unit),
                 providers=self.providers,
                 limits=config.limits,
                 tick_s=config.tick,
                 requeued=[name for name, reader in self.parts.readers.items() if before.get(name) is not reader],
+                unit=unit,
             )
         self.config = config
         self._leaving += gone
-        task = asyncio.get_running_loop().create_task(self._let_go(gone), name="let go")
+        task = asyncio.get_running_loop().create_task(self._let_go(gone, retired), name="let go")
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
         self.wake.set()
 
-    async def _let_go(self, parts: Sequence[RedisLink | Provider]) -> None:
+    async def _let_go(self, parts: Sequence[RedisLink | Provider], retired: Sequence[Loop]) -> None:
         """Close what is used no more, once each call that is under way has ended."""
+        await asyncio.gather(*(loop.stop() for loop in retired))
         await asyncio.gather(*(loop.calls_over() for loop in self.loops))
         for part in parts:
             await part.close()
@@ -171,34 +184,46 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
     demand = QueueDemand(parts.readers, patience_s=_patience_s(config))
     entropy = Entropy()
     owner = f"{socket.gethostname()}:{os.getpid()}:{entropy.token()}"
-    # A lease shorter than the tick that renews it would pass from daemon to daemon, and none would ever act.
     own = parts.links[config.store or config.redis]
-    redis_store = RedisStore(own, config.fleet, owner, ttl_s=max(LEASE_S, _TICKS_PER_LEASE * config.tick))
-    store: Store = PreviewStore(redis_store) if preview else redis_store
+    # A lease shorter than the tick that renews it would pass from daemon to daemon, and none would ever act.
+    ttl_s = max(config.lease, _TICKS_PER_LEASE * config.tick)
     board = Board(config.fleet)
     listeners: list[Listener] = [board] if preview else [board, metrics, LogListener()]
     gathered, wake = Gathered(Listeners(listeners)), Wake()
-    loop = Loop(
-        fleet=config.fleet,
-        pools=pool_setups(config),
-        store=store,
-        demand=demand,
-        providers=parts.providers,
-        probe=ServiceProbe(clock),
-        clock=clock,
-        entropy=entropy,
-        listener=gathered.of(""),
-        wake=wake,
-        limits=config.limits,
-        tick_s=config.tick,
-    )
+    probe = ServiceProbe(clock)
+
+    def store_of(unit: Unit) -> Store:
+        store = RedisStore(own, config.fleet, owner, ttl_s, unit=unit, common=common)
+        return PreviewStore(store) if preview else store
+
+    def make(unit: Unit, config: Config) -> Loop:
+        return Loop(
+            fleet=config.fleet,
+            pools=pool_setups(config, unit),
+            store=store_of(unit),
+            demand=DemandOf(demand, unit.name),
+            providers=parts.providers,
+            probe=probe,
+            clock=clock,
+            entropy=entropy,
+            listener=gathered.of(unit.name),
+            wake=wake,
+            limits=config.limits,
+            tick_s=config.tick,
+            unit=unit,
+        )
+
+    units = units_in(config)
+    common = Common(own, config.fleet, len(units))
     return App(
         config=config,
-        loops=(loop,),
+        loops=tuple(make(unit, config) for unit in units),
+        make=make,
+        share=common.share,
         gathered=gathered,
         wake=wake,
         demand=demand,
-        store=store,
+        store=store_of(WHOLE),
         parts=parts,
         board=board,
         metrics=metrics,
@@ -211,14 +236,20 @@ def _patience_s(config: Config) -> float:
     return config.tick / 2.0
 
 
-def pool_setups(config: Config) -> list[PoolSetup]:
-    """The pools of a configuration with their policies."""
+def units_in(config: Config) -> list[Unit]:
+    """What each lease of a configuration leads."""
+    return units_of([*config.pools]) if config.spread else [WHOLE]
+
+
+def pool_setups(config: Config, unit: Unit = WHOLE) -> list[PoolSetup]:
+    """The pools of a configuration with their policies, those of one unit."""
     return [
         PoolSetup(
             pool=settings.pool(name),
             policies=tuple((choice.name, POLICIES[choice.name], choice.settings) for choice in settings.policies),
         )
         for name, settings in config.pools.items()
+        if unit.owns(name)
     ]
 
 

@@ -19,6 +19,7 @@ from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.orders import Order, OrderKind
 from autoscaler.core.samples import Sample
+from autoscaler.core.unit import Unit
 from autoscaler.link import RedisLink, RedisSettings
 from autoscaler.queues import LIBRARIES, QueueSettings, make_reader
 from autoscaler.queues.library import Rights
@@ -68,6 +69,11 @@ class User:
         await store.give(Order(kind=OrderKind.PAUSE, by="me", at=NOW))
         assert await store.withdraw("pause", by="me")
         await store.resign()
+        spread = RedisStore(self.link, FLEET, "daemon", unit=Unit(name="images"))
+        for _take_and_renew in range(2):
+            assert (await spread.read()).leads
+        await spread.commit(Changes(notice=Notice(at=NOW, valid_for_s=60.0)))
+        await spread.resign()
 
     async def may(self, *command: str) -> bool:
         """Whether Redis does what is asked."""

@@ -23,6 +23,7 @@ async def read_samples(config: Config) -> Sequence[Sample]:
     app = build(config, clock=SystemClock(), preview=True)
     try:
         await app.check_access()
-        return [sample async for sample in app.store.samples()]
+        found = [sample for loop in app.loops for sample in [each async for each in loop.samples()]]
+        return sorted(found, key=lambda sample: sample.at)
     finally:
         await app.close()

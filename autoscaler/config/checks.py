@@ -188,6 +188,17 @@ def money(bounds: Limits | FleetLimits, _context: Context) -> Iterator[Finding]:
         yield ("usd_per_month",), text + "raise the month's or lower the day's"
 
 
+def fleet_money(bounds: FleetLimits, context: Context) -> Iterator[Finding]:
+    """Caps over all pools, where one daemon leads all of them."""
+    yield from money(bounds, context)
+    if context.beside.get("spread"):
+        for name in caps(bounds):
+            yield (
+                (name,),
+                "cannot be kept where several daemons share the pools; cap each pool, or leave out `spread`",
+            )
+
+
 def pace(allowed: Pace, _context: Context) -> Iterator[Finding]:
     """A pace at which machines can still come and go, within the time for which gone machines are remembered."""
     for name in ("up", "down"):

@@ -195,11 +195,18 @@ class Config:
     """Another Redis for the daemon's own state; the queue's when absent."""
     tick: Annotated[Seconds, checked(checks.tick)] = 10.0
     """How often the queues are read and decisions made."""
+    lease: Annotated[Seconds, checked(checks.tick)] = 30.0
+    """How long a daemon that is not heard of still leads: another one takes over after that. It is never shorter than
+    three ticks."""
+    spread: bool = False
+    """Whether each pool is led by itself, so that several daemons share the pools; else one daemon leads all of them
+    and the others stand by. Caps in `limits` hold over all pools and cannot be kept by several daemons: cap each
+    pool."""
     http: HttpSettings = HttpSettings()
     """The HTTP API, the metrics and the dashboard."""
     log: LogSettings = LogSettings()
     """What the daemon writes to standard error."""
-    limits: Annotated[FleetLimits, checked(checks.money)] = FleetLimits()
+    limits: Annotated[FleetLimits, checked(checks.fleet_money)] = FleetLimits()
     """What all pools together may never leave."""
     pools: Annotated[Mapping[Name, PoolSettings], Field(min_length=1)]
     """The workloads, by name."""

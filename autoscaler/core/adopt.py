@@ -35,6 +35,8 @@ def adopt(
         if ours is None:
             continue
         pool, token = ours
+        if not evidence.unit.owns(pool):
+            continue
         first = instances.get(token) or adopted.get(token)
         if first is not None and first.id in evidence.calling:
             continue  # its rent call is not answered yet: this is its machine, most likely

@@ -11,6 +11,7 @@ from autoscaler.core.instance import Instance, parse_label
 from autoscaler.core.market import Listing, Remote, Status
 from autoscaler.core.orders import NO_ORDERS, Orders
 from autoscaler.core.spec import Pool
+from autoscaler.core.unit import WHOLE, Unit
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -28,6 +29,8 @@ class Evidence:
     """Ids whose worker beats or whose service answers, since they boot."""
     beating: frozenset[str] = frozenset()
     """Ids whose worker was heard lately, and since they are in their phase."""
+    unit: Unit = WHOLE
+    """Whose machines these are: labels of other units' pools say nothing here."""
     orders: Orders = NO_ORDERS
     """What operators have ordered: machines to adopt may be among it."""
 

@@ -43,12 +43,17 @@ class QueueDemand:
                 self._ears[pool] = _Ear(link, reader.heard)
         self._queues, self._patience_s = dict(queues), patience_s
 
-    async def read(self, now: float) -> Mapping[str, Demand | Unknown]:
-        """What each pool's queue holds. A queue that cannot be read is Unknown since its first failure in a row."""
-        for ear in self._ears.values():
-            ear.listen()
-        readings = await asyncio.gather(*(self._read(*queue, now) for queue in self._queues.values()))
-        return {pool: self._dated(pool, reading) for pool, reading in zip(self._queues, readings, strict=True)}
+    async def read(self, now: float, *, only: str = "") -> Mapping[str, Demand | Unknown]:
+        """What each pool's queue holds, or only one's.
+
+        A queue that cannot be read is Unknown since its first failure in a row.
+        """
+        queues = {pool: queue for pool, queue in self._queues.items() if only in ("", pool)}
+        for pool in queues:
+            if ear := self._ears.get(pool):
+                ear.listen()
+        readings = await asyncio.gather(*(self._read(*queue, now) for queue in queues.values()))
+        return {pool: self._dated(pool, reading) for pool, reading in zip(queues, readings, strict=True)}
 
     async def _read(self, link: RedisLink, reader: PoolReader, now: float) -> Demand | Unknown:
         steps = reader.read(now)
@@ -67,6 +72,18 @@ class QueueDemand:
             return replace(reading, since=self._unknown_since.setdefault(pool, reading.since))
         self._unknown_since.pop(pool, None)
         return reading
+
+
+class DemandOf:
+    """What one pool's queue holds, or for no name what all hold."""
+
+    def __init__(self, demand: QueueDemand, pool: str) -> None:
+        self._demand = demand
+        self._pool = pool
+
+    async def read(self, now: float) -> Mapping[str, Demand | Unknown]:
+        """As `QueueDemand` reads it."""
+        return await self._demand.read(now, only=self._pool)
 
 
 class _Ear:

@@ -93,6 +93,7 @@ class Fleet:
     _turn: int = 0
     _unsaved: dict[str, Instance] = field(default_factory=dict)
     _forgotten: list[str] = field(default_factory=list)
+    _disowned: list[str] = field(default_factory=list)
     _entries: list[Entry] = field(default_factory=list)
     _samples: list[Sample] = field(default_factory=list)
     _finished: Finished = field(default_factory=Finished)
@@ -158,6 +159,13 @@ class Fleet:
             self._learned.add(("bills",))
             self._unsaved.pop(instance_id, None)
             self._forgotten.append(instance_id)
+
+    def disown(self, ids: Iterable[str]) -> None:
+        """Forget records that another unit keeps by now, and nothing else of them."""
+        for instance_id in ids:
+            del self.instances[instance_id]
+            self._unsaved.pop(instance_id, None)
+            self._disowned.append(instance_id)
 
     def note(self, entry: Entry) -> None:
         """Add a journal entry."""
@@ -352,6 +360,7 @@ class Fleet:
         changes = Changes(
             instances=tuple((self._once_more() | self._unsaved).values()),
             forgotten=tuple(self._forgotten),
+            disowned=tuple(self._disowned),
             journal=tuple(self._entries),
             samples=tuple(self._samples),
             dated_orders=dated,
@@ -361,7 +370,7 @@ class Fleet:
             notice=self.notice,
         )
         self._unsaved, self._forgotten, self._entries, self._samples = {}, [], [], []
-        self._learned, self._published = set(), self.notice
+        self._disowned, self._learned, self._published = [], set(), self.notice
         return changes
 
     def _document(self, kind: str, pool: str = "", policy: str = "") -> Any:
@@ -392,6 +401,7 @@ class Fleet:
             if record.id in self.instances:
                 self._unsaved.setdefault(record.id, self.instances[record.id])
         self._forgotten = [*changes.forgotten, *self._forgotten]
+        self._disowned = [*changes.disowned, *self._disowned]
         self._entries = [*changes.journal, *self._entries][-_MOST_UNSAVED_ENTRIES:]
         self._samples = [*changes.samples, *self._samples]
         self.orders.not_stored(changes.dated_orders, changes.ended_orders)

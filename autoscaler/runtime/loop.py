@@ -8,7 +8,8 @@ they lead to is made.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from autoscaler.core.admission import notice
@@ -23,10 +24,12 @@ from autoscaler.core.ledger import Books
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.meter import Meter
 from autoscaler.core.orders import Orders
+from autoscaler.core.samples import Sample
 from autoscaler.core.settle import CALLED_AT_ONCE, begin, begin_rent, owed, settle
 from autoscaler.core.spec import FleetLimits
 from autoscaler.core.sync import sync
 from autoscaler.core.trouble import booting, held_by
+from autoscaler.core.unit import WHOLE, Unit
 from autoscaler.runtime.accounts import Turns
 from autoscaler.runtime.decider import Decider, PoolSetup
 from autoscaler.runtime.examine import examine
@@ -42,6 +45,7 @@ from providers.base import Provider
 
 _FINISH_S = 75.0  # at the end, calls under way may take their full time-out
 _LEASE_S = 5.0  # often enough to hold any lease
+_BAD_TICKS = 3  # so many in a row while leading, and another daemon that lives shall try
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -65,7 +69,10 @@ class Loop:
         wake: Wake,
         limits: FleetLimits | None = None,
         tick_s: float = 10.0,
+        unit: Unit = WHOLE,
     ) -> None:
+        self.unit = unit
+        """Whose machines it leads."""
         self._fleet_name = fleet
         self._pools = {setup.pool.name: setup.pool for setup in pools}
         self._store = store
@@ -79,13 +86,15 @@ class Loop:
             pools=self._pools, providers=providers, probe=probe, clock=clock, patience_s=_patience_s(tick_s)
         )
         self._decider = Decider(pools, providers, self._observer, wake)
-        self._statements = Statements(providers, clock)
+        self._statements = Statements(providers, clock, speaks=unit.takes_strays)
         self._executor = Executor(
             fleet=fleet, pools=self._pools, providers=providers, store=store, clock=clock, settled=self._settled
         )
         self._fleet: Fleet | None = None
         self._leads_since = 0.0
         self._books: Books = {}
+        self._bad_ticks = 0
+        """In a row, while this daemon led."""
         self._wake = wake
 
     async def tick_safely(self) -> TickReport | None:
@@ -115,14 +124,27 @@ class Loop:
             LeaseLost: another daemon took over; nothing was done.
         """
         now = self._clock.now()
+        bad_ticks, self._bad_ticks = self._bad_ticks, 0
+        if not self._executor.calling and self._store.should_yield(failing=bad_ticks >= _BAD_TICKS):
+            await self._hand_over()
         control, demand = await self._read(now)
+        leaders = dict.fromkeys(self._pools, control.leader)
         if control.leads:
-            report = await self._lead(control, demand, now)
+            self._bad_ticks = bad_ticks + 1
+            report = replace(await self._lead(control, demand, now), leaders=leaders)
+            self._bad_ticks = 0
         else:
             self._fleet = None
-            report = TickReport(at=now, duration_s=self._clock.now() - now, leads=False)
+            report = TickReport(at=now, duration_s=self._clock.now() - now, leads=False, leaders=leaders)
         self._listener.ticked(report)
         return report
+
+    async def _hand_over(self) -> None:
+        """Let another daemon lead from now on."""
+        if self._fleet is not None:
+            await self._save(self._fleet)
+            self._fleet = None
+        await self._store.resign(stay=True)
 
     def adapt(
         self,
@@ -132,13 +154,14 @@ class Loop:
         limits: FleetLimits,
         tick_s: float,
         requeued: Collection[str] = (),
+        unit: Unit = WHOLE,
     ) -> None:
         """Go on with other settings; to be called between two ticks.
 
         A provider that is the same object as before keeps what is known of it. Pools in `requeued` have another queue:
         of those, as of pools that are new or gone, the past says nothing. Calls under way end as they began.
         """
-        before = self._pools.keys()
+        before, self.unit = self._pools.keys(), unit
         self._pools = {setup.pool.name: setup.pool for setup in pools}
         self._limits, self._tick_s = limits, tick_s
         self._observer.adapt(self._pools, providers, _patience_s(tick_s))
@@ -148,6 +171,10 @@ class Loop:
         self._executor.adapt(self._pools, providers)
         if self._fleet is not None:
             self._fleet.meter.begin_anew(tick_s)
+
+    def samples(self) -> AsyncIterator[Sample]:
+        """The history of its pools, oldest first."""
+        return self._store.samples()
 
     async def calls_over(self) -> None:
         """Wait until every provider call that is under way now has ended."""
@@ -177,8 +204,8 @@ class Loop:
         is asked of one Redis in one turn goes out as one pipeline.
         """
         if self._fleet is None:
-            demand, control = await _both(self._demand.read(now), self._store.read())
-            return control, demand
+            control = await self._store.read()
+            return control, await self._demand.read(now) if control.leads else {}
         asked = self._observer.ask(now)
         demand, control = await _both(self._demand.read(now), self._exchange(self._fleet))
         await self._observer.answers(asked)
@@ -212,10 +239,12 @@ class Loop:
             await self._observer.look(now)
             self._fleet = fleet
         self._leads_since = min(self._leads_since, now)
+        unit = self.unit.beside(control.led - self._pools.keys())
+        fleet.disown([record.id for record in fleet.instances.values() if not unit.owns(record.pool)])
         self._observer.hear(control.heartbeats, now)
         fleet.book(now)
         self._books = fleet.accounts.books
-        orders = self._mirror(fleet, fleet.orders.take(control.orders, now), now)
+        orders = self._mirror(fleet, unit, fleet.orders.take(control.orders, now), now)
         examine(fleet, self._observer, self._pools, now)
         fleet.set_apart(self._pools.values(), now)
         busy = self._observer.busy(fleet.instances.values(), busy_by_queues(demand))
@@ -256,13 +285,14 @@ class Loop:
             accounts=self._statements.tell(fleet, self._observer.listings, now),
         )
 
-    def _mirror(self, fleet: Fleet, orders: Orders, now: float) -> Orders:
+    def _mirror(self, fleet: Fleet, unit: Unit, orders: Orders, now: float) -> Orders:
         """Bring the records in line with what is listed; gives the orders that still stand then."""
         booting = [i for i in fleet.instances.values() if i.phase is Phase.BOOTING]
         evidence = Evidence(
             now=now,
             fleet=self._fleet_name,
             pools=self._pools,
+            unit=unit,
             listings=self._observer.listings,
             calling=self._executor.calling,
             ready=self._observer.ready(booting),
@@ -272,7 +302,7 @@ class Loop:
         synced = sync(fleet.instances, evidence)
         for record in synced.changed:
             fleet.put(record, now)
-        world = World(records=fleet.instances.values(), listings=evidence.listings)
+        world = World(records=fleet.instances.values(), listings=evidence.listings, whole=not unit.name)
         orders, news = fleet.orders.follow(orders, world, now)
         for entry in news:
             fleet.note(entry)

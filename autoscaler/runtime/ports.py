@@ -75,6 +75,10 @@ class Control:
     """What operators have ordered and not withdrawn; some may be over."""
     heartbeats: Mapping[str, Heartbeat] = field(default_factory=dict)
     """By instance id."""
+    leader: str = ""
+    """Who holds the lease, by its name for itself; empty: nobody."""
+    led: frozenset[str] = frozenset()
+    """Pools that are led one by one by some daemon, or were lately."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -96,6 +100,8 @@ class Changes:
     """New or changed records. Endpoints and drain marks follow from their phases."""
     forgotten: tuple[str, ...] = ()
     """Ids of tombstones whose time is over."""
+    disowned: tuple[str, ...] = ()
+    """Ids of records that another unit keeps by now; what is published of them is left alone."""
     journal: tuple[Entry, ...] = ()
     samples: tuple[Sample, ...] = ()
     documents: Mapping[str, str] = field(default_factory=dict)
@@ -167,8 +173,12 @@ class Store(Protocol):
         """Take an order back; gives whether there was one. It needs no lease."""
         ...
 
-    async def resign(self) -> None:
-        """Give the lease back, if it is ours."""
+    def should_yield(self, *, failing: bool) -> bool:
+        """Whether another daemon should lead: this one holds more leases than its share, or fails while others live."""
+        ...
+
+    async def resign(self, *, stay: bool = False) -> None:
+        """Give the lease back, if it is ours; with `stay` this daemon goes on, and may take it again later."""
         ...
 
     async def close(self) -> None:

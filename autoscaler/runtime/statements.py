@@ -38,8 +38,10 @@ _Bills = Mapping[int, Costs | None]
 class Statements:
     """Our accounts with all providers. What was told once is not told again while it stays so."""
 
-    def __init__(self, providers: Mapping[str, Provider], clock: Clock) -> None:
+    def __init__(self, providers: Mapping[str, Provider], clock: Clock, *, speaks: bool = True) -> None:
+        """Where several loops have the same accounts, one of them speaks of what is the same for all."""
         self._clock = clock
+        self._speaks = speaks
         self._providers: Mapping[str, Provider] = {}
         self._accounts: dict[str, _Account] = {}
         self.adapt(providers)
@@ -48,7 +50,9 @@ class Statements:
         """Ask these providers from now on; what is known of those that stay the same stays known."""
         before = self._accounts
         self._accounts = {
-            name: before[name] if self._providers.get(name) is provider else _Account(provider, self._clock)
+            name: before[name]
+            if self._providers.get(name) is provider
+            else _Account(provider, self._clock, self._speaks)
             for name, provider in providers.items()
         }
         self._providers = providers
@@ -81,8 +85,9 @@ class Statements:
 class _Account:
     """One account."""
 
-    def __init__(self, provider: Provider, clock: Clock) -> None:
+    def __init__(self, provider: Provider, clock: Clock, speaks: bool) -> None:
         self._name = provider.name
+        self._speaks = speaks
         self._balance = Polled(f"balance of {provider.name}", provider.balance_usd, clock, every_s=_BALANCE_EVERY_S)
         self._bills = Polled(f"bills of {provider.name}", _ask_bills(provider, clock), clock, every_s=_BILLS_EVERY_S)
         self._balance_read_at = self._bills_read_at = float("-inf")
@@ -98,13 +103,13 @@ class _Account:
         self._bills.start(now)
 
     def tell(self, fleet: Fleet, listing: Listing | Unknown, now: float) -> None:
-        if not isinstance(listing, Unknown):
+        if self._speaks and not isinstance(listing, Unknown):
             self._tell_notices(fleet, listing, now)
         left, bills = self._balance.value, self._bills.value
         if self._balance.answered_at != self._balance_read_at:
             self._balance_read_at = self._balance.answered_at
             self.known = replace(self.known, balance_usd=None if isinstance(left, Unknown) else left)
-            if self.known.balance_usd is not None and not isinstance(listing, Unknown):
+            if self._speaks and self.known.balance_usd is not None and not isinstance(listing, Unknown):
                 self._tell_balance(fleet, listing, self.known.balance_usd, now)
         if self._bills.answered_at != self._bills_read_at and not isinstance(bills, Unknown):
             self._bills_read_at = self._bills.answered_at

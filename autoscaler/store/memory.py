@@ -62,6 +62,7 @@ class MemoryStore:
         if ours:
             state.lease_until = now + self._ttl_s
         return Control(
+            leader=state.owner,
             leads=self._lead.answered(state.fence if ours else None, taken=free, asked_at=now),
             orders=tuple(state.orders.values()),
             heartbeats=dict(state.heartbeats),
@@ -92,6 +93,8 @@ class MemoryStore:
         for name in changes.forgotten:
             state.instances.pop(name, None)
             state.heartbeats.pop(name, None)
+        for name in changes.disowned:
+            state.instances.pop(name, None)
         for record in changes.instances:
             if record.phase is Phase.GONE:
                 state.heartbeats.pop(record.id, None)
@@ -138,7 +141,11 @@ class MemoryStore:
             self._state.journal.append(order_entry(order, f"withdrawn by {by}", self._clock.now()))
         return order is not None
 
-    async def resign(self) -> None:
+    def should_yield(self, *, failing: bool) -> bool:  # noqa: ARG002 - the signature is the store's
+        """Never: it does not count those who share it."""
+        return False
+
+    async def resign(self, *, stay: bool = False) -> None:  # noqa: ARG002 - as above
         """Give the lease back, if it is ours."""
         self._lead.lost()
         if self._state.owner == self._owner:

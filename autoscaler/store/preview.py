@@ -51,7 +51,11 @@ class PreviewStore:
         """Write nothing."""
         return False
 
-    async def resign(self) -> None:
+    def should_yield(self, *, failing: bool) -> bool:  # noqa: ARG002 - as above
+        """There is nothing to give back."""
+        return False
+
+    async def resign(self, *, stay: bool = False) -> None:
         """There is no lease to give back."""
 
     async def close(self) -> None:

@@ -11,23 +11,27 @@ from autoscaler.core.errors import LeaseLost, NewerRecords, StoreUnavailable
 from autoscaler.core.journal import Entry, Kind, order_entry
 from autoscaler.core.orders import Order
 from autoscaler.core.samples import Sample
+from autoscaler.core.unit import WHOLE, Unit
 from autoscaler.link import Command, RedisLink, Reply
-from autoscaler.runtime.ports import Changes, Control, Heartbeat, Saved
+from autoscaler.runtime.ports import Changes, Control, Saved
 from autoscaler.store.codec import (
     decode_entry,
-    decode_heartbeat,
     decode_instance,
     decode_order,
     decode_sample,
     encode_order,
 )
+from autoscaler.store.common import Common, pairs
 from autoscaler.store.keys import Keys
 from autoscaler.store.lease import Lead
 from autoscaler.store.migrate import is_older, migration
+from autoscaler.store.moving import Contents, bring_home, questions
 from autoscaler.store.rules import LEASE_S, old_days
 from autoscaler.store.scripts import COMMIT, RESIGN, TAKE, Script
 from autoscaler.store.writes import commands_for, journal_command
 
+_LED_LATELY_S = 600.0
+"""A pool that is configured nowhere was led within that time: a daemon with another file may take it again."""
 _PAGE = 1000
 """Samples read at once: about a third of a megabyte for a pool of three tiers."""
 
@@ -36,15 +40,31 @@ class RedisStore:
     """One daemon's view of a fleet's records, lease and journal in Redis.
 
     `owner` names this run of the daemon and no other: a restarted daemon that gave the same name would pass for the
-    one that may still be acting.
+    one that may still be acting. A `unit` of one pool has a lease and records of its own, and `common` is what it
+    shares with the daemon's other units.
     """
 
-    def __init__(self, link: RedisLink, fleet: str, owner: str, ttl_s: float = LEASE_S) -> None:
+    def __init__(
+        self,
+        link: RedisLink,
+        fleet: str,
+        owner: str,
+        ttl_s: float = LEASE_S,
+        *,
+        unit: Unit = WHOLE,
+        common: Common | None = None,
+    ) -> None:
         self._link = link
-        self._keys = Keys(fleet)
+        self._fleet = fleet
+        self._keys = Keys(fleet, unit.name)
         self._owner = owner
         self._ttl_s = ttl_s
+        self._unit = unit
+        self._common = common or Common(link, fleet)
         self._lead = Lead(ttl_s)
+        self._led: frozenset[str] = frozenset()
+        self._waits_until = float("-inf")
+        """Until then a lease that was given back is left to others, by the event loop's clock."""
         self._days: set[str] = set()
 
     def may_act(self) -> bool:
@@ -58,54 +78,82 @@ class RedisStore:
             NewerRecords: a newer program keeps this fleet.
         """
         asked_at = asyncio.get_running_loop().time()
-        (fence, taken), version, orders, beats = await self._call(
-            TAKE,
-            [self._keys.lease, self._keys.fence],
-            [self._owner, int(self._ttl_s * 1000)],
-            ("GET", self._keys.version),
-            ("HGETALL", self._keys.orders),
-            ("HGETALL", self._keys.workers),
-        )
+        asked = self._common.read()
+        [(fence, taken, leader, living, led)] = await self._call(TAKE, self._take_keys, self._take_arguments(asked_at))
+        shown = await asked
+        if isinstance(shown, RedisError):
+            raise StoreUnavailable(_explain(shown, self._keys)) from shown
+        self._common.share.living = living
         try:
-            older = is_older(version)
+            older = is_older(shown.version)
         except NewerRecords:
             await self.resign()  # else the newer program could not lead before our lease is over
             raise
+        self._led = frozenset(name.decode(errors="replace") for name in led)
         leads = self._lead.answered(fence or None, taken=bool(taken), asked_at=asked_at)
-        if leads and older:
-            orders = await self._migrate()
-        return _control(orders, beats, leads=leads)
+        self._common.share.count(self._unit.name, leads=leads)
+        return Control(
+            leads=leads,
+            leader=leader.decode(errors="replace"),
+            led=self._led,
+            orders=_orders(await self._migrate() if leads and older else shown.orders),
+            heartbeats=shown.heartbeats,
+        )
+
+    @property
+    def _take_keys(self) -> list[str]:
+        keys = self._keys
+        return [keys.lease, keys.fence, keys.whole_lease, keys.daemons, keys.units]
+
+    def _take_arguments(self, now: float) -> list[str | int]:
+        shared = self._common.share.units if now >= self._waits_until else 0
+        named = int(_LED_LATELY_S * 1000) if self._unit.name and self._unit.takes_strays else ""
+        return [self._owner, int(self._ttl_s * 1000), self._unit.name, shared, named]
 
     async def _migrate(self) -> Reply:
         """Bring the stored forms to this program's; gives the orders that stand then."""
         settings, (seconds, _) = await self._ask(("HGETALL", self._keys.settings), ("TIME",))
-        await self._write(list(migration(_pairs(settings), self._keys, float(seconds))))
+        await self._write(list(migration(pairs(settings), self._keys, float(seconds))))
         [orders] = await self._ask(("HGETALL", self._keys.orders))
         return orders
 
     async def peek(self) -> Control:
         """What the leader would read; it takes no lease and leaves no trace."""
-        orders, beats = await self._ask(("HGETALL", self._keys.orders), ("HGETALL", self._keys.workers))
-        return _control(orders, beats, leads=True)
+        shown = await self._common.read()
+        if isinstance(shown, RedisError):
+            raise StoreUnavailable(_explain(shown, self._keys)) from shown
+        return Control(leads=True, orders=_orders(shown.orders), heartbeats=shown.heartbeats)
 
     async def load(self) -> Saved:
-        """All records, when the lead was taken.
+        """All records, when the lead was taken, or for whoever only looks.
+
+        What the other way to lead has left of this unit's pools is among them; whoever leads brings it under its keys.
 
         Raises:
             NewerRecords: a newer program wrote them.
             StoreUnavailable: no answer, or a record that cannot be read.
+            LeaseLost: another daemon leads.
         """
-        keys = self._keys
-        records, documents, ledger = await self._ask(
-            ("HGETALL", keys.instances), ("HGETALL", keys.documents), ("HGETALL", keys.ledger)
-        )
-        days = {day: value.decode() for day, value in _pairs(ledger).items()}
-        self._days = set(days)
+        own, moves = await self._find()
+        if moves and self._lead.fence is not None:
+            await self._write(moves)
+        self._days = set(own.ledger)
         return Saved(
-            instances=tuple(decode_instance(name, stored) for name, stored in sorted(_pairs(records).items())),
-            documents={name: value.decode() for name, value in _pairs(documents).items()},
-            ledger=days,
+            instances=tuple(decode_instance(name, stored) for name, stored in sorted(own.instances.items())),
+            documents={name: value.decode() for name, value in own.documents.items()},
+            ledger={day: value.decode() for day, value in own.ledger.items()},
         )
+
+    async def _find(self) -> tuple[Contents, list[Command]]:
+        """All that is this unit's, and the commands that bring under its keys what does not lie there."""
+        *replies, units = await self._ask(*questions(self._keys), ("ZRANGE", self._keys.units, 0, -1))
+        own = Contents.read(self._keys, replies)
+        names = [name.decode(errors="replace") for name in units]
+        left = [each for each in names if self._unit.owns(each) and each != self._unit.name and each not in self._led]
+        moves: list[Command] = []
+        for keys in [Keys(self._fleet, each) for each in ([""] if self._unit.name else []) + left]:
+            moves += bring_home(self._unit, own, Contents.read(keys, await self._ask(*questions(keys))))
+        return own, moves
 
     async def commit(self, changes: Changes) -> None:
         """Write all of it or nothing, in one script.
@@ -177,10 +225,21 @@ class RedisStore:
         await self._ask(("HDEL", self._keys.orders, name), journal_command(entry, self._keys))
         return True
 
-    async def resign(self) -> None:
-        """Give the lease back, if it is ours."""
+    def should_yield(self, *, failing: bool) -> bool:
+        """Whether another daemon should lead: this one holds more leases than its share, or fails while others live."""
+        share = self._common.share
+        yields = self._lead.fence is not None and (share.too_many() or (failing and share.living > 1))
+        if yields:
+            share.count(self._unit.name, leads=False)
+        return yields
+
+    async def resign(self, *, stay: bool = False) -> None:
+        """Give the lease back, if it is ours; with `stay` this daemon goes on, and may take it again later."""
         self._lead.lost()
-        await self._call(RESIGN, [self._keys.lease], [self._owner])
+        self._common.share.count(self._unit.name, leads=False)
+        if stay:
+            self._waits_until = asyncio.get_running_loop().time() + self._ttl_s
+        await self._call(RESIGN, [self._keys.lease, self._keys.daemons], [self._owner, int(stay)])
 
     async def close(self) -> None:
         """Let go of the connection."""
@@ -218,25 +277,10 @@ def _explain(refusal: RedisError, keys: Keys) -> str:
     return f"Redis refused: {said}"
 
 
-def _pairs(flat: Sequence[bytes]) -> dict[str, bytes]:
-    """A hash as RESP2 gives it: field, value, field, value."""
-    return {flat[i].decode(errors="replace"): flat[i + 1] for i in range(0, len(flat), 2)}
-
-
-def _control(orders: Sequence[bytes], beats: Sequence[bytes], *, leads: bool) -> Control:
-    return Control(leads=leads, orders=_orders(orders), heartbeats=_heartbeats(beats))
-
-
 def _orders(flat: Sequence[bytes]) -> tuple[Order, ...]:
     """Operators' orders, oldest first."""
-    orders = [decode_order(name, stored) for name, stored in _pairs(flat).items()]
+    orders = [decode_order(name, stored) for name, stored in pairs(flat).items()]
     return tuple(sorted(orders, key=lambda order: (order.at, order.name)))
-
-
-def _heartbeats(flat: Sequence[bytes]) -> dict[str, Heartbeat]:
-    """Heartbeats by instance. A worker whose value cannot be read is absent: unknown, and so counted as busy."""
-    beats = {name: decode_heartbeat(value) for name, value in _pairs(flat).items()}
-    return {name: beat for name, beat in beats.items() if beat is not None}
 
 
 def _entry(row_id: str, fields: Sequence[bytes]) -> Entry:

@@ -1,4 +1,4 @@
-"""The three scripts that make the lease safe: each looks and acts in one step."""
+"""The three scripts that make the leases safe: each looks and acts in one step."""
 
 from __future__ import annotations
 
@@ -25,22 +25,60 @@ class Script:
 
 
 TAKE = Script("""
-local holder = redis.call('GET', KEYS[1])
+local lease, fence, whole, daemons, units = unpack(KEYS)
+local owner, ttl, unit, shared, strays = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+redis.call('ZADD', daemons, string.format('%.0f', now), owner)
+redis.call('ZREMRANGEBYSCORE', daemons, '-inf', string.format('(%.0f', now - ttl))
+local living = redis.call('ZCARD', daemons)
+local led = {}
+if strays ~= '' then
+  led = redis.call('ZRANGEBYSCORE', units, string.format('%.0f', now - tonumber(strays)), '+inf')
+end
+local holder = redis.call('GET', lease)
+if not holder and unit ~= '' then
+  holder = redis.call('GET', whole)
+  if holder == 'spread:0' then
+    holder = nil
+  end
+end
+local leader, number = string.match(holder or ':0', '^(.*):(%d+)$')
+if holder and leader ~= owner then
+  return {0, 0, leader, living, led}
+end
 if not holder then
-  local fence = redis.call('INCR', KEYS[2])
-  redis.call('SET', KEYS[1], ARGV[1] .. ':' .. fence, 'PX', ARGV[2])
-  return {fence, 1}
+  local held = 0
+  for _, name in ipairs(unit == '' and {} or redis.call('ZRANGEBYSCORE', units, string.format('%.0f', now), '+inf')) do
+    local other = redis.call('GET', string.gsub(units, 'units$', 'pool:') .. name .. ':lease')
+    if other and string.match(other, '^(.*):%d+$') == owner then
+      held = held + 1
+    end
+  end
+  if held >= math.ceil(shared / living) then
+    return {0, 0, '', living, led}
+  end
+  number = redis.call('INCR', fence)
 end
-local owner, fence = string.match(holder, '^(.*):(%d+)$')
-if owner ~= ARGV[1] then
-  return {0, 0}
+redis.call('SET', lease, owner .. ':' .. number, 'PX', ttl)
+if unit ~= '' then
+  redis.call('ZADD', units, string.format('%.0f', now + ttl), unit)
+  if redis.call('PTTL', whole) < ttl then
+    redis.call('SET', whole, 'spread:0', 'PX', ttl)
+  end
 end
-redis.call('PEXPIRE', KEYS[1], ARGV[2])
-return {tonumber(fence), 0}
+return {tonumber(number), holder and 0 or 1, owner, living, led}
 """)
-"""Take or renew the lease. Keys: lease, fence. Arguments: owner, milliseconds.
+"""Take or renew a lease. Keys: lease, fence, the lease of all pools, daemons, units. Arguments: owner, milliseconds,
+the pool or nothing for all pools, how many leases all daemons share (0 where a free one is not to be taken; else it is
+while this owner holds fewer than its share), and within how many milliseconds pools that were led one by one are to be
+named, if they are.
 
-Gives the fence number, or 0 when another owner leads, and whether the lease was free.
+Gives the fence number, or 0 when this owner does not lead; whether the lease was free; who leads, if anybody; how many
+daemons live; and the pools that are led one by one.
+
+While pools are led one by one the lease of all pools reads `spread:0`: nobody can take it, not even a program that
+knows no other lease, and machines that watch it see that somebody leads.
 """
 
 COMMIT = Script("""
@@ -51,7 +89,20 @@ local at = 2
 while at <= #ARGV do
   local last = at + tonumber(ARGV[at])
   local word, key, field = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  if word ~= 'HDELEQ' and word ~= 'HSETEQ' then
+  if word == 'HSETFOR' then
+    local time = redis.call('TIME')
+    local now = time[1] * 1000 + math.floor(time[2] / 1000)
+    for word_at = at + 5, last, 2 do
+      redis.call('HSET', key, ARGV[word_at], ARGV[word_at + 1])
+      redis.call('ZADD', field, string.format('%.0f', now + tonumber(ARGV[at + 4])), ARGV[word_at])
+    end
+    for _, over in ipairs(redis.call('ZRANGEBYSCORE', field, '-inf', string.format('%.0f', now))) do
+      redis.call('HDEL', key, over)
+      redis.call('ZREM', field, over)
+    end
+    redis.call('PEXPIRE', key, ARGV[at + 4])
+    redis.call('PEXPIRE', field, ARGV[at + 4])
+  elseif word ~= 'HDELEQ' and word ~= 'HSETEQ' then
     redis.call(unpack(ARGV, at + 1, last))
   elseif redis.call('HGET', key, field) == ARGV[at + 4] then
     if word == 'HDELEQ' then
@@ -66,12 +117,17 @@ return 1
 """)
 """Write if the lease is still ours. Keys: lease, then each key written. Arguments: OWNER:FENCE, then each command as
 the number of its words and the words. Two that Redis lacks touch only a field that still has a value: `HDELEQ KEY FIELD
-VALUE` deletes it, `HSETEQ KEY FIELD VALUE NEW` sets it. Gives 1, or 0 when nothing was written."""
+VALUE` deletes it, `HSETEQ KEY FIELD VALUE NEW` sets it. One, `HSETFOR KEY ENDS MILLISECONDS FIELD VALUE …`, sets fields
+for a time, which is kept in the sorted set ENDS, and drops those whose time is over. Gives 1, or 0 when nothing was
+written."""
 
 RESIGN = Script("""
 local holder = redis.call('GET', KEYS[1])
 if holder and string.match(holder, '^(.*):%d+$') == ARGV[1] then
   redis.call('DEL', KEYS[1])
 end
+if ARGV[2] == '0' then
+  redis.call('ZREM', KEYS[2], ARGV[1])
+end
 """)
-"""Free the lease if it is the owner's. Keys: lease. Arguments: owner."""
+"""Free the lease if it is the owner's. Keys: lease, daemons. Arguments: owner, 0 where it goes for good."""

@@ -30,6 +30,7 @@ def commands_for(changes: Changes, keys: Keys, *, dropped_days: Iterable[str]) -
     records = [record for record in changes.instances if record.id not in forgotten]
     yield from _hset(keys.instances, {record.id: encode_instance(record) for record in records})
     yield from _hdel(keys.instances, forgotten)
+    yield from _hdel(keys.instances, changes.disowned)
     yield from _published(records, forgotten, keys)
     yield from _hset(keys.documents, changes.documents)
     yield from _hset(keys.ledger, changes.ledger)
@@ -73,6 +74,10 @@ def _published(records: list[Instance], forgotten: set[str], keys: Keys) -> Iter
 
 def _notice_commands(notice: Notice, keys: Keys) -> Iterator[Command]:
     """All of it anew, so that no tier stays that is no longer configured. It is gone soon after the daemon is."""
+    if keys.lease != keys.whole_lease:  # other daemons write theirs beside it
+        fields = (part for field in encode_notice(notice).items() for part in field)
+        yield ("HSETFOR", keys.admission, keys.admission_ends, int(notice.valid_for_s * 1000), *fields)
+        return
     yield ("DEL", keys.admission)
     yield from _hset(keys.admission, encode_notice(notice))
     yield ("PEXPIRE", keys.admission, int(notice.valid_for_s * 1000))
