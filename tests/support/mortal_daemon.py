@@ -25,7 +25,7 @@ KEYS = Keys(FLEET)
 class MortalDaemon(DaemonProcess):
     """`autoscaler run FILE` as :mod:`tests.support.crash_points` runs it, time and again."""
 
-    def __init__(self, directory: Path, config: Mapping[str, Any], speed: float = 1.0) -> None:
+    def __init__(self, directory: Path, config: Mapping[str, Any], speed: float) -> None:
         super().__init__(directory, config)
         self.speed = speed
         self.lives = 0
