@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator
 
-from autoscaler.config.schema import Config, PoolSettings
+from autoscaler.config.schema import Config, HttpSettings, PoolSettings
 from autoscaler.config.words import either
 from autoscaler.core.money import caps
 from autoscaler.core.spec import FleetLimits, Limits
@@ -20,6 +20,7 @@ _PERIODS = {
 """Hours and name of the period of each cap."""
 
 
+_LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 _SHOWN = 3
 """Keys to name of those that several pools read."""
 
@@ -30,6 +31,7 @@ def warnings(config: Config) -> tuple[str, ...]:
         *(line for name, pool in config.pools.items() for line in _pool_warnings(name, pool)),
         *_fleet_warnings(config),
         *_shared_keys(config),
+        *_open_to_others(config.http),
     )
 
 
@@ -63,6 +65,15 @@ def _floor_too_dear(limits: Limits | FleetLimits, usd_per_hour: float) -> Iterat
         hours, period = _PERIODS[key]
         if usd_per_hour * hours > cap.stop:
             yield key, cap.stop, f"{usd_per_hour * hours:.2f} USD {period}"
+
+
+def _open_to_others(http: HttpSettings) -> Iterator[str]:
+    host = http.listen.rpartition(":")[0].strip("[]")
+    if http.token is None and host not in _LOOPBACK:
+        yield (
+            f"http.listen: {http.listen} is reached from other machines, and whoever reaches it reads everything; keep "
+            "it on 127.0.0.1 behind a proxy that asks who it is, and set http.token if orders are to be given over HTTP"
+        )
 
 
 def _shared_keys(config: Config) -> Iterator[str]:

@@ -79,3 +79,12 @@ def test_pools_that_share_what_a_library_counts_are_told_and_those_that_do_not_a
 def test_the_same_keys_in_different_databases_are_not_shared() -> None:
     other = pool(LIST).replace("{queue:", "{redis: redis://localhost/1, queue:", 1)
     assert advice("redis: redis://localhost/0\n", a=pool(LIST), b=other) == []
+
+
+def test_an_api_that_other_machines_reach_is_told_of_until_it_has_a_token() -> None:
+    for listen in ("0.0.0.0:8080", "'[::]:8080'", "10.0.0.1:80"):
+        (line,) = advice(f"http: {{listen: {listen}}}\n", p=pool(LIST))
+        assert line.startswith(f"http.listen: {listen.strip(chr(39))} is reached from other machines")
+        assert advice(f"http: {{listen: {listen}, token: 0123456789abcdef}}\n", p=pool(LIST)) == []
+    for listen in ("127.0.0.1:8080", "'[::1]:8080'", "localhost:8080"):
+        assert advice(f"http: {{listen: {listen}}}\n", p=pool(LIST)) == []

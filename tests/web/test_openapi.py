@@ -80,27 +80,26 @@ async def test_every_route_is_in_it_and_what_changes_something_takes_the_token(
             assert str(response.status) in operation["responses"], path
 
 
-@pytest.mark.parametrize(
-    ("path", "query"),
-    [
-        ("/api/v1/status", ""),
-        ("/api/v1/plan", ""),
-        ("/api/v1/instances", ""),
-        ("/api/v1/strays", ""),
-        ("/api/v1/orders", ""),
-        ("/api/v1/journal", ""),
-        ("/api/v1/journal", "?count=0&x=1"),
-        ("/api/v1/admission", ""),
-        ("/api/v1/admission", "?tier=pro"),
-        ("/api/v1/admission", "?tier=free"),
-        ("/api/v1/admission", "?tier=gold"),
-        ("/healthz", ""),
-        ("/readyz", ""),
-    ],
-)
+ASKED = [
+    ("/api/v1/status", ""),
+    ("/api/v1/plan", ""),
+    ("/api/v1/instances", ""),
+    ("/api/v1/strays", ""),
+    ("/api/v1/orders", ""),
+    ("/api/v1/journal", ""),
+    ("/api/v1/journal", "?count=0&x=1"),
+    ("/api/v1/admission", ""),
+    ("/api/v1/admission", "?tier=pro"),
+    ("/api/v1/admission", "?tier=free"),
+    ("/api/v1/admission", "?tier=gold"),
+    ("/healthz", ""),
+    ("/readyz", ""),
+]
+
+
 @pytest.mark.parametrize("state", ["well", "store away", "before the first tick", "another name"])
 async def test_each_answer_is_as_described_and_no_field_is_kept_from_the_document(
-    daemon: Daemon, document: dict[str, Any], path: str, query: str, state: str
+    daemon: Daemon, document: dict[str, Any], state: str
 ) -> None:
     if state == "well":
         await daemon.json(ORDERS, "POST", json=PAUSE, headers=WITH_TOKEN)
@@ -110,8 +109,9 @@ async def test_each_answer_is_as_described_and_no_field_is_kept_from_the_documen
     elif state == "before the first tick":
         daemon.board.report = None
     headers = {"Host": "evil.example"} if state == "another name" else {}
-    status, answer = await daemon.json(path + query, headers=headers)
-    check(document, path, "get", status, without_version(answer))
+    for path, query in ASKED:
+        status, answer = await daemon.json(path + query, headers=headers)
+        check(document, path, "get", status, without_version(answer))
 
 
 def without_version(answer: Any) -> Any:
