@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry
 
 from autoscaler.config import Config
 from autoscaler.core.errors import SettingsError, StoreRefused, StoreUnavailable
+from autoscaler.core.journal import Entry
 from autoscaler.core.unit import WHOLE, Unit, units_of
 from autoscaler.embedded import EmbeddedRedis
 from autoscaler.link import RedisLink
@@ -35,8 +36,6 @@ from autoscaler.web.views import Board
 from policies import POLICIES
 from providers.base import Provider
 from providers.mock import Market
-
-_TICKS_PER_LEASE = 3
 
 
 @dataclass(kw_only=True, slots=True)
@@ -109,6 +108,7 @@ class App:
         units = {unit.name: unit for unit in units_in(config)}
         self.loops = tuple(loops.get(unit.name) or self.make(unit, config) for unit in units.values())
         self.share.units = len(units)
+        self.gathered.keep(units)
         retired = [loop for name, loop in loops.items() if name not in units]
         for loop in self.loops:
             unit = units[loop.unit.name]
@@ -120,12 +120,25 @@ class App:
                 requeued=[name for name, reader in self.parts.readers.items() if before.get(name) is not reader],
                 unit=unit,
             )
+        self.metrics.forget(
+            pools=self.config.pools.keys() - config.pools.keys(),
+            providers=self.config.providers.keys() - config.providers.keys(),
+            placements=_placements(self.config) - _placements(config),
+        )
         self.config = config
         self._leaving += gone
         task = asyncio.get_running_loop().create_task(self._let_go(gone, retired), name="let go")
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
         self.wake.set()
+
+    def note(self, entry: Entry) -> None:
+        """Put an entry into the journal, if this daemon leads; it is told to the listeners in any case."""
+        leading = next((loop for loop in self.loops if loop.leads), None)
+        if leading is not None:
+            leading.note(entry)
+        else:
+            self.gathered.of("").noted(entry)
 
     async def _let_go(self, parts: Sequence[RedisLink | Provider], retired: Sequence[Loop]) -> None:
         """Close what is used no more, once each call that is under way has ended."""
@@ -185,15 +198,13 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
     entropy = Entropy()
     owner = f"{socket.gethostname()}:{os.getpid()}:{entropy.token()}"
     own = parts.links[config.store or config.redis]
-    # A lease shorter than the tick that renews it would pass from daemon to daemon, and none would ever act.
-    ttl_s = max(config.lease, _TICKS_PER_LEASE * config.tick)
     board = Board(config.fleet)
     listeners: list[Listener] = [board] if preview else [board, metrics, LogListener()]
     gathered, wake = Gathered(Listeners(listeners)), Wake()
     probe = ServiceProbe(clock)
 
     def store_of(unit: Unit) -> Store:
-        store = RedisStore(own, config.fleet, owner, ttl_s, unit=unit, common=common)
+        store = RedisStore(own, config.fleet, owner, config.lease_s, unit=unit, common=common)
         return PreviewStore(store) if preview else store
 
     def make(unit: Unit, config: Config) -> Loop:
@@ -229,6 +240,11 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         metrics=metrics,
         registry=registry,
     )
+
+
+def _placements(config: Config) -> set[str]:
+    """The names of all placements."""
+    return {place.label for pool in config.pools.values() for place in pool.placements}
 
 
 def _patience_s(config: Config) -> float:

@@ -7,13 +7,16 @@ import gc
 import signal
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 from autoscaler.app import App, build, start_embedded
 from autoscaler.config import Config
+from autoscaler.reload import Reloading
 from autoscaler.runtime.ports import Clock
 from autoscaler.runtime.rounds import go_round
 from autoscaler.runtime.supervise import Supervisor
+from autoscaler.web.reload import reload_route
 from autoscaler.web.server import make_app, serve
 
 Started = Callable[[App], list[tuple[str, Coroutine[Any, Any, None]]]]
@@ -38,21 +41,34 @@ async def started(config: Config, clock: Clock) -> AsyncIterator[App]:
             server.stop()
 
 
-async def run(config: Config, clock: Clock, started_up: Started) -> None:
+async def run(config: Config, clock: Clock, started_up: Started, *, file: Path | None = None) -> None:
     """Run until SIGTERM or SIGINT; then let calls in flight end, give the lease back, leave machines as they are.
+
+    SIGHUP has the file read again, which the configuration came from.
 
     Raises:
         SettingsError: bad input; nothing was touched.
     """
-    stop = asyncio.Event()
+    stop, reload = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reload.set)
     async with started(config, clock) as app:
-        web = make_app(app.board, app.registry, app.store, config=lambda: app.config, now=clock.now, wake=app.wake.set)
+        reloading = Reloading(app, file, clock)
+        web = make_app(
+            app.board,
+            app.registry,
+            app.store,
+            config=lambda: app.config,
+            now=clock.now,
+            wake=app.wake.set,
+            more=[reload_route(reloading)],
+        )
         server = await serve(web, config.http.listen)
         supervisor = Supervisor()
         supervisor.start("loop", go_round(app.tick, app.wake, clock, lambda: app.config.tick))
+        supervisor.start("reload", reloading.by_signal(reload))
         for name, work in started_up(app):
             supervisor.start(name, work)
         gc.freeze()  # what is there by now lives as long as we do: looking at it again and again delays ticks by 35 ms

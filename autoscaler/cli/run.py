@@ -32,6 +32,9 @@ def run(file: Path | None, demo: bool, once: bool, speed: float | None) -> None:
       autoscaler run --demo          watch a fleet come and go within a minute
       autoscaler run                 push jobs yourself: redis-cli -p 6390 rpush jobs:pro '{}'
       autoscaler run fleet.yaml      the real thing; SIGTERM ends it and leaves the machines as they are
+
+    On SIGHUP it reads FILE again and goes on with it, or, where FILE has problems, as before; `autoscaler reload` shows
+    first what would change.
     """  # noqa: D301 - a real backspace is click's mark of lines that are not to be joined
     if demo and (file or once):
         raise click.UsageError("--demo brings its own configuration and runs until you stop it; drop FILE and --once")
@@ -49,7 +52,7 @@ def run(file: Path | None, demo: bool, once: bool, speed: float | None) -> None:
         return
     from autoscaler import daemon
 
-    asyncio.run(daemon.run(config, clock, lambda _app: _introduce(config, file)))
+    asyncio.run(daemon.run(config, clock, lambda _app: _introduce(config, file), file=file))
 
 
 def _once(config: Config, clock: Clock) -> None:

@@ -32,6 +32,8 @@ def needs_restart(before: Config, after: Config) -> list[str]:
         "fleet": (before.fleet, after.fleet),
         "store" if before.store or after.store else "redis": (_store(before), _store(after)),
         "redis, embedded": (_embedded(before), _embedded(after)),
+        "lease, at least three ticks": (f"{before.lease_s:g}s", f"{after.lease_s:g}s"),
+        "spread": (before.spread, after.spread),
         "http.listen": (before.http.listen, after.http.listen),
     }
     return [f"{_change(path, old, new)} {_RESTART}" for path, (old, new) in fixed.items() if old != new]

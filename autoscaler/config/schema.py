@@ -35,6 +35,8 @@ from policies import POLICIES, RECOMMENDED
 from providers.installed import provider_kinds
 from providers.mock import MockSettings
 
+_TICKS_PER_LEASE = 3
+
 if TYPE_CHECKING:
     ProviderSettings = Any
 else:
@@ -215,6 +217,14 @@ class Config:
     stand_ins: Annotated[Mapping[Name, MockSettings], checked(checks.stand_ins)] = field(default_factory=dict)
     """The mock markets that stand in for providers in `simulate`, `compare`, `tune` and `plan --what-if`, by the
     provider's name. One that is not named here is played by the mock market with its defaults; a mock by itself."""
+
+    @property
+    def lease_s(self) -> float:
+        """How long the lease is held.
+
+        One shorter than three ticks would pass from daemon to daemon, and none would ever act.
+        """
+        return max(self.lease, _TICKS_PER_LEASE * self.tick)
 
     def market(self, provider: str) -> MockSettings:
         """The mock market that a provider is in a rehearsal: opened anew each time."""

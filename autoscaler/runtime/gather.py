@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from autoscaler.core.decision import Outcome
 from autoscaler.core.demand import Unknown
@@ -25,6 +25,10 @@ class Gathered:
     def of(self, unit: str) -> Listener:
         """The listener of one loop."""
         return _Member(self, unit, self._listener)
+
+    def keep(self, units: Collection[str]) -> None:
+        """Forget what the loops of other units found."""
+        self._newest = {unit: report for unit, report in self._newest.items() if unit in units}
 
     def ticked(self, unit: str, report: TickReport) -> None:
         """A loop's tick ended well."""

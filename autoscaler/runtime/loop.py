@@ -19,7 +19,7 @@ from autoscaler.core.errors import AutoscalerError, LeaseLost, StoreUnavailable
 from autoscaler.core.evidence import Evidence
 from autoscaler.core.fulfilment import World
 from autoscaler.core.instance import Instance
-from autoscaler.core.journal import command_entry, outcome_entry
+from autoscaler.core.journal import Entry, command_entry, outcome_entry
 from autoscaler.core.ledger import Books
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.meter import Meter
@@ -171,6 +171,16 @@ class Loop:
         self._executor.adapt(self._pools, providers)
         if self._fleet is not None:
             self._fleet.meter.begin_anew(tick_s)
+
+    @property
+    def leads(self) -> bool:
+        """Whether the newest tick led."""
+        return self._fleet is not None
+
+    def note(self, entry: Entry) -> None:
+        """Put an entry into the journal; to be called while it leads."""
+        if self._fleet is not None:
+            self._fleet.note(entry)
 
     def samples(self) -> AsyncIterator[Sample]:
         """The history of its pools, oldest first."""

@@ -171,6 +171,14 @@ def test_no_redis_inside_the_daemon_comes_or_goes_while_it_runs() -> None:
     assert line.startswith("redis, embedded: [] → [")
 
 
+def test_the_lease_and_spread_stay_as_they_were_at_the_start() -> None:
+    assert [line.split(" needs")[0] for line in refused(("tick: 10s", "tick: 20s\nspread: true"))] == [
+        "lease, at least three ticks: 30s → 60s",
+        "spread: false → true",
+    ]
+    assert refused(("tick: 10s", "tick: 5s")) == []
+
+
 def test_whatever_else_changes_needs_no_restart() -> None:
     assert refused(("hot: 1..4", "hot: 1..6"), ("tick: 10s", "tick: 5s"), ("first-key", "other-key")) == []
 
