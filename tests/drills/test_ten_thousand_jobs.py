@@ -15,9 +15,9 @@ from tests.support.recorded_jobs import KINDS
 from tests.support.work_site import Site, a_site
 
 WAVES = 4
-QUICK = {"list": 2050, "rq": 220, "celery": 220}
+QUICK = {"list": 2060, "rq": 220, "celery": 220}
 """Jobs of a wave that take next to no time, by pool."""
-QUICK_S, LASTS_S, LASTING = 0.004, 0.6, 4
+QUICK_S, LASTS_S, LASTING = 0.004, 1.5, 3
 WORKERS = {"RQ_CLASS": "rq.SimpleWorker", "CELERY_POOL": "solo"}
 """Without a process for each job, and none beside the worker's own."""
 GROW = {"list": 200, "rq": 40, "celery": 40}
@@ -26,7 +26,7 @@ GROW = {"list": 200, "rq": 40, "celery": 40}
 
 def a_pool(name: str) -> Json:
     """A machine or more; one may stand by."""
-    thresholds = {"resume_depth": GROW[name], "rent_depth": GROW[name], "idle_depth": LASTING, "idle_for": "10s"}
+    thresholds = {"resume_depth": GROW[name], "rent_depth": GROW[name], "idle_depth": LASTING + 1, "idle_for": "10s"}
     limits = {"hot": "1..3" if name == "list" else "1..2", "warm": "0..1"}
     return {"limits": limits, "policies": [{"thresholds": thresholds}]}
 
