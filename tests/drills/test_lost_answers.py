@@ -32,12 +32,14 @@ LIES: dict[str, tuple[list[str], int]] = {
     "it shows after its token was given up": (["answer_lost", "listed_late"], 2),
 }
 """What strikes the first rent, and how many machines are made in all."""
+RENTS = {"vastai": "PUT /api/v0/asks/…/", "runpod": "POST /v2/pods"}
+"""The request that rents."""
 
 
 @pytest.fixture
 def struck(request: pytest.FixtureRequest, tmp_path: Path, redis_url: str) -> Iterator[tuple[MortalDaemon, Vendor]]:
     """A daemon at a vendor whose first rent is struck by faults."""
-    kind, faults = request.param
+    kind, faults, point = request.param
     market = {
         "setup": "500ms..1s",
         "listing_lag": f"{TOO_LATE_S:g}s..{TOO_LATE_S + 1:g}s",
@@ -46,7 +48,7 @@ def struck(request: pytest.FixtureRequest, tmp_path: Path, redis_url: str) -> It
     }
     with EmulatorProcess(kind, tmp_path, market=market) as url:
         daemon = MortalDaemon(tmp_path, _config(kind, url, redis_url), SPEED)
-        daemon.start()
+        daemon.start(dies_at=point)
         yield daemon, VENDORS[kind](url)
         daemon.kill()
 
@@ -71,13 +73,14 @@ def _config(kind: str, url: str, redis_url: str) -> Json:
 
 
 CASES = [
-    pytest.param((kind, faults), made, id=f"{kind}: {lie}") for kind in VENDORS for lie, (faults, made) in LIES.items()
+    pytest.param((kind, faults, None), made, id=f"{kind}: {lie}")
+    for kind in VENDORS
+    for lie, (faults, made) in LIES.items()
 ]
 
 
-@pytest.mark.parametrize(("struck", "made"), CASES, indirect=["struck"])
-def test_one_machine_is_left_where_one_was_wanted(struck: tuple[MortalDaemon, Vendor], made: int, client: Any) -> None:
-    daemon, vendor = struck
+def assert_one_is_left(daemon: MortalDaemon, vendor: Vendor, client: Any, *, made: int) -> None:
+    """One machine serves, and no other of ours is left of those that were made."""
     seen: dict[str, str] = {}
 
     def is_right() -> bool:
@@ -92,3 +95,28 @@ def test_one_machine_is_left_where_one_was_wanted(struck: tuple[MortalDaemon, Ve
     assert [machine.label for machine in vendor.machines() if not machine.token] == [FOREIGN]
     assert "internal error" not in daemon.log.read_text()
     assert daemon.terminate() == 0
+
+
+@pytest.mark.parametrize(("struck", "made"), CASES, indirect=["struck"])
+def test_one_machine_is_left_where_one_was_wanted(struck: tuple[MortalDaemon, Vendor], made: int, client: Any) -> None:
+    assert_one_is_left(*struck, client, made=made)
+
+
+@pytest.mark.parametrize(
+    "struck",
+    [
+        pytest.param((kind, [], f"{rent}: {moment}"), id=f"{kind}: {moment}")
+        for kind, rent in RENTS.items()
+        for moment in ("before", "on the wire", "after")
+    ],
+    indirect=True,
+)
+def test_kill_9_around_the_request_that_rents_leaves_one_machine(
+    struck: tuple[MortalDaemon, Vendor], client: Any
+) -> None:
+    daemon, vendor = struck
+    until(lambda: daemon.is_dead, "it died")
+    known = {record.id for record in daemon.records(client)}
+    assert {machine.token for machine in vendor.machines() if machine.token} <= known
+    daemon.start_again(client)
+    assert_one_is_left(daemon, vendor, client, made=1)
