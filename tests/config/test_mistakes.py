@@ -107,7 +107,7 @@ def problems(text: str) -> tuple[str, ...]:
         ("limits: {hot: 1..6}", "health: {low_gpu: 20}", "pools.images.health.low_gpu: 20 - expected a share from 0 to 1, such as 0.2 for 20 % (line 9)"),
         ("limits: {hot: 1..6}", "health: {idle_gpu: 0.5}", "pools.images.health.idle_gpu: 0.5 - above low_gpu (0.2); expected that or less (line 9)"),
         ("limits: {hot: 1..6}", "fallback: {after: 0}", "pools.images.fallback.after: 0 - expected at least 1 reading (line 9)"),
-        ("limits: {hot: 1..6}", "fallback: {then: floor}", "pools.images.fallback.floor: missing - expected how many machines run at least, such as 2 (line 9)"),
+        ("limits: {hot: 1..6}", "fallback: {then: floor}", "pools.images.fallback.floor: nothing - expected how many machines run at least, such as 2 (line 9)"),
         ("limits: {hot: 1..6}", "fallback: {then: floor, floor: 0}", "pools.images.fallback.floor: 0 - expected at least 1; leave `fallback` out to hold what runs (line 9)"),
         ("limits: {hot: 1..6}", "fallback: {floor: 2}", "pools.images.fallback.floor: 2 - has no effect with then: hold; expected then: floor, or leave it out (line 9)"),
         ("limits: {hot: 1..6}", "fallback: {then: floor, floor: 9}", "pools.images.fallback.floor: 9 - more than may run (1..4); expected 4 or fewer, or raise limits.hot (line 9)"),

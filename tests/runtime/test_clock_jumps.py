@@ -7,12 +7,15 @@ from dataclasses import replace
 import pytest
 
 from autoscaler.core.decision import Action
+from autoscaler.core.demand import Unknown
+from autoscaler.core.journal import Kind
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.signal import HOLD_S
 from autoscaler.core.spec import Deadlines
 from providers.mock import Fault, Operation, Step
 from tests.support.build import NOW
 from tests.support.market import CALM
-from tests.support.rehearsal import HOUR, TICK_S, Rehearsal
+from tests.support.rehearsal import HOUR, TICK_S, Daemon, Rehearsal
 from tests.support.settable_clock import SettableClock
 
 P = Phase
@@ -69,3 +72,87 @@ async def test_no_hour_is_left_out_of_the_books_when_the_clock_was_set_back() ->
 
     world.market.settle(NOW + 3 * HOUR)
     assert daemon.usd_today() == pytest.approx(sum(world.market.billed_usd(NOW + 3 * HOUR).values()), rel=0.02)
+
+
+async def test_no_machine_with_work_is_stopped_when_the_clock_was_set_forth() -> None:
+    world = Rehearsal(CALM)
+    world.clock = clock = SettableClock(epoch=NOW)
+    daemon = world.daemon()
+    await two_hot(world, daemon)
+    names = list(daemon.phases())
+    world.queue.waiting = 0
+    world.queue.busy = dict.fromkeys(names, 1)
+
+    for _ in range(4):
+        clock.ahead_s += HOUR
+        await daemon.live(600)
+
+    assert not [each for each in daemon.watcher.outcomes if each.action in (Action.STOP, Action.RELEASE)]
+
+
+async def test_jobs_that_are_gone_are_doubted_for_no_longer_when_the_clock_was_set() -> None:
+    world = Rehearsal(CALM)
+    world.clock = clock = SettableClock(epoch=NOW)
+    daemon = world.daemon()
+    await two_hot(world, daemon)
+    world.queue.waiting = 1000
+    await daemon.live(60)
+    world.queue.waiting = 0
+    await daemon.live(60)
+    assert daemon.report.pools["images"].snapshot.signal.fall
+    clock.ahead_s -= HOUR
+    await daemon.live(HOLD_S + 60)
+
+    assert daemon.report.pools["images"].snapshot.signal.fall is None
+
+
+@pytest.mark.parametrize("ahead_s", [HOUR, -HOUR])
+async def test_a_clock_that_is_set_is_no_failed_reading_and_no_fall(ahead_s: float) -> None:
+    world = Rehearsal(CALM)
+    world.clock = clock = SettableClock(epoch=NOW)
+    daemon = world.daemon()
+    await two_hot(world, daemon)
+    clock.ahead_s += ahead_s
+    world.queue.waiting = Unknown("timeout", clock.now())
+    await daemon.live(2 * TICK_S)
+    world.queue.waiting = 10
+    await daemon.live(60)
+
+    assert daemon.texts(Kind.ALARM) == []
+
+
+@pytest.mark.parametrize("ahead_s", [HOUR, -HOUR])
+async def test_one_daemon_alone_leads_when_the_clock_was_set(ahead_s: float) -> None:
+    world = Rehearsal(CALM)
+    world.clock = clock = SettableClock(epoch=NOW)
+    first, second = world.daemon(), world.daemon()
+    await two_hot(world, first)
+    clock.ahead_s += ahead_s
+    await first.live(HOUR)
+
+    assert first.report.leads is not second.report.leads
+    assert len(world.rented()) == 2
+    assert not [*first.texts(Kind.ALARM), *second.texts(Kind.ALARM)]
+
+
+@pytest.mark.parametrize("ahead_s", [HOUR, -HOUR])
+async def test_a_placement_left_alone_for_a_while_is_tried_again_when_the_clock_was_set(ahead_s: float) -> None:
+    refusals = (Step(fault=Fault.RATE_LIMITED, call=Operation.RENT, times=1),)
+    world = Rehearsal(replace(CALM, scenario=refusals))
+    world.clock = clock = SettableClock(epoch=NOW)
+    daemon = world.daemon()
+    await daemon.live(20)
+    assert not world.rented()
+    clock.ahead_s += ahead_s
+    await daemon.live(300)
+
+    assert len(world.rented()) == 1
+
+
+async def two_hot(world: Rehearsal, daemon: Daemon) -> None:
+    await daemon.live(HOUR)
+    world.queue.waiting = 31
+    await daemon.live(60)
+    world.queue.waiting = 10
+    await daemon.live(HOUR)
+    assert daemon.count(P.HOT) == 2

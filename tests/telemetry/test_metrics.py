@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry, Metric, generate_latest
@@ -20,9 +21,10 @@ from autoscaler.core.journal import alarm_entry, command_entry, loss_entry
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.money import CAPS
 from autoscaler.core.orders import Order, OrderKind, Orders
+from autoscaler.core.signal import Fall, Reading, Signal
 from autoscaler.core.spec import Cap, FleetLimits, Limits, Placement
 from autoscaler.core.utilisation import Use
-from autoscaler.runtime.report import Account
+from autoscaler.runtime.report import Account, PoolReport
 from autoscaler.telemetry.gauges import UNCONFIGURED
 from autoscaler.telemetry.metrics import Metrics
 from tests.support.reports import DEMAND, NOW, POOL, listing, machine, outcome, pool_report, report
@@ -133,6 +135,24 @@ def test_of_an_unknown_queue_only_that_and_since_when_is_shown(scrape: Scrape) -
     assert scrape.samples("queue_signal_age_seconds") == {("images",): 50}
     for name in ("queue_depth_jobs", "queue_oldest_wait_seconds", "queue_in_flight_jobs"):
         assert scrape.samples(name) == {}
+
+
+def with_signal(signal: Signal, **changes: Any) -> PoolReport:
+    of = pool_report(**changes)
+    return replace(of, snapshot=replace(of.snapshot, signal=signal))
+
+
+def test_the_age_of_a_signal_counts_from_the_last_good_reading(scrape: Scrape) -> None:
+    signal = Signal(failures=1, good=Reading(at=NOW - 60, jobs=3, parts="waiting", slots=1))
+    scrape.metrics.ticked(report(pools={"images": with_signal(signal, demand=Unknown("NOPERM", NOW - 50))}))
+    assert scrape.samples("queue_signal_age_seconds") == {("images",): 60}
+
+
+def test_a_fall_that_is_doubted_is_shown(scrape: Scrape) -> None:
+    fall = Fall(at=NOW, within_s=10.0, before=1000, after=0, most=30, slots=3)
+    for signal, shown in ((Signal(), 0), (Signal(fall=fall), 1)):
+        scrape.metrics.ticked(report(pools={"images": with_signal(signal)}))
+        assert scrape.samples("queue_fall_doubted") == {("images",): shown}
 
 
 def test_who_is_let_in_and_what_a_job_would_wait_is_shown_by_pool_and_tier(scrape: Scrape) -> None:
