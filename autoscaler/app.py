@@ -12,7 +12,9 @@ from prometheus_client import CollectorRegistry
 
 from autoscaler.config import Config
 from autoscaler.core.errors import SettingsError, StoreRefused, StoreUnavailable
+from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry
+from autoscaler.core.lifecycle import Phase
 from autoscaler.core.unit import WHOLE, Unit, units_of
 from autoscaler.embedded import EmbeddedRedis
 from autoscaler.link import RedisLink
@@ -131,6 +133,15 @@ class App:
         self._retiring.add(task)
         task.add_done_callback(self._retiring.discard)
         self.wake.set()
+
+    async def records(self) -> list[Instance]:
+        """The records of all machines, tombstones left out.
+
+        Raises:
+            StoreUnavailable: another daemon leads, and what it has stored cannot be read.
+        """
+        kept = await asyncio.gather(*(loop.records() for loop in self.loops))
+        return [record for records in kept for record in records if record.phase is not Phase.GONE]
 
     def note(self, entry: Entry) -> None:
         """Put an entry into the journal, if this daemon leads; it is told to the listeners in any case."""

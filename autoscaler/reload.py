@@ -21,7 +21,6 @@ from autoscaler.config.secrets import secrets_of
 from autoscaler.core.errors import AutoscalerError, SettingsError
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry, Kind
-from autoscaler.core.lifecycle import Phase
 from autoscaler.core.units import format_duration
 from autoscaler.link import RedisLink
 from autoscaler.parts import named
@@ -164,8 +163,7 @@ class Reloading:
         """The machines there are, where that matters."""
         if before.pools.keys() <= after.pools.keys() and not _gone_providers(before, after):
             return []
-        stored = await self._app.store.load()
-        return [record for record in stored.instances if record.phase is not Phase.GONE]
+        return await self._app.records()
 
 
 def _left_behind(before: Config, after: Config, machines: Collection[Instance]) -> tuple[list[str], list[str]]:

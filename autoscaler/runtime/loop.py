@@ -8,7 +8,7 @@ they lead to is made.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Collection, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Collection, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -181,6 +181,10 @@ class Loop:
         """Put an entry into the journal; to be called while it leads."""
         if self._fleet is not None:
             self._fleet.note(entry)
+
+    async def records(self) -> Iterable[Instance]:
+        """The records of its machines, as it keeps them or, while another daemon leads, as they are stored."""
+        return (await self._store.load()).instances if self._fleet is None else self._fleet.instances.values()
 
     def samples(self) -> AsyncIterator[Sample]:
         """The history of its pools, oldest first."""
