@@ -306,6 +306,16 @@ def test_what_a_queue_is_used_to_is_forgotten_within_a_week() -> None:
     assert len(ear.alarms) == 2
 
 
+def test_what_a_queue_is_used_to_is_forgotten_within_a_week_though_the_clock_was_set_back() -> None:
+    ear = ear_that_heard(1000, *[0] * 40)
+    ear.now -= 30 * 86400.0
+    ear.hear(1000)
+    ear.now += 8 * 86400.0
+    ear.hear(1000, 0)
+
+    assert len(ear.alarms) == 2
+
+
 def test_a_clock_that_is_set_back_makes_no_fall_and_prolongs_none() -> None:
     ear = ear_that_heard(1000)
     ear.now -= 3600.0
