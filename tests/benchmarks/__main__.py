@@ -10,6 +10,7 @@ from rich.console import Console
 
 from autoscaler.telemetry.logging import configure_logging
 from tests.benchmarks import (
+    api,
     bounds,
     forecast,
     large_fleet,
@@ -28,6 +29,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterable[Figure]]] = {
     "small-fleet": small_fleet.tick,
     "large-fleet-core": large_fleet.core,
     "large-fleet-tick": large_fleet.tick,
+    "api": api.load,
     "queues-hundred": queues.hundred,
     "queues-million": queues.millions,
     "start": process.start,
