@@ -91,7 +91,8 @@ def _header(status: Mapping[str, Any]) -> Iterator[Text]:
     if status["error"]:
         yield _line(f"! the newest tick failed: {status['error']}", "bold red")
     for order in status["orders"]:
-        yield _line(f"! {order['text']}", "yellow")
+        until = "" if order["until"] is None else f"  until {_moment(order['until'])} UTC"
+        yield _line(f"! {order['text']}{until}", "yellow")
     for provider in status["providers"]:
         if provider["unknown"] is not None:
             yield _line(f"! {provider['name']} cannot be listed: {provider['unknown']}", "yellow")

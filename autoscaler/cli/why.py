@@ -16,6 +16,8 @@ _ENTRIES = 1000  # of the journal, among which the last decisions are looked for
 _UP, _DOWN = ("rent", "resume"), ("stop", "release")
 _HOLDS: Mapping[str, Sequence[str]] = {
     "paused": (*_UP, *_DOWN),
+    "order.floor": ("stop",),
+    "order.ceiling": _UP,
     "up": _UP,
     "budget.stop": _UP,
     "unknown": _DOWN,

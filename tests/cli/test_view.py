@@ -11,7 +11,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from autoscaler.cli.view import render
-from tests.support.api import JOURNAL, Json, a_machine, a_pool, a_status, an_order
+from tests.support.api import JOURNAL, NOW, Json, a_machine, a_pool, a_status, an_order
 
 
 def drawn(status: Json, journal: list[Json] | None = None, *, width: int = 120, height: int | None = None) -> str:
@@ -185,6 +185,11 @@ def test_a_paused_fleet_says_who_paused_it_and_what_ends_it() -> None:
     view = drawn(a_status(orders=[an_order("pause", by="alice")]))
     assert view.startswith("attic  PAUSED")
     assert "pause by alice" in view
+
+
+def test_an_order_says_until_when_it_stands() -> None:
+    order = an_order("floor:images", by="alice") | {"until": NOW + 60.0}
+    assert "! floor:images by alice  until 11:07:40 UTC" in drawn(a_status(orders=[order]))
 
 
 def test_a_failing_tick_says_why() -> None:

@@ -106,6 +106,8 @@ def spoken_against(daemon: FakeDaemon, pool: Json) -> set[str]:
     ("rule", "actions"),
     [
         ("paused", set(ACTIONS)),
+        ("order.floor", {"stop"}),
+        ("order.ceiling", {"rent", "resume"}),
         ("unknown", {"stop", "release"}),
         ("wait_target.unknown", {"stop", "release"}),
         ("budget.stop", {"rent", "resume"}),

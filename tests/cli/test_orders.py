@@ -1,0 +1,43 @@
+"""The commands of an operator's hand, as far as they go without a daemon."""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner, Result
+
+from autoscaler.cli import COMMANDS, main
+
+HAND = sorted(name for name, where in COMMANDS.items() if ".cli.orders:" in where or ".cli.reap:" in where)
+
+
+def run(*words: str) -> Result:
+    return CliRunner().invoke(main, words, env={"COLUMNS": "120"})
+
+
+@pytest.mark.parametrize("name", HAND)
+def test_each_teaches_by_an_example_and_takes_who_and_why(name: str) -> None:
+    said = run(name, "--help").output
+    assert f"  autoscaler {name} " in said
+    assert "--by" in said
+    assert "--why" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        (("floor",), "Missing argument 'COUNT'"),
+        (("floor", "-1"), "No such option"),
+        (("floor", "many"), "'many' is not a valid integer"),
+        (("ceiling", "3", "--for", "soon"), "Invalid value for '--for': soon"),
+        (("ceiling", "3", "--for", "0s"), "expected more than 0s"),
+        (("adopt", "mock/1"), "Missing option '--pool'"),
+        (("reap", "--url", "http://127.0.0.1:1"), "drop --url"),
+        (("orders", "--url", "nonsense"), "--url nonsense: expected an address"),
+        (("pause", "--url", "http://127.0.0.1:1"), "no daemon answers at http://127.0.0.1:1"),
+        (("pause", "nowhere.yaml"), "nowhere.yaml"),
+    ],
+)
+def test_bad_input_ends_with_code_2_and_says_what_is_wrong(words: tuple[str, ...], problem: str) -> None:
+    done = run(*words)
+    assert done.exit_code == 2
+    assert problem in done.output
