@@ -69,6 +69,7 @@ def a_fleet(directory: Path, redis_url: str, *scenario: Json, **mock: Any) -> Js
         "setup": "25s..35s",
         "resume": "25s..35s",
         "stop": "25s..35s",
+        "price_swing": 0,
         "faults": {"resume_refused": 0, "outbid": 0},
         "foreign": [FOREIGN],
         "scenario": list(scenario),
