@@ -55,7 +55,7 @@ def load() -> Iterator[Figure]:
             yield Figure(what=f"{what}, {name}: tick p99", value=percentile(times.ticks, 99), unit="ms", target=target)
             yield Figure(what=f"{what}, {name}: loop lag p99", value=percentile(times.lags, 99), unit="ms")
         yield Figure(what=f"{what}: answers p99, of {answers['answers']}", value=answers["p99_ms"], unit="ms")
-        yield Figure(what=f"{what}: answers other than 2xx", value=len(answers["bad"]), unit="", target=0.0)
+        yield Figure(what=f"{what}: server errors", value=len(answers["bad"]), unit="", target=0.0)
 
 
 def _config(redis_url: str, machines: int) -> Json:
