@@ -13,7 +13,7 @@ from autoscaler.core.ledger import DAY_S, day_of, month_of
 from autoscaler.core.load import Load
 from autoscaler.core.more import RENT
 from autoscaler.core.plan import plan
-from autoscaler.core.signal import Signal, hear, latest
+from autoscaler.core.signal import Heard, Signal, hear, latest
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import MachineSpec, Pool
 from autoscaler.runtime.decide import decide
@@ -97,8 +97,12 @@ class Decider:
 
     def _decide(self, fleet: Fleet, setup: PoolSetup, moment: Moment) -> PoolReport:
         name, now = setup.pool.name, moment.now
-        snapshot = self._snapshot(fleet, setup.pool, moment)
-        snapshot = replace(snapshot, signal=self._hear(fleet, snapshot, now))
+        heard = self._hear(fleet, setup.pool, moment)
+        snapshot = self._snapshot(fleet, setup.pool, moment, heard.signal)
+        for text in heard.alarms:
+            fleet.note(signal_entry(snapshot, text, now))
+        for text in heard.relief:
+            fleet.note(relief_entry(name, text, now))
         decision, commands, states = decide(setup.policies, snapshot, fleet.policies.get(name, {}), now)
         fleet.remember_policies(name, states)
         self._led_to(fleet, snapshot, decision)
@@ -118,28 +122,23 @@ class Decider:
             admission=fleet.admit(snapshot, now),
         )
 
-    def _hear(self, fleet: Fleet, snapshot: PoolSnapshot, now: float) -> Signal:
-        """Take the reading of a pool's queue, and tell when it cannot be believed.
+    def _hear(self, fleet: Fleet, pool: Pool, moment: Moment) -> Heard:
+        """Take the reading of a pool's queue.
 
         What this daemon knew when it last led counts where it is newer than what the store knows.
         """
-        pool, nothing = snapshot.pool, Signal()
+        nothing = Signal()
         before = max(self._heard.get(pool.name, nothing), fleet.signals.get(pool.name, nothing), key=latest)
         if before.good is not None and before.good.at < self._changed_at.get(pool.name, float("-inf")):
             before = nothing  # it is of another queue
-        heard = hear(
+        return hear(
             before,
-            snapshot.demand,
-            machines=snapshot.instances,
-            load=snapshot.load,
+            moment.demand_of(pool.name),
+            machines=moment.grouped.get(pool.name, ()),
+            load=fleet.loads.get(pool.name, Load()),
             fallback=pool.fallback,
-            now=now,
+            now=moment.now,
         )
-        for text in heard.alarms:
-            fleet.note(signal_entry(snapshot, text, now))
-        for text in heard.relief:
-            fleet.note(relief_entry(pool.name, text, now))
-        return heard.signal
 
     def _led_to(self, fleet: Fleet, snapshot: PoolSnapshot, decision: Decision) -> None:
         """Remember what a reading led to, where it can be believed."""
@@ -149,13 +148,13 @@ class Decider:
         self._heard[name] = signal
         fleet.remember_signal(name, signal)
 
-    def _snapshot(self, fleet: Fleet, pool: Pool, moment: Moment) -> PoolSnapshot:
+    def _snapshot(self, fleet: Fleet, pool: Pool, moment: Moment, signal: Signal) -> PoolSnapshot:
         instances = tuple(moment.grouped.get(pool.name, ()))
         spending = fleet.accounts.spending(moment.now, pool.name)
         today = day_of(moment.now)
         return PoolSnapshot(
             pool=pool,
-            demand=moment.demand.get(pool.name) or Unknown("nothing reads this pool's queue", moment.now),
+            demand=moment.demand_of(pool.name),
             instances=instances,
             busy=moment.busy,
             offers=moment.left_of(self._observer.offers(pool.name)),
@@ -175,5 +174,6 @@ class Decider:
             fleet=moment.turns.money(pool.name),
             drained_at=moment.drained_at.get(pool.name, ()),
             orders=moment.orders,
+            signal=signal,
             running_for_s=self._as_it_is_for_s(pool.name, moment),
         )

@@ -38,6 +38,10 @@ class Moment:
     taken: set[tuple[str, str]] = field(default_factory=set)
     """Offers, by provider and id, that an earlier pool rents."""
 
+    def demand_of(self, pool: str) -> Demand | Unknown:
+        """What a pool's queue holds."""
+        return self.demand.get(pool) or Unknown("nothing reads this pool's queue", self.now)
+
     def left_of(self, offers: Mapping[str, Sequence[Offer] | Unknown]) -> Mapping[str, Sequence[Offer] | Unknown]:
         """The offers that no earlier pool takes."""
         if not self.taken:
