@@ -112,6 +112,8 @@ class App:
         self.share.units = len(units)
         self.gathered.keep(units)
         retired = [loop for name, loop in loops.items() if name not in units]
+        for loop in retired:
+            self.share.count(loop.unit.name, leads=False)
         for loop in self.loops:
             unit = units[loop.unit.name]
             loop.adapt(
