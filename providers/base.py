@@ -14,12 +14,25 @@ the loop. Raw JSON keys and status words of a cloud live in its ``wire.py`` and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Protocol
 
 from autoscaler.core.market import Listing, Offer
 from autoscaler.core.spec import MachineSpec, Placement
+
+_RIGHT: ContextVar[Callable[[], bool]] = ContextVar("right to send", default=lambda: True)
+
+
+def send_only_while(allowed: Callable[[], bool]) -> None:
+    """Have what the present task sends from now on sent only while that holds, however long it waits before."""
+    _RIGHT.set(allowed)
+
+
+def may_send() -> bool:
+    """Whether the present task may still send something; to be asked last before it is sent."""
+    return _RIGHT.get()()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -19,9 +19,10 @@ import asyncio
 from collections import defaultdict
 from typing import Protocol
 
-from autoscaler.core.errors import RateLimited
+from autoscaler.core.errors import RateLimited, Transient
 from autoscaler.core.units import format_duration
 from providers import told
+from providers.base import may_send
 from providers.http import Answer, Http, Request, Service
 
 BACKOFF_S = 5.0
@@ -104,6 +105,8 @@ class Paced:
         """The answer to a request, once it is its turn; see :class:`providers.http.Http`."""
         lane = self._lane(request.endpoint)
         await self._wait_turn(lane, request)
+        if not may_send():
+            raise Transient("not sent: while it waited for its turn, the lease ceased to be certainly ours")
         sent_at = self._clock.now()
         try:
             answer = await self._http.send(request)

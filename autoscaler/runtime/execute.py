@@ -13,7 +13,7 @@ from autoscaler.core.errors import NotFound, PartialLaunch, ProviderError, RateL
 from autoscaler.core.instance import Instance, make_label
 from autoscaler.core.spec import MachineSpec, Pool
 from autoscaler.runtime.ports import Clock, Store
-from providers.base import Provider
+from providers.base import Provider, send_only_while
 
 _RENT_TIMEOUT_S = 60.0
 _CALL_TIMEOUT_S = 30.0
@@ -85,6 +85,7 @@ class Executor:
     async def _call(self, command: Command, record: Instance) -> tuple[Result, str, dict[str, Any]]:
         if not self._store.may_act():
             return Result.NOT_SENT, "the lease is not certainly ours any more", {}
+        send_only_while(self._store.may_act)  # it may wait for its turn at the vendor's, and this process be paused
         provider = self._providers.get(record.provider)
         if provider is None:
             return Result.AUTH_FAILED, f"no provider {record.provider!r} in the configuration", {}

@@ -100,8 +100,11 @@ while at <= #ARGV do
       redis.call('HDEL', key, over)
       redis.call('ZREM', field, over)
     end
-    redis.call('PEXPIRE', key, ARGV[at + 4])
-    redis.call('PEXPIRE', field, ARGV[at + 4])
+    for _, each in ipairs({key, field}) do
+      if redis.call('PTTL', each) < tonumber(ARGV[at + 4]) then
+        redis.call('PEXPIRE', each, ARGV[at + 4])
+      end
+    end
   elseif word ~= 'HDELEQ' and word ~= 'HSETEQ' then
     redis.call(unpack(ARGV, at + 1, last))
   elseif redis.call('HGET', key, field) == ARGV[at + 4] then

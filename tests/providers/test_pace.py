@@ -8,9 +8,10 @@ from itertools import pairwise
 
 import pytest
 
-from autoscaler.core.errors import RateLimited, UnclearOutcome
+from autoscaler.core.errors import RateLimited, Transient, UnclearOutcome
 from autoscaler.core.units import Secret
 from autoscaler.runtime.clock import LoopClock
+from providers.base import send_only_while
 from providers.http import PATIENCE_S, Answer, Request, Service, json_answer
 from providers.pace import BACKOFF_S, KEPT_FOR_CHANGES, LONGEST_BACKOFF_S, LONGEST_TOLD_S, Paced
 
@@ -252,3 +253,16 @@ async def test_refusals_of_requests_under_way_together_count_once(bench: Bench) 
 async def test_closing_it_closes_what_it_is_around(bench: Bench) -> None:
     await bench.http.close()
     assert bench.vendor.closed
+
+
+async def test_who_loses_the_right_to_act_while_it_waits_for_its_turn_sends_nothing(bench: Bench) -> None:
+    async def act() -> None:
+        send_only_while(lambda: bench.clock.now() < NOW + 1.0)
+        await bench.send("/late")
+
+    await bench.send("/first")
+    with pytest.raises(Transient, match="lease"):
+        await asyncio.create_task(act())
+    assert [path for _, path in bench.vendor.came] == ["/first"]
+    await bench.send("/of another")
+    assert len(bench.vendor.came) == 2

@@ -19,6 +19,8 @@ class TcpProxy:
     def __init__(self, server_port: int) -> None:
         self.port = 0
         """Where to connect to; known once it has started."""
+        self.asked = b""
+        """All that went to the server so far."""
         self._server_port = server_port
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True, name="tcp-proxy")
@@ -119,6 +121,8 @@ class TcpProxy:
             if self._delay_s:
                 await asyncio.sleep(self._delay_s)  # noqa: TID251 - other processes do not share our virtual time
             await flow.wait()
+            if flow is self._asks:
+                self.asked += piece
             sink.write(piece)
             await sink.drain()
         await flow.wait()

@@ -1,0 +1,174 @@
+"""Pools that are led one by one: who may take which lease, and how records come from one way to lead to the other."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
+
+import pytest
+
+from autoscaler.core.admission import Admission, Notice
+from autoscaler.core.errors import LeaseLost
+from autoscaler.core.unit import WHOLE, units_of
+from autoscaler.link import RedisLink
+from autoscaler.runtime.ports import Changes
+from autoscaler.store.common import Common
+from autoscaler.store.keys import Keys
+from autoscaler.store.redis import RedisStore
+from tests.support.stores import FLEET, RedisBackend, an_instance
+
+POOLS = ("a", "b", "c", "d", "e", "f")
+
+
+class Daemon:
+    """The stores of one daemon."""
+
+    def __init__(self, url: str, owner: str, pools: Sequence[str] = POOLS, ttl_s: float = 30.0) -> None:
+        self.link = RedisLink(url)
+        self.common = Common(self.link, FLEET, len(pools))
+        self.stores = {
+            unit.name: RedisStore(self.link, FLEET, owner, ttl_s, unit=unit, common=self.common)
+            for unit in units_of(pools)
+        }
+
+    async def tick(self) -> set[str]:
+        """Read all of them at once, after giving back what is too many; gives the pools that it leads."""
+        for store in self.stores.values():
+            if store.should_yield(failing=False):
+                await store.resign(stay=True)
+        controls = await asyncio.gather(*(store.read() for store in self.stores.values()))
+        return {pool for pool, control in zip(self.stores, controls, strict=True) if control.leads}
+
+
+@pytest.fixture
+async def daemons(redis_backend: RedisBackend) -> AsyncIterator[list[Daemon]]:
+    """Three daemons that share six pools."""
+    daemons = [Daemon(redis_backend.url, owner) for owner in "xyz"]
+    yield daemons
+    for daemon in daemons:
+        await daemon.link.close()
+
+
+async def test_one_daemon_leads_all_and_gives_back_what_others_are_due(daemons: list[Daemon]) -> None:
+    first, second, third = daemons
+    assert await first.tick() == set(POOLS)
+    assert await second.tick() == set()
+    for _hears_of_it_and_gives_back in range(2):
+        given = await first.tick()
+    assert [len(given), len(await second.tick())] == [3, 3]
+    for _ in range(3):
+        shares = [await daemon.tick() for daemon in (third, first, second)]
+    assert [len(share) for share in shares] == [2, 2, 2]
+    assert set().union(*shares) == set(POOLS)
+
+
+async def test_a_daemon_that_goes_leaves_its_share_to_the_others_at_once(daemons: list[Daemon]) -> None:
+    for daemon in daemons * 5:
+        await daemon.tick()
+    await asyncio.gather(*(store.resign() for store in daemons[0].stores.values()))
+    assert [len(await daemon.tick()) for daemon in daemons[1:]] == [3, 3]
+
+
+async def test_who_leads_is_told_to_those_who_do_not(daemons: list[Daemon]) -> None:
+    await daemons[0].tick()
+    assert (await daemons[1].stores["a"].read()).leader == "x"
+
+
+async def test_a_tick_of_six_pools_takes_one_round_trip(daemons: list[Daemon]) -> None:
+    await daemons[0].tick()
+    before = daemons[0].link.round_trips
+    assert len(await daemons[0].tick()) == 6
+    assert daemons[0].link.round_trips == before + 1
+
+
+async def test_nobody_leads_all_pools_while_one_is_led_and_the_other_way_round(redis_backend: RedisBackend) -> None:
+    whole, daemon = redis_backend.open("whole"), Daemon(redis_backend.url, "x")
+    assert (await whole.read()).leads
+    assert await daemon.tick() == set()
+    assert (await daemon.stores["a"].read()).leader == "whole"
+    await whole.resign()
+    assert await daemon.tick() == set(POOLS)
+    assert not (await whole.read()).leads
+    with pytest.raises(LeaseLost):
+        await whole.commit(Changes(documents={"d": "1"}))
+    await daemon.link.close()
+
+
+def a_day(**usd: float) -> dict[str, str]:
+    pools = {pool: {"running_usd": spent, "stopped_usd": 0.0} for pool, spent in usd.items()}
+    return {"2026-11-21": json.dumps({"day": 20778, "booked_from": 1.0, "booked_until": 2.0, "pools": pools})}
+
+
+def usd(ledger: object) -> dict[str, float]:
+    assert isinstance(ledger, dict)
+    return {pool: spent["running_usd"] for pool, spent in json.loads(ledger["2026-11-21"])["pools"].items()}
+
+
+async def test_switching_there_and_back_keeps_each_record_once_and_the_books_whole(
+    redis_backend: RedisBackend,
+) -> None:
+    whole, daemon = redis_backend.open("whole"), Daemon(redis_backend.url, "x", ("a", "b"))
+    await whole.read()
+    machines = [replace(an_instance(name), pool=pool) for name, pool in (("i1", "a"), ("i2", "b"), ("i3", "gone"))]
+    documents = {"history:a": "{}", "history:b": "{}", "places:mock": "{}"}
+    await whole.commit(Changes(instances=tuple(machines), documents=documents, ledger=a_day(a=1.0, b=2.0)))
+    await whole.resign()
+
+    await daemon.tick()
+    first, second = [await daemon.stores[pool].load() for pool in ("a", "b")]
+    assert [{each.id for each in saved.instances} for saved in (first, second)] == [{"i1", "i3"}, {"i2"}]
+    assert [saved.documents.keys() for saved in (first, second)] == [
+        {"history:a", "places:mock"},
+        {"history:b", "places:mock"},
+    ]
+    assert [usd(saved.ledger) for saved in (first, second)] == [{"a": 1.0}, {"b": 2.0}]
+    assert await redis_backend.client.hlen(redis_backend.keys.instances) == 0
+    await daemon.stores["a"].commit(Changes(ledger=a_day(a=5.0)))
+    for store in daemon.stores.values():
+        await store.resign()
+    await redis_backend.client.delete(redis_backend.keys.lease)  # its time has run out
+
+    again = redis_backend.open("again")
+    assert (await again.read()).leads
+    back = await again.load()
+    assert {each.id for each in back.instances} == {"i1", "i2", "i3"}
+    assert usd(back.ledger) == {"a": 5.0, "b": 2.0}
+    assert await redis_backend.client.hlen(Keys(FLEET, "a").instances) == 0
+    await daemon.link.close()
+
+
+async def test_whoever_only_looks_sees_all_and_moves_nothing(redis_backend: RedisBackend) -> None:
+    daemon = Daemon(redis_backend.url, "x", ("a", "b"))
+    await daemon.tick()
+    await daemon.stores["b"].commit(Changes(instances=(replace(an_instance("i2"), pool="b"),)))
+    assert {each.id for each in (await redis_backend.open("onlooker").load()).instances} == {"i2"}
+    assert await redis_backend.client.hlen(Keys(FLEET, "b").instances) == 1
+    await daemon.link.close()
+
+
+async def test_each_daemon_publishes_its_own_tiers_and_drops_those_whose_time_is_over(
+    redis_backend: RedisBackend,
+) -> None:
+    daemon = Daemon(redis_backend.url, "x", ("a", "b"))
+    await daemon.tick()
+
+    async def publish(pool: str, valid_for_s: float) -> set[str]:
+        tiers = (Admission(pool=pool, tier="pro"),)
+        await daemon.stores[pool].commit(Changes(notice=Notice(at=1.0, valid_for_s=valid_for_s, tiers=tiers)))
+        return set(await redis_backend.admission())
+
+    assert await publish("a", 60.0) == {"a/pro"}
+    assert await publish("b", 0.05) == {"a/pro", "b/pro"}
+    while await publish("a", 60.0) != {"a/pro"}:
+        continue
+    await daemon.link.close()
+
+
+def test_strays_are_the_first_units_alone_and_a_pool_led_elsewhere_is_nobodys_here() -> None:
+    first, second = units_of(("a", "b"))
+    assert [unit.owns("unheard of") for unit in (first, second, WHOLE)] == [True, False, True]
+    assert [unit.owns("b") for unit in (first, second)] == [False, True]
+    assert not first.beside({"new"}).owns("new")
+    assert first.beside({"a"}).owns("a")
