@@ -90,7 +90,7 @@ def test_a_ceiling_drains_at_once_though_the_queue_cannot_be_read() -> None:
 
 def test_the_warning_of_the_budget_does_not_give_a_floor_up_and_its_stop_does() -> None:
     limits = Limits(hot=Span(0, 6), usd_per_day=Cap(warn=5.0, stop=20.0))
-    seen = snapshot(pool=pool(limits=limits), orders=under(order(K.FLOOR, count=3)), day_left_s=3600.0)
+    seen = snapshot(pool=pool(limits=limits), orders=under(order(K.FLOOR, count=3)), day_left_s=43_200.0)
     assert guarded(0, replace(seen, spent_today_usd=8.0), needs=(("pro", 0),)).hot == 3
     assert guarded(0, replace(seen, spent_today_usd=19.9), needs=(("pro", 0),)).hot == 0
 
@@ -296,13 +296,13 @@ def test_who_evacuates_the_only_provider_is_warned() -> None:
 NAMES = ("a", "b", "c", "d")
 STOPPED = (P.WARM, P.STOPPING)
 MACHINES = st.builds(
-    lambda phase, name, ordered_at, provider: machine(
-        name, phase, ordered_at=ordered_at, provider=provider, burn_usd_per_hour=0.02 if phase in STOPPED else 0.8
-    ),
+    lambda phase, name, **others: machine(name, phase, burn_usd_per_hour=0.02 if phase in STOPPED else 0.8, **others),
     st.sampled_from([phase for phase in Phase if phase is not P.GONE]),
     st.sampled_from(NAMES),
-    st.sampled_from([0.0, NOW - 60.0]),
-    st.sampled_from(["mock", "other"]),
+    ordered_at=st.sampled_from([0.0, NOW - 60.0]),
+    provider=st.sampled_from(["mock", "other"]),
+    ends_at=st.sampled_from([None, NOW + 600.0]),
+    races=st.sampled_from([None, *NAMES]),
 )
 ORDERS = st.one_of(
     st.builds(lambda name, lose: order(K.RELEASE, name, lose_jobs=lose), st.sampled_from(NAMES), st.booleans()),
@@ -335,9 +335,9 @@ def follow(seen: PoolSnapshot, wanted: int) -> tuple[tuple[Command, ...], Decisi
 
 
 def may_hold_a_job(there: Instance, seen: PoolSnapshot) -> bool:
-    """Known to, or in a phase in which nobody would know."""
+    """Known to, or in a phase in which nobody would know; one that is stopped does not, whatever its worker said."""
     silent = there.phase in (P.HOT, P.DRAINING) or (there.phase is P.BOOTING and not there.ordered_at)
-    return seen.busy.get(there.id, 1 if silent else 0) > 0
+    return there.phase is not P.WARM and seen.busy.get(there.id, 1 if silent else 0) > 0
 
 
 @given(fleets(), st.integers(0, 6))
@@ -349,7 +349,7 @@ def test_no_order_ends_a_machine_that_may_hold_a_job_unless_its_jobs_are_given_u
         each.id for each in seen.instances for order in seen.orders.standing if order.lose_jobs and order.is_about(each)
     }
     for command in follow(seen, wanted)[0]:
-        if command.action in ENDS and command.instance not in given_up:
+        if command.action in ENDS and command.instance not in given_up and "came up first" not in command.reason:
             assert not may_hold_a_job(by_id[str(command.instance)], seen), command
 
 
@@ -366,7 +366,8 @@ def test_no_order_lets_more_run_than_the_limits_and_caps_alone(seen: PoolSnapsho
     bills = [each.usd_per_hour for each in seen.instances if each.phase not in STOPPED or each.id in again]
     rented = [command.offer.usd_per_hour for command in started if command.offer]
     cap = seen.pool.limits.usd_per_hour
-    assert cap and sum(bills) + sum(rented) <= cap.stop + 1e-6
+    assert cap is not None
+    assert sum(bills) + sum(rented) <= cap.stop + 1e-6
 
 
 @given(fleets(), st.integers(0, 6))
