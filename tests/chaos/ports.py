@@ -138,8 +138,11 @@ class StorePort:
     async def withdraw(self, name: str, *, by: str) -> bool:
         return await self._ask(lambda: self._inner.withdraw(name, by=by))
 
-    async def resign(self) -> None:
-        await self._ask(self._inner.resign)
+    def should_yield(self, *, failing: bool) -> bool:
+        return self._inner.should_yield(failing=failing)
+
+    async def resign(self, *, stay: bool = False) -> None:
+        await self._ask(lambda: self._inner.resign(stay=stay))
 
     async def close(self) -> None:
         await self._inner.close()
