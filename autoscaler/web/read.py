@@ -160,9 +160,10 @@ class Reader:
     async def _admission(self, request: web.Request) -> web.Response:
         asked = read_query(request, AdmissionQuery)
         tiers = self.board.admission(self.now(), self.late_s())
-        if asked.tier is not None and not tiers:  # nothing is known yet, or another daemon leads
-            tiers = [Admission(pool=asked.pool or "", tier=asked.tier, why="open in doubt: this daemon does not lead")]
         found = [each for each in tiers if asked.tier in (None, each.tier) and asked.pool in (None, each.pool)]
+        if asked.tier is not None and not found and (not tiers or self.board.led_elsewhere(asked.pool)):
+            why = "open in doubt: this daemon does not lead"
+            tiers = found = [Admission(pool=asked.pool or "", tier=asked.tier, why=why)]
         if tiers and not found:
             words = " ".join(f"{what}={text[:40]}" for what, text in request.query.items())
             known = [f"{each.pool}/{each.tier}" for each in tiers]

@@ -75,6 +75,11 @@ class Board:
     def came_up(self, placement: str, seconds: float, *, resumed: bool) -> None:
         """The next tick shows it."""
 
+    def led_elsewhere(self, pool: str | None) -> bool:
+        """Whether a pool, or where none is named any, is led by another daemon or by none."""
+        report = self.report or _NO_TICK
+        return any(name not in report.pools for name in report.leaders if pool in (None, name))
+
     @property
     def at(self) -> float | None:
         """When the newest good tick began; None before the first."""
@@ -92,6 +97,7 @@ class Board:
             "at": self.at,
             "age_s": None if self.at is None else max(0.0, now - self.at),
             "leads": report.leads,
+            "leaders": {**report.leaders},
             "orders": orders_view(report.orders.standing),
             "error": self.error,
             "clock": now,

@@ -76,6 +76,7 @@ def test_the_form_is_stable(board: Board) -> None:
     }
     assert shape(board.status(LATER)) == {
         **keys("fleet version at age_s leads error clock"),
+        "leaders": {},
         "orders": [],
         **keys("usd_per_hour usd_today usd_month usd_month_forecast"),
         "limits": caps,
