@@ -53,8 +53,17 @@ def fewer(
     left = [machine for machine in stopped if machine not in over]
     released += _releases(left, len(warm) - len(over), decision, now)
     kept = len(warm) - len(released)
-    ended, decision = _ends(snapshot, decision, taken, kept)
+    drained = [machine for machine in snapshot.in_phase(Phase.DRAINING) if machine.id not in taken]
+    ended, decision = _ends(snapshot, decision, drained, kept)
     return [*commands, *released, *ended], decision
+
+
+def drained_by_order(
+    snapshot: PoolSnapshot, decision: Decision, taken: set[str | None]
+) -> tuple[list[Command], Decision]:
+    """Stops and releases of machines that an operator had drained: those do not wait for what policies wait for."""
+    drained = [m for m in snapshot.in_phase(Phase.DRAINING) if m.id not in taken and snapshot.orders.of_machine(m)]
+    return _ends(snapshot, decision, drained, len(snapshot.in_phase(Phase.WARM, Phase.STOPPING)))
 
 
 def last_calls(snapshot: PoolSnapshot, taken: set[str | None], now: float) -> list[Command]:
@@ -136,13 +145,11 @@ def _releases(warm: Iterable[Instance], keeping: int, decision: Decision, now: f
 
 
 def _ends(
-    snapshot: PoolSnapshot, decision: Decision, taken: set[str | None], keeping: int
+    snapshot: PoolSnapshot, decision: Decision, drained: Iterable[Instance], keeping: int
 ) -> tuple[list[Command], Decision]:
     """Stops and releases of drained machines; `keeping` counts the stopped ones that stay."""
     commands: list[Command] = []
-    for machine in snapshot.in_phase(Phase.DRAINING):
-        if machine.id in taken:
-            continue
+    for machine in drained:
         busy = snapshot.busy.get(machine.id)
         if busy is None:
             decision = decision.but_not("plan.stop", f"{machine.id} drains; nobody says whether it is idle")

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from autoscaler.core.decision import Action, Command, Decision
 from autoscaler.core.failover import reinforced
-from autoscaler.core.fewer import fewer, last_calls
+from autoscaler.core.fewer import drained_by_order, fewer, last_calls
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.more import more
 from autoscaler.core.obey import obey
@@ -39,8 +39,10 @@ def plan(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[tuple[
         held = replace(decision, hot=decision.ceiling, warm=max(decision.warm, kept))
         going, held = fewer(snapshot, held, taken, now)
         commands, decision = commands + going, replace(decision, why_not=held.why_not)
-    elif not decision.hold_up:
-        commands += last_calls(snapshot, taken, now)
+    else:
+        commands += [] if decision.hold_up else last_calls(snapshot, taken, now)
+        ended, decision = drained_by_order(snapshot, decision, taken)
+        commands += ended
     return tuple(commands), decision
 
 

@@ -109,6 +109,7 @@ def test_a_drained_machine_is_stopped_or_released_as_the_policies_have_it() -> N
     idle = snapshot(machine("a", P.DRAINING), machine("b"), orders=drain)
     assert done(idle, 1) == {"a": Action.STOP}
     assert done(replace(idle, stoppable=frozenset()), 1) == {"a": Action.RELEASE}
+    assert done(idle, 1, hold_down=True) == {"a": Action.STOP}, "whatever policies wait for"
 
 
 def test_a_machine_goes_by_the_providers_name_for_it_too() -> None:
