@@ -60,6 +60,7 @@ async def run(config: Config, clock: Clock, started_up: Started, *, file: Path |
             app.board,
             app.registry,
             app.store,
+            records=app.records,
             config=lambda: app.config,
             now=clock.now,
             wake=app.wake.set,

@@ -146,7 +146,15 @@ def all_metrics() -> set[str]:
     metrics = Metrics(registry)
     clock = HandClock()
     store = MemoryStore(MemoryState(), "nobody", clock)
-    make_app(Board(FLEET), registry, store, config=lambda: pytest.fail("nobody asks"), now=clock.now, wake=Wake().set)
+    make_app(
+        Board(FLEET),
+        registry,
+        store,
+        records=lambda: pytest.fail("nobody asks"),
+        config=lambda: pytest.fail("nobody asks"),
+        now=clock.now,
+        wake=Wake().set,
+    )
     caps = FleetLimits(usd_per_hour=cap, usd_per_day=cap, usd_per_month=cap)
     metrics.ticked(report(machine(), limits=caps, pools={"images": pool_report(machine(), pool=POOL)}))
     return set(re.findall(r"^# TYPE (\w+)", generate_latest(registry).decode(), re.MULTILINE))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 from urllib.parse import quote
@@ -11,6 +11,7 @@ from aiohttp import web
 from pydantic import AfterValidator, Field
 
 from autoscaler.config.schema import Config
+from autoscaler.core.instance import Instance
 from autoscaler.core.order_checks import MOST_WORDS, Known, problems, warnings
 from autoscaler.core.orders import Order, OrderKind, Orders
 from autoscaler.runtime.ports import Store
@@ -81,6 +82,8 @@ class OrderDesk:
 
     board: Board
     store: Store
+    records: Callable[[], Awaitable[Sequence[Instance]]]
+    """Gives all machines, whichever daemon leads their pools."""
     config: Callable[[], Config]
     """What is in force."""
     now: Callable[[], float]
@@ -164,15 +167,13 @@ class OrderDesk:
         return Orders(standing=tuple(order for order in given if order.until is None or order.until > now))
 
     async def _known(self) -> Known:
-        """What an order is held against. Where another daemon leads, only the store knows the machines."""
+        """What an order is held against."""
         config, report = self.config(), self.board.report
-        leads = report is not None and report.leads
-        instances = report.instances if report and leads else {i.id: i for i in (await self.store.load()).instances}
         return Known(
             fleet=config.fleet,
             pools={name: settings.pool(name) for name, settings in config.pools.items()},
             providers=config.providers.keys(),
-            instances=instances,
+            instances={record.id: record for record in await self.records()},
             listings=report.listings if report else {},
             standing=await self._standing(),
         )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry, Counter
 
 from autoscaler.config.schema import Config
 from autoscaler.core.errors import SettingsError
+from autoscaler.core.instance import Instance
 from autoscaler.runtime.ports import Store
 from autoscaler.web.guarded import MOST_BYTES, Guard, errors_as_json, finish_headers, in_time
 from autoscaler.web.openapi import document
@@ -43,6 +44,7 @@ def make_app(
     registry: CollectorRegistry,
     store: Store,
     *,
+    records: Callable[[], Awaitable[Sequence[Instance]]],
     config: Callable[[], Config],
     now: Callable[[], float],
     wake: Callable[[], None],
@@ -50,8 +52,8 @@ def make_app(
 ) -> web.Application:
     """The application.
 
-    `config` gives the configuration in force, `now` the daemon's time in epoch seconds, and `wake` lets the next tick
-    begin. Routes of others are served, guarded and described like our own.
+    `records` gives all machines, `config` the configuration in force, `now` the daemon's time in epoch seconds, and
+    `wake` lets the next tick begin. Routes of others are served, guarded and described like our own.
     """
     refusals = Counter(
         "autoscaler_admission_refusals_total",
@@ -68,7 +70,7 @@ def make_app(
         late_s=lambda: max(_TICKS_LATE * config().tick, _LATE_S),
         refusals=refusals,
     )
-    desk = OrderDesk(board=board, store=store, config=config, now=now, wake=wake)
+    desk = OrderDesk(board=board, store=store, records=records, config=config, now=now, wake=wake)
     guard = Guard(lambda: config().http, registry, now)
     routes = _with_index(*reader.routes(), *desk.routes(), *more)
     app = web.Application(

@@ -98,7 +98,15 @@ async def _times(app: App) -> _Times:
 @asynccontextmanager
 async def _served(app: App) -> AsyncIterator[str]:
     config = replace(app.config, http=replace(app.config.http, token=Secret(_TOKEN)))
-    web = make_app(app.board, app.registry, app.store, config=lambda: config, now=SystemClock().now, wake=app.wake.set)
+    web = make_app(
+        app.board,
+        app.registry,
+        app.store,
+        records=app.records,
+        config=lambda: config,
+        now=SystemClock().now,
+        wake=app.wake.set,
+    )
     runner = await serve(web, "127.0.0.1:0")
     yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     await runner.cleanup()

@@ -12,10 +12,10 @@ from aiohttp import ClientResponse, ClientSession
 from prometheus_client import CollectorRegistry
 
 from autoscaler.config import Config, load_config
+from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry
 from autoscaler.core.orders import Order
 from autoscaler.core.units import Secret
-from autoscaler.runtime.ports import Saved
 from autoscaler.store.memory import MemoryState, MemoryStore
 from autoscaler.telemetry.metrics import Metrics
 from autoscaler.web.routes import Route
@@ -38,26 +38,22 @@ class BreakableStore(MemoryStore):
         self.error: Exception | None = None
 
     async def journal(self, count: int) -> Sequence[Entry]:
-        self._check()
+        self.check()
         return await super().journal(count)
 
-    async def load(self) -> Saved:
-        self._check()
-        return await super().load()
-
     async def orders(self) -> Sequence[Order]:
-        self._check()
+        self.check()
         return await super().orders()
 
     async def give(self, order: Order) -> None:
-        self._check()
+        self.check()
         await super().give(order)
 
     async def withdraw(self, name: str, *, by: str) -> bool:
-        self._check()
+        self.check()
         return await super().withdraw(name, by=by)
 
-    def _check(self) -> None:
+    def check(self) -> None:
         if self.error is not None:
             raise self.error
 
@@ -83,6 +79,13 @@ class Daemon:
     woken: int = 0
     headers: dict[str, str] = field(default_factory=dict)
     """Sent with each request."""
+
+    async def records(self) -> Sequence[Instance]:
+        self.store.check()
+        return [
+            *(self.board.report.instances if self.board.report else {}).values(),
+            *self.store.state.instances.values(),
+        ]
 
     def wake(self) -> None:
         self.woken += 1
@@ -120,6 +123,7 @@ async def served(config: Config | None = None, *more: Route) -> AsyncIterator[Da
             daemon.board,
             registry,
             daemon.store,
+            records=daemon.records,
             config=lambda: daemon.config,
             now=clock.now,
             wake=daemon.wake,

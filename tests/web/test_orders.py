@@ -125,7 +125,7 @@ async def test_while_the_store_is_away_nothing_is_done_and_it_is_said(daemon: Da
     assert daemon.woken == 0
 
 
-async def test_a_daemon_that_does_not_lead_takes_orders_about_the_machines_in_the_store(daemon: Daemon) -> None:
+async def test_a_daemon_that_does_not_lead_takes_orders_about_all_machines(daemon: Daemon) -> None:
     daemon.board.ticked(report(leads=False, pools={}, instances={}, listings={}))
     daemon.store.state.instances["m2"] = replace(machine("m2"), provider_id="p2")
     assert (await give(daemon, kind="drain", subject="m2"))[0] == 201
