@@ -19,7 +19,7 @@ from autoscaler.store.codec import decode_instance
 from autoscaler.store.common import pairs
 from autoscaler.store.keys import Keys
 
-_OF_POOL = frozenset({"history", "admission", "load", "policy"})
+_OF_POOL = frozenset({"history", "admission", "load", "policy", "signal"})
 """Kinds of documents that name a pool in their second place."""
 _SHARED = frozenset({"places", "images"})
 """Kinds that speak of hosts and images, whichever pool met them."""

@@ -112,7 +112,8 @@ async def test_switching_there_and_back_keeps_each_record_once_and_the_books_who
     whole, daemon = redis_backend.open("whole"), Daemon(redis_backend.url, "x", ("a", "b"))
     await whole.read()
     machines = [replace(an_instance(name), pool=pool) for name, pool in (("i1", "a"), ("i2", "b"), ("i3", "gone"))]
-    documents = {"history:a": "{}", "history:b": "{}", "places:mock": "{}"}
+    kinds = ("history", "admission", "load", "policy", "signal")
+    documents = {f"{kind}:{pool}": "{}" for kind in kinds for pool in "ab"} | {"places:mock": "{}"}
     await whole.commit(Changes(instances=tuple(machines), documents=documents, ledger=a_day(a=1.0, b=2.0)))
     await whole.resign()
 
@@ -120,8 +121,8 @@ async def test_switching_there_and_back_keeps_each_record_once_and_the_books_who
     first, second = [await daemon.stores[pool].load() for pool in ("a", "b")]
     assert [{each.id for each in saved.instances} for saved in (first, second)] == [{"i1", "i3"}, {"i2"}]
     assert [saved.documents.keys() for saved in (first, second)] == [
-        {"history:a", "places:mock"},
-        {"history:b", "places:mock"},
+        {*(f"{kind}:a" for kind in kinds), "places:mock"},
+        {*(f"{kind}:b" for kind in kinds), "places:mock"},
     ]
     assert [usd(saved.ledger) for saved in (first, second)] == [{"a": 1.0}, {"b": 2.0}]
     assert await redis_backend.client.hlen(redis_backend.keys.instances) == 0
