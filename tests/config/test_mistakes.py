@@ -31,6 +31,12 @@ def problems(text: str) -> tuple[str, ...]:
         ("fleet: f\n", "", "fleet: missing - Every machine rented carries this name, and no machine without it is ever touched. One daemon a fleet (line 1)"),
         ("tick: 10s", "tick: 10", "tick: 10 - expected a duration with its unit, such as 30s, 2m or 24h (line 2)"),
         ("tick: 10s", "tick: 0s", "tick: 0s - expected more than 0s (line 2)"),
+        (
+            "tick: 10s",
+            "spread: true\nlimits: {usd_per_day: {warn: 1, stop: 2}}",
+            "limits.usd_per_day: cannot be kept where several daemons share the pools; cap each pool, "
+            "or leave out `spread` (line 3)",
+        ),
         ("tick: 10s", "tikc: 10s", 'tikc: unknown key - did you mean "tick"? (line 2)'),
         ("tick: 10s", "colour: red", "colour: unknown key - expected fleet, redis, store, tick, lease, spread, http, log, limits, pools, providers or stand_ins (line 2)"),
         ("tick: 10s", '"a.b\\n": 1', "['a.b\\n']: unknown key - expected fleet, redis, store, tick, lease, spread, http, log, limits, pools, providers or stand_ins (line 2)"),

@@ -66,7 +66,8 @@ class Several:
         self.peers: list[Peer] = []
         self._directory = directory
         self._pools = pools
-        self._settings = settings
+        self.settings = settings
+        """Of the daemons started from now on."""
         self._emulator = EmulatorProcess("vastai", directory, market={"setup": "200ms..400ms"})
 
     def __enter__(self) -> Several:
@@ -118,7 +119,7 @@ class Several:
             "log": {"format": "json"},
             "pools": {name: {"queue": queues[name], **pool} for name in self._pools},
             "providers": {"vastai": {"api_key": "whoever-pays", "url": f"http://127.0.0.1:{vendor.port}"}},
-            **self._settings,
+            **self.settings,
         }
 
     # --- what is true from outside ------------------------------------------------------------------------------------
