@@ -34,8 +34,10 @@ def problems(text: str) -> tuple[str, ...]:
         (
             "tick: 10s",
             "spread: true\nlimits: {usd_per_day: {warn: 1, stop: 2}}",
-            "limits.usd_per_day: cannot be kept where several daemons share the pools; cap each pool, "
-            "or leave out `spread` (line 3)",
+            (
+                "limits.usd_per_day: cannot be kept where several daemons share the pools; cap each pool, "
+                "or leave out `spread` (line 3)"
+            ),
         ),
         ("tick: 10s", "tikc: 10s", 'tikc: unknown key - did you mean "tick"? (line 2)'),
         ("tick: 10s", "colour: red", "colour: unknown key - expected fleet, redis, store, tick, lease, spread, http, log, limits, pools, providers or stand_ins (line 2)"),
