@@ -46,6 +46,15 @@ def set_apart(pool: Pool, instances: Sequence[Instance]) -> list[Instance]:
     return [replace(m, tier=tiers.get(m.id)) for m in instances if m.tier != tiers.get(m.id)]
 
 
+def set_all_apart(pools: Iterable[Pool], instances: Iterable[Instance]) -> list[Instance]:
+    """The HOT records of all pools whose tier changes."""
+    hot: dict[str, list[Instance]] = {}
+    for record in instances:
+        if record.phase is Phase.HOT:
+            hot.setdefault(record.pool, []).append(record)
+    return [record for pool in pools for record in set_apart(pool, hot.get(pool.name, ()))]
+
+
 def without(snapshot: PoolSnapshot, tiers: Collection[str]) -> PoolSnapshot:
     """A snapshot without the machines set apart for any of these tiers, and without the jobs at work on them."""
     apart = [machine for machine in snapshot.instances if machine.tier in tiers]

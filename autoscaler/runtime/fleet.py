@@ -31,7 +31,7 @@ from autoscaler.core.lessons import Lesson, PlaceMemory, lesson_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.load import Finished, Load
 from autoscaler.core.meter import Meter
-from autoscaler.core.reserve import set_apart
+from autoscaler.core.reserve import set_all_apart
 from autoscaler.core.samples import Sample
 from autoscaler.core.signal import Signal
 from autoscaler.core.snapshot import PoolSnapshot
@@ -262,17 +262,10 @@ class Fleet:
         self.signals[pool] = signal
         self._learned.add(("signal", pool))
 
-    # --- tiers --------------------------------------------------------------------------------------------------------
-
     def set_apart(self, pools: Iterable[Pool], now: float) -> None:
         """Give each tier of the pools the machines that it has reserved."""
-        hot: dict[str, list[Instance]] = {}
-        for record in self.instances.values():
-            if record.phase is Phase.HOT:
-                hot.setdefault(record.pool, []).append(record)
-        for pool in pools:
-            for record in set_apart(pool, hot.get(pool.name, ())):
-                self.put(record, now)
+        for record in set_all_apart(pools, self.instances.values()):
+            self.put(record, now)
 
     def admit(self, snapshot: PoolSnapshot, now: float) -> tuple[Admission, ...]:
         """Decide for a pool's tiers who is let in."""
@@ -401,7 +394,6 @@ class Fleet:
             if record.id in self.instances:
                 self._unsaved.setdefault(record.id, self.instances[record.id])
         self._forgotten = [*changes.forgotten, *self._forgotten]
-        self._disowned = [*changes.disowned, *self._disowned]
         self._entries = [*changes.journal, *self._entries][-_MOST_UNSAVED_ENTRIES:]
         self._samples = [*changes.samples, *self._samples]
         self.orders.not_stored(changes.dated_orders, changes.ended_orders)

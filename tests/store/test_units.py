@@ -55,11 +55,12 @@ async def test_one_daemon_leads_all_and_gives_back_what_others_are_due(daemons: 
     first, second, third = daemons
     assert await first.tick() == set(POOLS)
     assert await second.tick() == set()
-    for _hears_of_it_and_gives_back in range(2):
-        given = await first.tick()
-    assert [len(given), len(await second.tick())] == [3, 3]
-    for _ in range(3):
-        shares = [await daemon.tick() for daemon in (third, first, second)]
+    await first.tick()  # hears of the other
+    assert [len(await first.tick()), len(await second.tick())] == [3, 3]
+    for _ in range(2):
+        for daemon in (third, first, second):
+            await daemon.tick()
+    shares = [await daemon.tick() for daemon in daemons]
     assert [len(share) for share in shares] == [2, 2, 2]
     assert set().union(*shares) == set(POOLS)
 
