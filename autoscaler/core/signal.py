@@ -222,11 +222,13 @@ def _reading(demand: Demand, machines: Iterable[Instance], now: float) -> Readin
 
 def _judged(signal: Signal, reading: Reading, load: Load, now: float) -> Heard:
     """The signal with what a good reading says of the one before it."""
-    good = signal.good
+    good, fall = signal.good, signal.fall
+    if fall is not None and now - fall.at >= HOLD_S:
+        return _still(signal, fall, reading, load, now)  # over, whether or not the readings can be compared
     if good is None or not reading.parts or good.parts != reading.parts:
         return Heard(signal)
-    if signal.fall is not None:
-        return _still(signal, signal.fall, reading, load, now)
+    if fall is not None:
+        return _still(signal, fall, reading, load, now)
     if reading.jobs > max(_MANY, _STEEP * good.jobs):
         return _rose(signal, good, reading, now)
     gone, within_s = good.jobs - reading.jobs, now - good.at

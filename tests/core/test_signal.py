@@ -266,6 +266,18 @@ def test_readings_that_count_other_things_are_not_compared(other: Demand) -> Non
     assert not ear_that_heard(1000, other).alarms
 
 
+def test_a_doubt_ends_in_time_though_no_reading_can_be_compared_any_more() -> None:
+    bound = demand(tiers=(TierDemand(tier="pro", waiting=0, waiting_is_lower_bound=True),))
+    ear = ear_that_heard(1000, 0)
+
+    ear.live(HOLD_S - TICK_S, bound)
+    assert ear.doubts()
+    ear.hear(bound)
+
+    assert not ear.doubts()
+    assert len(ear.relief) == 1
+
+
 def test_part_of_a_queue_that_somebody_takes_away_is_not_doubted() -> None:
     assert not ear_that_heard(1000, 600, 350).alarms
 
