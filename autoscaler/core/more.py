@@ -22,8 +22,8 @@ from autoscaler.core.spot import outbid, raises
 from autoscaler.core.units import format_duration
 
 RENT = "plan.rent"
-_LOOK_UP_S = 30.0  # vendors want some seconds between two searches
 """The rule that says why nothing was rented."""
+_LOOK_UP_S = 30.0  # vendors want some seconds between two searches
 _REFUSED_PAUSE_S = 300.0  # a refused standby is tried again after this, doubled with each refusal
 
 
@@ -54,7 +54,10 @@ def more(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[list[C
     if missing <= 0 < room and not wishes and _standby_missing(snapshot, decision):
         wishes = [_Wish(f"a standby is to be made: {decision.standby} wanted")]
     rented, decision = _rents(snapshot, decision, now, wishes)
-    return [*commands, *rented, *losers(snapshot, decision, now), *raises(snapshot, now)], decision
+    given_up = losers(snapshot, decision, now)
+    going = {command.instance for command in given_up}
+    raised = [command for command in raises(snapshot, now) if command.instance not in going]
+    return [*commands, *rented, *given_up, *raised], decision
 
 
 def _standbys(

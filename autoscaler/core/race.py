@@ -87,7 +87,7 @@ def losers(snapshot: PoolSnapshot, decision: Decision, now: float) -> list[Comma
     commands: list[Command] = []
     for rented in (m for m in snapshot.in_phase(Phase.HOT, Phase.RENTING, Phase.BOOTING) if m.races):
         resumed = by_id.get(rented.races or "")
-        if resumed is None or len(commands) == surplus:
+        if resumed is None or len(commands) == surplus or any(resumed.id == given_up.instance for given_up in commands):
             continue
         if resumed.phase is Phase.HOT and _is_first_boot(rented):
             commands.append(_give_up_rent(snapshot, rented, resumed, keeps=stopped < decision.warm, now=now))

@@ -14,6 +14,7 @@ from autoscaler.core.plan import plan
 from autoscaler.core.race import doubt
 from autoscaler.core.settle import begin_rent
 from autoscaler.core.snapshot import PoolSnapshot
+from autoscaler.core.spec import Placement
 from tests.support.build import NOW, decision, instance, offer, pool, snapshot
 
 P = Phase
@@ -194,6 +195,26 @@ def test_where_the_rent_wins_the_resume_goes_back_to_standby_with_what_it_has_co
 
     assert (command.action, command.instance) == (Action.STOP, "old")
     assert command.reason == "new came up first: back to standby; its resume has cost 0.200 USD"
+
+
+def test_a_resume_that_two_rents_have_beaten_is_given_up_once() -> None:
+    first = rent_beside(500.0, P.HOT)
+    second = rent_beside(400.0, P.HOT, id="newer", host="h-8")
+
+    assert planned(snapshot(resume(900.0), first, second, history=QUICK), 1)[:1] == [(Action.STOP, "old")]
+    given_up = [command.instance for command in commands(snapshot(resume(900.0), first, second, history=QUICK), 1)]
+    assert len(given_up) == len(set(given_up))
+
+
+def test_no_bid_is_raised_for_the_loser_of_a_race() -> None:
+    boot = rent_beside(90.0, buy="spot", placement="mock-spot", gpu="RTX 4090", usd_per_hour=0.3)
+    place = Placement(provider="mock", buy="spot", max_usd_per_hour=1.0)
+    market = {"mock-spot": (offer(buy="spot", usd_per_hour=0.5, takes_bids=True),)}
+    bids = frozenset({"mock"})
+    seen = snapshot(resume(0.0, P.HOT), boot, pool=pool(placements=(place,)), offers=market, rebids=bids, history=SLOW)
+
+    assert planned(seen, 2) == [(Action.SET_BID, "new")]
+    assert planned(seen, 1, warm=0) == [(Action.RELEASE, "new")]
 
 
 def test_a_loser_that_is_wanted_by_now_goes_on() -> None:
