@@ -58,11 +58,20 @@ def fewer(
     return [*commands, *released, *ended], decision
 
 
-def drained_by_order(
-    snapshot: PoolSnapshot, decision: Decision, taken: set[str | None]
+def drained_for_good(
+    snapshot: PoolSnapshot, decision: Decision, taken: set[str | None], now: float
 ) -> tuple[list[Command], Decision]:
-    """Stops and releases of machines that an operator had drained: those do not wait for what policies wait for."""
-    drained = [m for m in snapshot.in_phase(Phase.DRAINING) if m.id not in taken and snapshot.orders.of_machine(m)]
+    """Stops and releases of drained machines though nothing may go down: they serve nobody, and bill.
+
+    Those that an operator had drained, at once; others once they have drained for as long as jobs may take, as until
+    then they can be taken back.
+    """
+    last_job_s = snapshot.pool.deadlines.draining
+    drained = [
+        machine
+        for machine in snapshot.in_phase(Phase.DRAINING)
+        if machine.id not in taken and (snapshot.orders.of_machine(machine) or now - machine.phase_since > last_job_s)
+    ]
     return _ends(snapshot, decision, drained, len(snapshot.in_phase(Phase.WARM, Phase.STOPPING)))
 
 

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from autoscaler.core.decision import Action, Command, Decision
 from autoscaler.core.failover import reinforced
-from autoscaler.core.fewer import drained_by_order, fewer, last_calls
+from autoscaler.core.fewer import drained_for_good, fewer, last_calls
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.more import more
 from autoscaler.core.obey import obey
@@ -41,7 +41,7 @@ def plan(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[tuple[
         commands, decision = commands + going, replace(decision, why_not=held.why_not)
     else:
         commands += [] if decision.hold_up else last_calls(snapshot, taken, now)
-        ended, decision = drained_by_order(snapshot, decision, taken)
+        ended, decision = drained_for_good(snapshot, decision, taken, now)
         commands += ended
     return tuple(commands), decision
 

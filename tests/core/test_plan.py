@@ -371,6 +371,17 @@ def test_holding_down_stops_nothing_and_holding_up_starts_nothing() -> None:
     assert not plan(snapshot(*fleet), decision(1, hold_down=True, hold_up=True), NOW)[0]
 
 
+def test_a_drained_machine_is_held_no_longer_than_jobs_may_take() -> None:
+    limit_s = pool().deadlines.draining
+    young = machine("a", P.DRAINING, phase_since=NOW - limit_s)
+    old = machine("b", P.DRAINING, phase_since=NOW - limit_s - 1.0)
+    seen = snapshot(young, old, stoppable=frozenset())
+
+    assert done(plan(seen, decision(0, hold_down=True), NOW)[0]) == [(Action.RELEASE, "b")]
+    assert not plan(replace(seen, busy={"b": 1}), decision(0, hold_down=True), NOW)[0], "it holds a job"
+    assert not plan(replace(seen, busy={}), decision(0, hold_down=True), NOW)[0], "nobody says that it holds none"
+
+
 phases = st.sampled_from(sorted(set(P) - {P.GONE}))
 
 
