@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import socket
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -29,6 +27,7 @@ from autoscaler.runtime.ports import Clock, Store
 from autoscaler.runtime.report import Listener
 from autoscaler.runtime.supervise import Wake
 from autoscaler.store.common import Common, Share
+from autoscaler.store.owner import name_of_this_run
 from autoscaler.store.preview import PreviewStore
 from autoscaler.store.redis import RedisStore
 from autoscaler.telemetry.listeners import Listeners
@@ -209,7 +208,7 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
     parts.adapt(config)
     demand = QueueDemand(parts.readers, patience_s=_patience_s(config))
     entropy = Entropy()
-    owner = f"{socket.gethostname()}:{os.getpid()}:{entropy.token()}"
+    owner = name_of_this_run(entropy.token())
     own = parts.links[config.store or config.redis]
     board = Board(config.fleet)
     listeners: list[Listener] = [board] if preview else [board, metrics, LogListener()]

@@ -26,6 +26,7 @@ from autoscaler.store.keys import Keys
 from autoscaler.store.lease import Lead
 from autoscaler.store.migrate import is_older, migration
 from autoscaler.store.moving import Contents, bring_home, questions
+from autoscaler.store.owner import is_dead
 from autoscaler.store.rules import LEASE_S, old_days
 from autoscaler.store.scripts import COMMIT, RESIGN, TAKE, Script
 from autoscaler.store.writes import commands_for, journal_command
@@ -39,9 +40,9 @@ _PAGE = 1000
 class RedisStore:
     """One daemon's view of a fleet's records, lease and journal in Redis.
 
-    `owner` names this run of the daemon and no other: a restarted daemon that gave the same name would pass for the
-    one that may still be acting. A `unit` of one pool has a lease and records of its own, and `common` is what it
-    shares with the daemon's other units.
+    `owner` names this run of the daemon and no other, as `autoscaler.store.owner` does: a restarted daemon that gave
+    the same name would pass for the one that may still be acting. A `unit` of one pool has a lease and records of its
+    own, and `common` is what it shares with the daemon's other units.
     """
 
     def __init__(
@@ -79,7 +80,7 @@ class RedisStore:
         """
         asked_at = asyncio.get_running_loop().time()
         asked = self._common.read()
-        [(fence, taken, leader, living, led)] = await self._call(TAKE, self._take_keys, self._take_arguments(asked_at))
+        fence, taken, leader, living, led = await self._take(asked_at)
         shown = await asked
         if isinstance(shown, RedisError):
             raise StoreUnavailable(_explain(shown, self._keys)) from shown
@@ -99,6 +100,18 @@ class RedisStore:
             orders=_orders(await self._migrate() if leads and older else shown.orders),
             heartbeats=shown.heartbeats,
         )
+
+    async def _take(self, now: float) -> Reply:
+        """What `TAKE` gives. A lease is freed first if its owner is a process of this machine that has ended."""
+        call = (TAKE, self._take_keys, self._take_arguments(now))
+        [reply] = await self._call(*call)
+        leader = reply[2].decode(errors="replace")
+        if reply[0] or not is_dead(leader):
+            return reply
+        for lease in dict.fromkeys((self._keys.lease, self._keys.whole_lease)):
+            await self._call(RESIGN, [lease, self._keys.daemons], [leader, 0])
+        [reply] = await self._call(*call)
+        return reply
 
     @property
     def _take_keys(self) -> list[str]:
