@@ -263,7 +263,8 @@ class StatusForm(InstancesForm):
     leads: bool
     """This daemon holds the lease; otherwise it only watches, and knows neither pools nor machines."""
     leaders: dict[str, str]
-    """Which daemon leads each pool, as HOST:PID and what tells it from any other; empty where none does. `pools` has those that this one leads."""
+    """Which daemon leads each pool, as HOST:PID and what tells it from any other; empty where none does. `pools` has
+    those that this one leads."""
     orders: list[OrderForm]
     error: str | None
     """Why the newest tick failed; null when it did not."""
