@@ -9,7 +9,11 @@ from autoscaler.core.demand import Unknown
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing
-from autoscaler.core.orders import OF_MACHINES, Order, OrderKind
+from autoscaler.core.orders import OF_MACHINES, OF_POOLS, Order, OrderKind
+from autoscaler.core.unit import WHOLE, Unit
+
+_HEARD_OF_S = 3600.0
+"""By then a unit with a record of the machine has ended an order about it, or the machine is listed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -17,11 +21,19 @@ class World:
     """What tells how far orders are."""
 
     records: Collection[Instance]
-    """All of them, tombstones included."""
+    """All of the unit's, tombstones included."""
     listings: Mapping[str, Listing | Unknown]
     """By provider."""
-    whole: bool = True
-    """The records are those of all pools: a machine that none of them names is not ours."""
+    unit: Unit = WHOLE
+    """Whose records they are."""
+
+    def tells_of(self, order: Order, now: float) -> bool:
+        """Whether this unit is the one to end an order that is done with, and to tell: of all units, one."""
+        if order.kind not in OF_MACHINES:
+            return self.unit.owns(order.subject if order.kind in OF_POOLS else order.pool)
+        if any(order.is_about(record) for record in self.records):
+            return True
+        return self.unit.owns("") and (not self.unit.name or now >= (order.until or order.at) + _HEARD_OF_S)
 
 
 def became(order: Order, world: World, now: float) -> str | None:
@@ -52,13 +64,21 @@ def _of_machine(order: Order, world: World) -> str | None:
 
 def _of_stranger(order: Order, world: World) -> str | None:
     """Every listed machine of ours has a record: of one that has none it matters only whether all are listed."""
-    if not world.whole:
-        return None
     provider, slash, _ = order.subject.partition("/")
-    asked = [world.listings.get(provider)] if slash else [*world.listings.values()]
-    if any(listing is None or isinstance(listing, Unknown) for listing in asked):
+    asked = {provider: world.listings.get(provider)} if slash else world.listings
+    listings = {name: listing for name, listing in asked.items() if isinstance(listing, Listing)}
+    if len(listings) < len(asked) or (world.unit.name and _is_listed(order, listings)):
         return None
     return "cannot be carried out, no such machine is ours"
+
+
+def _is_listed(order: Order, listings: Mapping[str, Listing]) -> bool:
+    """Whether it is about a machine that is there: some unit has its record then, or will have."""
+    return any(
+        order.subject == f"{name}/{remote.provider_id}" or order.subject in remote.label
+        for name, listing in listings.items()
+        for remote in listing.machines
+    )
 
 
 def _of_adoption(order: Order, world: World) -> str | None:

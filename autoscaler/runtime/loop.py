@@ -316,7 +316,7 @@ class Loop:
         synced = sync(fleet.instances, evidence)
         for record in synced.changed:
             fleet.put(record, now)
-        world = World(records=fleet.instances.values(), listings=evidence.listings, whole=not unit.name)
+        world = World(records=fleet.instances.values(), listings=evidence.listings, unit=unit)
         orders, news = fleet.orders.follow(orders, world, now)
         for entry in news:
             fleet.note(entry)

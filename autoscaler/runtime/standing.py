@@ -32,14 +32,16 @@ class StandingOrders:
         """The orders that still stand, and what the journal is to be told."""
         ends = {order.name: became(order, world, now) for order in orders.standing}
         standing = tuple(order for order in orders.standing if ends[order.name] is None)
-        news = [order_entry(order, end, now) for order in orders.standing if (end := ends[order.name])]
-        self._ended += [order for order in orders.standing if ends[order.name]]
+        ended = [order for order in orders.standing if ends[order.name] and world.tells_of(order, now)]
+        news = [order_entry(order, str(ends[order.name]), now) for order in ended]
+        self._ended += ended
         empty = {
             order.name: order
             for order in standing
             if order.kind is OrderKind.EVACUATE and not left_at(order.subject, world.records)
         }
-        text = "has nothing left to do and stands until it is withdrawn"
+        here = f" in {world.unit.name}" if world.unit.name else ""
+        text = f"has nothing left to do{here} and stands until it is withdrawn"
         news += [order_entry(order, text, now) for name, order in empty.items() if name not in self._emptied]
         self._emptied = set(empty)
         return Orders(standing=standing), news

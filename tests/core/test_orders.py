@@ -21,6 +21,7 @@ from autoscaler.core.orders import Order, OrderKind, Orders
 from autoscaler.core.plan import plan
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Cap, Limits, Placement
+from autoscaler.core.unit import Unit, units_of
 from autoscaler.core.units import Span
 from tests.support.build import FLEET, NOW, demand, instance, offer, pool, remote, snapshot
 
@@ -188,6 +189,9 @@ def test_what_serves_stays_where_nothing_else_can_be_rented() -> None:
 # --- what ends an order -----------------------------------------------------------------------------------------------
 
 
+FIRST, SECOND = units_of(["images", "audio"])
+
+
 def world(*records: Instance, machines: tuple[Remote, ...] = (), **changes: Any) -> World:
     listings = {"mock": Listing(asked_at=NOW, machines=machines)}
     return World(**{"records": records, "listings": listings, **changes})
@@ -204,7 +208,7 @@ def world(*records: Instance, machines: tuple[Remote, ...] = (), **changes: Any)
         (order(K.RELEASE, "a"), world(machine("a", P.GONE)), "is fulfilled, the machine is gone"),
         (order(K.RELEASE, "x"), world(), "cannot be carried out, no such machine is ours"),
         (order(K.RELEASE, "x"), world(listings={"mock": Unknown("timeout", NOW)}), None),
-        (order(K.RELEASE, "x"), world(whole=False), None),
+        (order(K.RELEASE, "mock/m-9"), world(machines=(remote(provider_id="m-9"),), unit=FIRST), None),
         (order(K.EVACUATE, "mock"), world(), None),
         (order(K.ADOPT, "mock/m-9", pool="images"), world(machines=(remote(provider_id="m-9"),)), None),
         (
@@ -217,6 +221,25 @@ def world(*records: Instance, machines: tuple[Remote, ...] = (), **changes: Any)
 )
 def test_an_order_stands_until_it_is_over_fulfilled_or_impossible(given: Order, seen: World, end: str | None) -> None:
     assert became(given, seen, NOW) == end
+
+
+@pytest.mark.parametrize(
+    ("given", "teller"),
+    [
+        (order(K.PAUSE), FIRST),
+        (order(K.FLOOR, "audio", count=1), SECOND),
+        (order(K.EVACUATE, "mock"), FIRST),
+        (order(K.ADOPT, "mock/m-9", pool="audio"), SECOND),
+        (order(K.DRAIN, "a"), SECOND),
+        (order(K.DRAIN, "x"), None),
+        (replace(order(K.DRAIN, "x"), at=NOW - 3600.0), FIRST),
+        (replace(order(K.DRAIN, "x", for_s=60.0, until=NOW), at=NOW - 3600.0), None),
+    ],
+)
+def test_of_pools_led_one_by_one_a_single_one_tells_what_became_of_an_order(given: Order, teller: Unit | None) -> None:
+    worlds = [world(unit=FIRST), world(machine("a", pool="audio"), unit=SECOND)]
+    assert [each.unit for each in worlds if each.tells_of(given, NOW)] == ([teller] if teller else [])
+    assert world().tells_of(given, NOW)
 
 
 # --- what may be ordered ----------------------------------------------------------------------------------------------
