@@ -105,6 +105,11 @@ class PlaceMemory:
         """What a decision may know of them."""
         return Places(**self._kinds(), held=held, booting=booting)
 
+    @property
+    def providers(self) -> set[str]:
+        """Those of whose places anything is known."""
+        return {provider for known in self._kinds().values() for provider, _ in known}
+
     # --- stored, a document for each provider -------------------------------------------------------------------------
 
     def document(self, provider: str) -> dict[str, Any]:

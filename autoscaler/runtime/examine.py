@@ -30,8 +30,9 @@ def examine(fleet: Fleet, observer: Observer, pools: Mapping[str, Pool], now: fl
         fleet.put(record, now)
     for record in [record for record in fleet.instances.values() if _newly_late(record, fleet, now)]:
         fleet.put(replace(record, diagnosis=Diagnosis.SLOW_PULL), now)
-    for image in _proven(fleet, hot, now) | (fleet.images.keys() - {pool.machine.image for pool in pools.values()}):
-        fleet.forget_crashes(image)
+    unused = fleet.experience.images.keys() - {pool.machine.image for pool in pools.values()}
+    for image in _proven(fleet, hot, now) | unused:
+        fleet.experience.forget_crashes(image)
 
 
 def _remotes(observer: Observer) -> dict[tuple[str, str | None], Remote]:
@@ -53,23 +54,24 @@ def _ending(hot: list[Instance], fleet: Fleet, pools: Mapping[str, Pool], now: f
             continue
         place = record.pool, record.placement
         if place not in notices:
-            notices[place] = notice_s(fleet.history_of(*place), pools[record.pool].deadlines)
+            notices[place] = notice_s(fleet.experience.history_of(*place), pools[record.pool].deadlines)
         if ends_within(record.ends_at, notices[place], now):
             soon[record.id] = ending(record.ends_at)
     return soon
 
 
 def _newly_late(record: Instance, fleet: Fleet, now: float) -> bool:
-    return record.diagnosis is None and is_late(record, fleet.history_of(record.pool, record.placement), now)
+    return record.diagnosis is None and is_late(record, fleet.experience.history_of(record.pool, record.placement), now)
 
 
 def _proven(fleet: Fleet, hot: list[Instance], now: float) -> set[str]:
     """Images with which a machine has started well since they last crashed. A resume proves nothing: it uses a copy."""
+    images = fleet.experience.images
     return {
         record.image
         for record in hot
-        if record.image in fleet.images
+        if record.image in images
         and not record.resumed
-        and record.phase_since > fleet.images[record.image].crashed_at
+        and record.phase_since > images[record.image].crashed_at
         and now - record.phase_since >= SETTLED_S
     }

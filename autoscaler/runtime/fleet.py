@@ -12,10 +12,9 @@ from autoscaler.core.admission import NO_NOTICE, Admission, Notice, Refused, adm
 from autoscaler.core.bills import MachineBooks
 from autoscaler.core.contract import is_dearer
 from autoscaler.core.decision import Action, Outcome, Result
-from autoscaler.core.diagnosis import Diagnosis, ImageHistory
+from autoscaler.core.diagnosis import Diagnosis
 from autoscaler.core.findings import diagnosis_entry, given_up_entry
 from autoscaler.core.health import Watch
-from autoscaler.core.history import PlacementHistory
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import (
     Entry,
@@ -27,7 +26,7 @@ from autoscaler.core.journal import (
     reserve_entry,
 )
 from autoscaler.core.ledger import KEPT_DAYS, day_name
-from autoscaler.core.lessons import Lesson, PlaceMemory, lesson_of
+from autoscaler.core.lessons import Lesson, lesson_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.load import Finished, Load
 from autoscaler.core.meter import Meter
@@ -37,23 +36,12 @@ from autoscaler.core.signal import Signal
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Pool
 from autoscaler.runtime.accounts import Accounts
-from autoscaler.runtime.documents import fields_of, read_history, read_ledger, read_load, read_signal
+from autoscaler.runtime.documents import fields_of, read_ledger, read_load, read_signal
+from autoscaler.runtime.experience import Experience
 from autoscaler.runtime.ports import Changes, Heartbeat, Saved
 from autoscaler.runtime.report import Listener
 from autoscaler.runtime.standing import StandingOrders
 
-_BLOCKING = {
-    # result of a rent: how long its placement is left alone, in seconds; None: longer with each refusal
-    Result.REJECTED: None,
-    Result.PARTIAL: None,
-    Result.TRANSIENT: 30.0,
-    Result.RATE_LIMITED: 60.0,
-    Result.AUTH_FAILED: 600.0,
-    Result.INSUFFICIENT_FUNDS: 600.0,
-}
-
-_OF_THE_ACCOUNT = frozenset({Result.RATE_LIMITED, Result.AUTH_FAILED, Result.INSUFFICIENT_FUNDS})
-"""What a rent may end in that would meet any other rent at that provider, too."""
 _MOST_UNSAVED_ENTRIES = 1000  # while the store is away, the oldest journal entries are dropped first
 _CAN_WAIT = frozenset({"policy", "signal"})
 """Documents that change with each tick: written once a minute, or along with what cannot wait."""
@@ -67,8 +55,7 @@ class Fleet:
     listener: Listener
     meter: Meter
     instances: dict[str, Instance] = field(default_factory=dict)
-    history: dict[str, dict[str, PlacementHistory]] = field(default_factory=dict)
-    """By pool and placement label."""
+    experience: Experience = field(default_factory=Experience)
     policies: dict[str, dict[str, Mapping[str, Any]]] = field(default_factory=dict)
     """Policy states by pool and policy."""
     loads: dict[str, Load] = field(default_factory=dict)
@@ -78,9 +65,6 @@ class Fleet:
     idle_since: dict[str, float] = field(default_factory=dict)
     """By instance id of the HOT machines known to hold no job."""
     watch: Watch = field(default_factory=Watch)
-    places: PlaceMemory = field(default_factory=PlaceMemory)
-    images: dict[str, ImageHistory] = field(default_factory=dict)
-    """By name, those that crashed of late."""
     refused: dict[str, Refused] = field(default_factory=dict)
     """By pool."""
     notice: Notice = NO_NOTICE
@@ -107,15 +91,15 @@ class Fleet:
         for name, text in saved.documents.items():
             match name.split(":"):
                 case "history", pool:
-                    fleet.history[pool] = {label: read_history(value) for label, value in json.loads(text).items()}
+                    fleet.experience.read_history(pool, json.loads(text))
                 case "admission", pool:
                     fleet.refused[pool] = json.loads(text)
                 case ["bills"]:
                     fleet.machine_books.read(json.loads(text))
                 case ["images"]:
-                    fleet.images = {image: ImageHistory(**known) for image, known in json.loads(text).items()}
+                    fleet.experience.read_images(json.loads(text))
                 case "places", provider:
-                    fleet.places.read(provider, json.loads(text))
+                    fleet.experience.places.read(provider, json.loads(text))
                 case "load", pool:
                     fleet.loads[pool] = read_load(json.loads(text))
                 case "signal", pool:
@@ -140,7 +124,8 @@ class Fleet:
         self.instances[record.id] = self._unsaved[record.id] = record
         if old is None or old.phase is not record.phase:
             self.note(phase_entry(old, record, now))
-            self._learn(old, record, now, ordered=ordered)
+            if old:
+                self._learn(old, record, now, ordered=ordered)
             if old and not ordered and (loss := loss_entry(old, record, self._busy.get(old.id), now)):
                 self.note(loss)
         elif record.alarmed and not old.alarmed:
@@ -174,82 +159,26 @@ class Fleet:
 
     # --- what is learned ----------------------------------------------------------------------------------------------
 
-    def history_of(self, pool: str, placement: str) -> PlacementHistory:
-        """What was learned of a placement so far."""
-        return self.history.get(pool, {}).get(placement, PlacementHistory())
-
-    def _remember(self, pool: str, placement: str, history: PlacementHistory) -> None:
-        self.history.setdefault(pool, {})[placement] = history
-        self._learned.add(("history", pool))
-
-    def _learn(self, old: Instance | None, record: Instance, now: float, *, ordered: bool) -> None:
-        if old is None:
-            return
+    def _learn(self, old: Instance, record: Instance, now: float, *, ordered: bool) -> None:
         lesson = None if ordered else lesson_of(old, record)
-        history = before = self.history_of(record.pool, record.placement)
         if lesson is Lesson.CAME_UP and old.ordered_at:
-            seconds = now - old.ordered_at
-            self.listener.came_up(record.placement, seconds, resumed=old.resumed)
-            history = history.came_up(seconds, resumed=old.resumed)
-        elif lesson is Lesson.REFUSED:
-            history = history.resume_refused()
-        if old.phase in (Phase.HOT, Phase.DRAINING):
-            interrupted = lesson in (Lesson.INTERRUPTED, Lesson.BROKE)
-            history = history.was_hot((now - old.phase_since) / 3600.0, interrupted=interrupted)
-        if lesson is Lesson.BROKE and old.phase is Phase.RENTING:
-            history = history.blocked(now, record.reason)  # else the next one comes like it
-        if history != before:
-            self._remember(record.pool, record.placement, history)
-        if lesson is not None:
-            self.places.learn(record, lesson, now)
-            self._learned.add(("places", record.provider))
+            self.listener.came_up(record.placement, now - old.ordered_at, resumed=old.resumed)
+        self.experience.learn(old, record, lesson, now)
 
     def learn_outcome(self, record: Instance, outcome: Outcome, pools: Iterable[Pool]) -> None:
-        """A refused rent blocks its placement for a while, and may speak against its host, region and stock.
-
-        One for which there was no capacity blocks it only when others before it found none, either.
-        One that is refused for the account blocks all placements of the provider, whichever pool's.
-        """
+        """Learn from a provider's answer."""
         if outcome.result is Result.NO_CAPACITY:
             self.note(diagnosis_entry(record, Diagnosis.NO_CAPACITY, outcome.ended_at))
         if outcome.action is Action.RENT:
-            self.places.learn_rent(record, outcome)
-            self._learned.add(("places", record.provider))
-            self._learn_rent(record, outcome, pools)
-
-    def _learn_rent(self, record: Instance, outcome: Outcome, pools: Iterable[Pool]) -> None:
-        history, why = self.history_of(record.pool, record.placement), f"{outcome.result} {outcome.detail}".rstrip()
-        if outcome.result is Result.OK and history.misses:
-            self._remember(record.pool, record.placement, replace(history, misses=0))
-        elif outcome.result is Result.NO_CAPACITY:
-            self._remember(record.pool, record.placement, history.missed(outcome.ended_at, why))
-        elif outcome.result in _BLOCKING:
-            seconds = _BLOCKING[outcome.result]
-            if outcome.retry_after_s is not None:
-                seconds = outcome.retry_after_s
-            blocked = {(record.pool, record.placement)}
-            if outcome.result in _OF_THE_ACCOUNT:
-                places = [(pool.name, place) for pool in pools for place in pool.placements]
-                blocked |= {(pool, place.label) for pool, place in places if place.provider == record.provider}
-            for pool, placement in sorted(blocked):
-                history = self.history_of(pool, placement)
-                self._remember(pool, placement, history.blocked(outcome.ended_at, why, seconds=seconds))
+            self.experience.learn_rent(record, outcome, pools)
 
     def _diagnosed(self, record: Instance, diagnosis: Diagnosis, now: float) -> None:
         """It is known by now why a machine does not come up."""
         self.note(diagnosis_entry(record, diagnosis, now))
         if diagnosis is Diagnosis.CRASH_LOOP and record.image:
-            before = self.images.get(record.image, ImageHistory())
-            after = before.after_crash(record.host or record.id, now)
-            self.images[record.image] = after
-            self._learned.add(("images",))
-            if after.given_up and not before.given_up:
-                self.note(given_up_entry(record, after, now))
-
-    def forget_crashes(self, image: str) -> None:
-        """An image starts well by now, or is used no more."""
-        del self.images[image]
-        self._learned.add(("images",))
+            given_up = self.experience.learn_crash(record, now)
+            if given_up is not None:
+                self.note(given_up_entry(record, given_up, now))
 
     def remember_policies(self, pool: str, states: dict[str, Mapping[str, Any]]) -> None:
         """Take the policies' new states."""
@@ -300,10 +229,7 @@ class Fleet:
         """Count from now on what was counted from a moment that is now in the future."""
         for record in self.instances.values():
             self.instances[record.id] = self._unsaved[record.id] = record.not_after(now)
-        for pool, learned in self.history.items():
-            self.history[pool] = {label: history.not_after(now) for label, history in learned.items()}
-        self.places.not_after(now)
-        self.images = {image: history.not_after(now) for image, history in self.images.items()}
+        self.experience.not_after(now)
 
     # --- the history --------------------------------------------------------------------------------------------------
 
@@ -340,14 +266,14 @@ class Fleet:
     @property
     def worth_saving(self) -> bool:
         """Whether more is unsaved than less than a minute of books and of what policies remember."""
-        learned = any(kind not in _CAN_WAIT for kind, *_ in self._learned)
+        learned = bool(self.experience.unsaved) or any(kind not in _CAN_WAIT for kind, *_ in self._learned)
         noted = learned or self._entries or self._samples
         return self.urgent or bool(noted) or self.accounts.overdue or self._published.is_old(self.notice)
 
     def take_changes(self) -> Changes:
         """Everything not stored yet, which is then taken for stored; `restore_changes` gives it back."""
         learned: dict[str, str] = {}
-        for name in sorted(self._learned):
+        for name in sorted(self._learned | self.experience.take_unsaved()):
             learned[":".join(name)] = json.dumps(self._document(*name), default=fields_of)
         dated, ended = self.orders.take_unsaved()
         changes = Changes(
@@ -370,14 +296,14 @@ class Fleet:
         if kind == "bills":
             return self.machine_books.document()
         if kind == "images":
-            return self.images
+            return self.experience.images
         if kind == "places":
-            return self.places.document(pool)
+            return self.experience.places.document(pool)
         if kind == "policy":
             return self.policies[pool][policy]
         by_pool: dict[str, Mapping[str, Any]] = {
             "admission": self.refused,
-            "history": self.history,
+            "history": self.experience.history,
             "load": self.loads,
             "signal": self.signals,
         }
