@@ -12,7 +12,6 @@ from autoscaler.config import Config
 from autoscaler.core.errors import SettingsError, StoreRefused, StoreUnavailable
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry
-from autoscaler.core.lifecycle import Phase
 from autoscaler.core.unit import WHOLE, Unit, units_of
 from autoscaler.embedded import EmbeddedRedis
 from autoscaler.link import RedisLink
@@ -136,13 +135,13 @@ class App:
         self.wake.set()
 
     async def records(self) -> list[Instance]:
-        """The records of all machines, tombstones left out.
+        """The records of the machines of all pools, tombstones among them.
 
         Raises:
             StoreUnavailable: another daemon leads, and what it has stored cannot be read.
         """
         kept = await asyncio.gather(*(loop.records() for loop in self.loops))
-        return [record for records in kept for record in records if record.phase is not Phase.GONE]
+        return [record for records in kept for record in records]
 
     def note(self, entry: Entry) -> None:
         """Put an entry into the journal, if this daemon leads; it is told to the listeners in any case."""

@@ -21,6 +21,7 @@ from autoscaler.config.secrets import secrets_of
 from autoscaler.core.errors import AutoscalerError, SettingsError
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry, Kind
+from autoscaler.core.lifecycle import Phase
 from autoscaler.core.units import format_duration
 from autoscaler.link import RedisLink
 from autoscaler.parts import named
@@ -163,7 +164,7 @@ class Reloading:
         """The machines there are, where that matters."""
         if before.pools.keys() <= after.pools.keys() and not _gone_providers(before, after):
             return []
-        return await self._app.records()
+        return [record for record in await self._app.records() if record.phase is not Phase.GONE]
 
 
 def _left_behind(before: Config, after: Config, machines: Collection[Instance]) -> tuple[list[str], list[str]]:

@@ -85,14 +85,14 @@ async def give_order(url: str, token: str, fields: dict[str, Any]) -> list[str]:
     return warnings
 
 
-async def withdraw_order(url: str, token: str, name: str, by: str) -> None:
+async def withdraw_order(url: str, token: str, name: str, *, by: str, why: str) -> None:
     """Take an order back.
 
     Raises:
         NoDaemon: there is none.
         Refused: it does not do that, or no such order stands.
     """
-    path = f"{_ORDERS}/{quote(name, safe='')}?by={quote(by, safe='')}"
+    path = f"{_ORDERS}/{quote(name, safe='')}?by={quote(by, safe='')}&why={quote(why, safe='')}"
     _taken(await _ask(url, path, "error", token=token, method="DELETE"))
 
 

@@ -67,8 +67,9 @@ class Hand:
         Raises:
             AutoscalerError: no such order stands, or nobody can be reached.
         """
-        by = f"{self.by} ({self.why})" if self.why else self.by
-        asyncio.run(withdraw_order(self.url, self.token, name, by) if self.url else self._erase(name, by))
+        asyncio.run(
+            withdraw_order(self.url, self.token, name, by=self.by, why=self.why) if self.url else self._erase(name)
+        )
 
     def standing(self) -> Sequence[Order]:
         """What was ordered and not withdrawn, oldest first."""
@@ -95,9 +96,9 @@ class Hand:
             await app.store.give(order)
             return warnings(order, known)
 
-    async def _erase(self, name: str, by: str) -> None:
+    async def _erase(self, name: str) -> None:
         async with opened(self.file) as app:
-            if not await app.store.withdraw(name, by=by):
+            if not await app.store.withdraw(name, by=self.by, why=self.why):
                 raise SettingsError(f"no order {name!r} stands; `autoscaler orders` lists those that do")
 
     async def _read(self) -> Sequence[Order]:
@@ -167,7 +168,7 @@ async def _known(app: App, order: Order) -> Known:
 
     config = app.config
     about_machine = order.kind in OF_MACHINES or order.kind is OrderKind.ADOPT
-    records = (await app.store.load()).instances if about_machine else ()
+    records = await app.records() if about_machine else ()
     provider = order.subject.partition("/")[0]
     return Known(
         fleet=config.fleet,

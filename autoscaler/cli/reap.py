@@ -78,7 +78,7 @@ async def _look(hand: Hand) -> tuple[list[_Find], list[str]]:
     from autoscaler.runtime.clock import SystemClock
 
     async with opened(hand.file) as app:
-        records = (await app.store.load()).instances
+        records = await app.records()
         listed = await listings(app, set(app.providers))
     finds: list[_Find] = []
     unlisted = []

@@ -80,6 +80,11 @@ def order_entry(order: Order, became: str, now: float) -> Entry:
     )
 
 
+def withdrawal_entry(order: Order, by: str, why: str, now: float) -> Entry:
+    """The entry of an order that is taken back."""
+    return order_entry(order, f"withdrawn by {by}{f' ({why})' if why else ''}", now)
+
+
 def decision_entry(snapshot: PoolSnapshot, decision: Decision, now: float) -> Entry:
     """The entry of a new decision."""
     reasons = "; ".join(reason.text for reason in decision.why)

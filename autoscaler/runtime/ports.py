@@ -169,7 +169,7 @@ class Store(Protocol):
         """Take an operator's order, in the place of one of the same name; it needs no lease."""
         ...
 
-    async def withdraw(self, name: str, *, by: str) -> bool:
+    async def withdraw(self, name: str, *, by: str, why: str = "") -> bool:
         """Take an order back; gives whether there was one. It needs no lease."""
         ...
 

@@ -10,7 +10,7 @@ from itertools import islice
 from autoscaler.core.admission import Notice
 from autoscaler.core.errors import LeaseLost
 from autoscaler.core.instance import Instance
-from autoscaler.core.journal import Entry, order_entry
+from autoscaler.core.journal import Entry, order_entry, withdrawal_entry
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.orders import Order
 from autoscaler.core.samples import Sample
@@ -134,11 +134,11 @@ class MemoryStore:
         self._state.orders[order.name] = order
         self._state.journal.append(order_entry(order, "given", order.at))
 
-    async def withdraw(self, name: str, *, by: str) -> bool:
+    async def withdraw(self, name: str, *, by: str, why: str = "") -> bool:
         """Take an order back; gives whether there was one."""
         order = self._state.orders.pop(name, None)
         if order is not None:
-            self._state.journal.append(order_entry(order, f"withdrawn by {by}", self._clock.now()))
+            self._state.journal.append(withdrawal_entry(order, by, why, self._clock.now()))
         return order is not None
 
     def should_yield(self, *, failing: bool) -> bool:  # noqa: ARG002 - the signature is the store's

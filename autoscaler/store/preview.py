@@ -47,7 +47,7 @@ class PreviewStore:
     async def give(self, order: Order) -> None:
         """Write nothing."""
 
-    async def withdraw(self, name: str, *, by: str) -> bool:  # noqa: ARG002 - the signature is the store's
+    async def withdraw(self, name: str, *, by: str, why: str = "") -> bool:  # noqa: ARG002 - the signature is the store's
         """Write nothing."""
         return False
 

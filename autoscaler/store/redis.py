@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Sequence
 from redis.exceptions import NoPermissionError, NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 
 from autoscaler.core.errors import LeaseLost, NewerRecords, StoreUnavailable
-from autoscaler.core.journal import Entry, Kind, order_entry
+from autoscaler.core.journal import Entry, Kind, order_entry, withdrawal_entry
 from autoscaler.core.orders import Order
 from autoscaler.core.samples import Sample
 from autoscaler.core.unit import WHOLE, Unit
@@ -229,12 +229,12 @@ class RedisStore:
             journal_command(order_entry(order, "given", order.at), self._keys),
         )
 
-    async def withdraw(self, name: str, *, by: str) -> bool:
+    async def withdraw(self, name: str, *, by: str, why: str = "") -> bool:
         """Take an order back; gives whether there was one. It needs no lease."""
         stored, (seconds, microseconds) = await self._ask(("HGET", self._keys.orders, name), ("TIME",))
         if stored is None:
             return False
-        entry = order_entry(decode_order(name, stored), f"withdrawn by {by}", int(seconds) + int(microseconds) / 1e6)
+        entry = withdrawal_entry(decode_order(name, stored), by, why, int(seconds) + int(microseconds) / 1e6)
         await self._ask(("HDEL", self._keys.orders, name), journal_command(entry, self._keys))
         return True
 

@@ -156,8 +156,7 @@ class OrderDesk:
 
     async def _withdraw(self, request: web.Request) -> web.Response:
         said = read_query(request, Withdrawal)
-        by = f"{said.by} ({said.why})" if said.why else said.by
-        if not await self.store.withdraw(request.match_info["name"], by=by):
+        if not await self.store.withdraw(request.match_info["name"], by=said.by, why=said.why):
             return problem(404, f"no order of this name stands; {_PATH} lists those that do")
         self.wake()
         return web.Response(status=204)

@@ -249,11 +249,11 @@ async def test_an_operator_gives_orders_to_whoever_leads_and_withdraws_them(back
     higher = replace(floor, count=4)
     await operator.give(higher)
     assert (await store.read()).orders == (higher,)
-    assert await operator.withdraw("floor:images", by="bob")
+    assert await operator.withdraw("floor:images", by="bob", why="it went well")
     assert not await operator.withdraw("floor:images", by="bob")
     assert (await store.read()).orders == ()
     newest, *_, oldest = await store.journal(10)
-    assert newest.text == "order withdrawn by bob: floor 4 images by ada, for 2h: launch"
+    assert newest.text == "order withdrawn by bob (it went well): floor 4 images by ada, for 2h: launch"
     assert (oldest.kind, oldest.action, oldest.pool) == (Kind.OPERATOR, "floor", "images")
     assert oldest.text == "order given: floor 3 images by ada, for 2h: launch"
 

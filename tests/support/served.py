@@ -49,9 +49,9 @@ class BreakableStore(MemoryStore):
         self.check()
         await super().give(order)
 
-    async def withdraw(self, name: str, *, by: str) -> bool:
+    async def withdraw(self, name: str, *, by: str, why: str = "") -> bool:
         self.check()
-        return await super().withdraw(name, by=by)
+        return await super().withdraw(name, by=by, why=why)
 
     def check(self) -> None:
         if self.error is not None:
