@@ -236,7 +236,7 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         )
 
     units = units_in(config)
-    common = Common(own, config.fleet, len(units))
+    common = Common(own, config.fleet, owner, config.lease_s, units=len(units))
     return App(
         config=config,
         loops=tuple(make(unit, config) for unit in units),

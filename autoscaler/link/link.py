@@ -1,7 +1,7 @@
 """One connection to one Redis, shared by the queues and the store that lie in it.
 
-Calls made in the same turn of the event loop go out as one pipeline, so that a tick costs one round trip however many
-readers take part; with a Cluster, one to each of its nodes.
+Calls made in the same turn of the event loop, or in turns that follow each other, go out as one pipeline, so that a
+tick costs one round trip however many readers take part; with a Cluster, one to each of its nodes.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class RedisLink:
         """Pipelines sent so far; those sent to the nodes of a Cluster at the same time count once."""
 
     async def execute(self, commands: Sequence[Command]) -> list[Reply]:
-        """Send commands and give their replies in order, together with whoever else asks in this turn.
+        """Send commands and give their replies in order, together with whoever else asks in this turn or the next.
 
         Raises:
             StoreUnavailable: Redis did not answer, or refused the connection.
@@ -51,10 +51,14 @@ class RedisLink:
         answer: asyncio.Future[list[Reply]] = loop.create_future()
         self._waiting.append((commands, answer))
         if len(self._waiting) == 1:
-            loop.call_soon(self._send)
+            loop.call_soon(self._send, 0)
         return await answer
 
-    def _send(self) -> None:
+    def _send(self, known: int) -> None:
+        """Send, once a turn has brought nothing more: who asks may first gather for a turn what others ask."""
+        if len(self._waiting) > known:
+            asyncio.get_running_loop().call_soon(self._send, len(self._waiting))
+            return
         batch, self._waiting = self._waiting, []
         task = asyncio.get_running_loop().create_task(self._exchange(batch), name="redis-pipeline")
         self._sending.add(task)

@@ -5,14 +5,20 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from redis.exceptions import RedisError
-
-from autoscaler.link import RedisLink, Reply
+from autoscaler.core.errors import StoreUnavailable
+from autoscaler.link import Command, RedisLink, Reply
 from autoscaler.runtime.ports import Heartbeat
 from autoscaler.store.codec import decode_heartbeat
+from autoscaler.store.exchange import Exchange
 from autoscaler.store.keys import Keys
+from autoscaler.store.owner import is_dead
+from autoscaler.store.rules import LEASE_S
+from autoscaler.store.scripts import RESIGN, TAKE
+
+_LED_LATELY_S = 600.0
+"""A pool that is configured nowhere was led within that time: a daemon with another file may take it again."""
 
 
 def pairs(flat: Sequence[bytes]) -> dict[str, bytes]:
@@ -26,53 +32,133 @@ class Share:
     def __init__(self, units: int = 1) -> None:
         self.units = units
         """Leases there are."""
-        self.living = 1
-        """Daemons that were heard of within the time of a lease, this one included."""
+        self._living = 1
         self._held: set[str] = set()
+        self._back_until = float("-inf")
+
+    def room(self, now: float) -> int:
+        """How many leases all daemons share; 0 while this one steps back."""
+        return self.units if now >= self._back_until else 0
+
+    def heard(self, living: int) -> None:
+        """Note how many daemons were heard of within the time of a lease, this one included unless it steps back."""
+        self._living = living
 
     def too_many(self) -> bool:
         """Whether one is to be given back: where they do not come out even, some daemons hold one fewer, or several."""
-        return len(self._held) > math.ceil(self.units / self.living)
+        return len(self._held) > math.ceil(self.units / max(self._living, 1))
+
+    def others(self, now: float) -> int:
+        """How many other daemons live."""
+        return self._living - (1 if self.room(now) else 0)
+
+    def step_back(self, until: float) -> None:
+        """Leave what is free to others, and do not be counted by them: each may then hold so many more."""
+        self._back_until = until
 
     def count(self, unit: str, *, leads: bool) -> None:
         """Note whether a lease is held, or is about to be given back."""
         (self._held.add if leads else self._held.discard)(unit)
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Who leads a unit."""
+
+    fence: int | None
+    """The number of the lease; None where this daemon does not hold it."""
+    taken: bool
+    """It was free, and is this daemon's now."""
+    leader: str
+    """Empty: nobody leads."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Shown:
-    """What is the same for all pools."""
+class Heard:
+    """What one round trip told."""
 
     version: Reply
     orders: Sequence[bytes]
     heartbeats: Mapping[str, Heartbeat]
+    led: frozenset[str] = frozenset()
+    """Pools that are or lately were led one by one."""
+    answers: Mapping[str, Answer] = field(default_factory=dict)
+    """By the pool of the unit."""
 
 
 class Common:
-    """One daemon's share, and what all its stores read alike."""
+    """One daemon's leases, its share of them, and what all its stores read alike."""
 
-    def __init__(self, link: RedisLink, fleet: str, units: int = 1) -> None:
+    def __init__(self, link: RedisLink, fleet: str, owner: str, ttl_s: float = LEASE_S, *, units: int = 1) -> None:
         self.share = Share(units)
-        self._link = link
+        self._exchange = Exchange(link, fleet)
+        self._owner = owner
+        self._ttl_s = ttl_s
         self._keys = Keys(fleet)
-        self._asked: asyncio.Task[Shown | RedisError] | None = None
+        self._claims: list[Keys] = []
+        self._asked: asyncio.Task[Heard | StoreUnavailable] | None = None
 
-    def read(self) -> asyncio.Task[Shown | RedisError]:
-        """What all stores read, asked and read once for all that ask in one turn of the event loop, in its pipeline."""
+    async def read(self, claim: Keys | None = None) -> Heard:
+        """What all stores read, and who leads each unit that is claimed in this turn of the event loop.
+
+        It is asked once, for all that ask in the turn, and goes on where one of them is cancelled.
+
+        Raises:
+            StoreUnavailable: Redis did not answer, or refused.
+        """
         if self._asked is None:
-            loop = asyncio.get_running_loop()
-            self._asked = loop.create_task(self._read(), name="read what is common")
-        return self._asked
+            self._claims = []
+            task = self._ask(self._claims)
+            self._asked = asyncio.get_running_loop().create_task(task, name="read what is common")
+        if claim is not None:
+            self._claims.append(claim)
+        heard = await asyncio.shield(self._asked)
+        if isinstance(heard, StoreUnavailable):
+            raise heard
+        return heard
 
-    async def _read(self) -> Shown | RedisError:
+    async def _ask(self, claims: Sequence[Keys]) -> Heard | StoreUnavailable:
         self._asked = None
-        version, orders, beats = await self._link.execute(
-            [("GET", self._keys.version), ("HGETALL", self._keys.orders), ("HGETALL", self._keys.workers)]
+        shown = (("GET", self._keys.version), ("HGETALL", self._keys.orders), ("HGETALL", self._keys.workers))
+        try:
+            if not claims:
+                version, orders, beats = await self._exchange.ask(*shown)
+                return Heard(version=version, orders=orders, heartbeats=_heartbeats(beats))
+            taken, version, orders, beats = await self._take(claims, *shown)
+            if dead := [each for each in zip(claims, _leaders(taken), strict=True) if is_dead(each[1])]:
+                await asyncio.gather(*(self._free(keys, leader) for keys, leader in dead))
+                taken, version, orders, beats = await self._take(claims, *shown)
+        except StoreUnavailable as error:
+            return error
+        living, led, answers = taken
+        self.share.heard(living)
+        return Heard(
+            version=version,
+            orders=orders,
+            heartbeats=_heartbeats(beats),
+            led=frozenset(name.decode(errors="replace") for name in led),
+            answers={
+                keys.pool: Answer(fence or None, bool(taken), leader.decode(errors="replace"))
+                for keys, (fence, taken, leader) in zip(claims, answers, strict=True)
+            },
         )
-        for reply in (version, orders, beats):
-            if isinstance(reply, RedisError):
-                return reply
-        return Shown(version=version, orders=orders, heartbeats=_heartbeats(beats))
+
+    async def _take(self, claims: Sequence[Keys], *others: Command) -> list[Reply]:
+        keys = [self._keys.lease, claims[0].daemons, self._keys.pools]
+        room = self.share.room(asyncio.get_running_loop().time())
+        arguments: list[str | int] = [self._owner, int(self._ttl_s * 1000), int(_LED_LATELY_S * 1000), room]
+        leases = [key for claim in claims for key in (claim.lease, claim.fence)]
+        names = [claim.pool for claim in claims]
+        return await self._exchange.call(TAKE, [*keys, *leases], [*arguments, *names], *others)
+
+    async def _free(self, keys: Keys, owner: str) -> None:
+        """Free what a daemon of this machine holds that has ended: the lease of a unit, or that of all pools."""
+        for lease in dict.fromkeys((keys.lease, self._keys.lease)):
+            await self._exchange.call(RESIGN, [lease, keys.daemons], [owner, 0])
+
+
+def _leaders(taken: Reply) -> list[str]:
+    return [leader.decode(errors="replace") for _, _, leader in taken[2]]
 
 
 def _heartbeats(flat: Sequence[bytes]) -> dict[str, Heartbeat]:

@@ -12,11 +12,14 @@ class Keys:
     def __init__(self, fleet: str, pool: str = "") -> None:
         self.prefix = f"autoscaler:{{{fleet}}}:"
         own = f"{self.prefix}pool:{pool}:" if pool else self.prefix
+        self.pool = pool
+        """Empty: all pools."""
         self.whole_lease = self.prefix + "lease"
         """String, expiring: who leads all pools; ``spread:0`` while they are led one by one."""
-        self.daemons = self.prefix + "daemons"
-        """Sorted set: the daemons that live, by when each was last heard, in milliseconds."""
-        self.units = self.prefix + "units"
+        self.daemons = self.prefix + ("pools:daemons" if pool else "daemons")
+        """Sorted set: the daemons that live, by when each was last heard, in milliseconds. Those that lead pools one by
+        one are counted apart: between the two ways there is nothing to share."""
+        self.pools = self.prefix + "pools"
         """Sorted set: the pools that are or were led one by one, by when each lease ends, in milliseconds."""
         self.lease = own + "lease"
         """String, expiring: who leads, as ``OWNER:FENCE``."""

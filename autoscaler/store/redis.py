@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 
-from redis.exceptions import NoPermissionError, NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
-
 from autoscaler.core.errors import LeaseLost, NewerRecords, StoreUnavailable
 from autoscaler.core.journal import Entry, Kind, order_entry, withdrawal_entry
 from autoscaler.core.orders import Order
@@ -22,17 +20,15 @@ from autoscaler.store.codec import (
     encode_order,
 )
 from autoscaler.store.common import Common, pairs
+from autoscaler.store.exchange import Exchange
 from autoscaler.store.keys import Keys
 from autoscaler.store.lease import Lead
 from autoscaler.store.migrate import is_older, migration
 from autoscaler.store.moving import Contents, bring_home, questions
-from autoscaler.store.owner import is_dead
 from autoscaler.store.rules import LEASE_S, old_days
-from autoscaler.store.scripts import COMMIT, RESIGN, TAKE, Script
+from autoscaler.store.scripts import COMMIT, RESIGN
 from autoscaler.store.writes import commands_for, journal_command
 
-_LED_LATELY_S = 600.0
-"""A pool that is configured nowhere was led within that time: a daemon with another file may take it again."""
 _PAGE = 1000
 """Samples read at once: about a third of a megabyte for a pool of three tiers."""
 
@@ -56,16 +52,15 @@ class RedisStore:
         common: Common | None = None,
     ) -> None:
         self._link = link
+        self._exchange = Exchange(link, fleet)
         self._fleet = fleet
         self._keys = Keys(fleet, unit.name)
         self._owner = owner
         self._ttl_s = ttl_s
         self._unit = unit
-        self._common = common or Common(link, fleet)
+        self._common = common or Common(link, fleet, owner, ttl_s)
         self._lead = Lead(ttl_s)
         self._led: frozenset[str] = frozenset()
-        self._waits_until = float("-inf")
-        """Until then a lease that was given back is left to others, by the event loop's clock."""
         self._days: set[str] = set()
 
     def may_act(self) -> bool:
@@ -79,63 +74,35 @@ class RedisStore:
             NewerRecords: a newer program keeps this fleet.
         """
         asked_at = asyncio.get_running_loop().time()
-        asked = self._common.read()
-        fence, taken, leader, living, led = await self._take(asked_at)
-        shown = await asked
-        if isinstance(shown, RedisError):
-            raise StoreUnavailable(_explain(shown, self._keys)) from shown
-        self._common.share.living = living
+        heard = await self._common.read(self._keys)
         try:
-            older = is_older(shown.version)
+            older = is_older(heard.version)
         except NewerRecords:
             await self.resign()  # else the newer program could not lead before our lease is over
             raise
-        self._led = frozenset(name.decode(errors="replace") for name in led)
-        leads = self._lead.answered(fence or None, taken=bool(taken), asked_at=asked_at)
+        answer = heard.answers[self._unit.name]
+        self._led = heard.led if self._unit.takes_strays else frozenset()
+        leads = self._lead.answered(answer.fence, taken=answer.taken, asked_at=asked_at)
         self._common.share.count(self._unit.name, leads=leads)
         return Control(
             leads=leads,
-            leader=leader.decode(errors="replace"),
+            leader=answer.leader,
             led=self._led,
-            orders=_orders(await self._migrate() if leads and older else shown.orders),
-            heartbeats=shown.heartbeats,
+            orders=_orders(await self._migrate() if leads and older else heard.orders),
+            heartbeats=heard.heartbeats,
         )
-
-    async def _take(self, now: float) -> Reply:
-        """What `TAKE` gives. A lease is freed first if its owner is a process of this machine that has ended."""
-        call = (TAKE, self._take_keys, self._take_arguments(now))
-        [reply] = await self._call(*call)
-        leader = reply[2].decode(errors="replace")
-        if reply[0] or not is_dead(leader):
-            return reply
-        for lease in dict.fromkeys((self._keys.lease, self._keys.whole_lease)):
-            await self._call(RESIGN, [lease, self._keys.daemons], [leader, 0])
-        [reply] = await self._call(*call)
-        return reply
-
-    @property
-    def _take_keys(self) -> list[str]:
-        keys = self._keys
-        return [keys.lease, keys.fence, keys.whole_lease, keys.daemons, keys.units]
-
-    def _take_arguments(self, now: float) -> list[str | int]:
-        shared = self._common.share.units if now >= self._waits_until else 0
-        named = int(_LED_LATELY_S * 1000) if self._unit.name and self._unit.takes_strays else ""
-        return [self._owner, int(self._ttl_s * 1000), self._unit.name, shared, named]
 
     async def _migrate(self) -> Reply:
         """Bring the stored forms to this program's; gives the orders that stand then."""
-        settings, (seconds, _) = await self._ask(("HGETALL", self._keys.settings), ("TIME",))
+        settings, (seconds, _) = await self._exchange.ask(("HGETALL", self._keys.settings), ("TIME",))
         await self._write(list(migration(pairs(settings), self._keys, float(seconds))))
-        [orders] = await self._ask(("HGETALL", self._keys.orders))
+        [orders] = await self._exchange.ask(("HGETALL", self._keys.orders))
         return orders
 
     async def peek(self) -> Control:
         """What the leader would read; it takes no lease and leaves no trace."""
-        shown = await self._common.read()
-        if isinstance(shown, RedisError):
-            raise StoreUnavailable(_explain(shown, self._keys)) from shown
-        return Control(leads=True, orders=_orders(shown.orders), heartbeats=shown.heartbeats)
+        heard = await self._common.read()
+        return Control(leads=True, orders=_orders(heard.orders), heartbeats=heard.heartbeats)
 
     async def load(self) -> Saved:
         """All records, when the lead was taken, or for whoever only looks.
@@ -159,13 +126,13 @@ class RedisStore:
 
     async def _find(self) -> tuple[Contents, list[Command]]:
         """All that is this unit's, and the commands that bring under its keys what does not lie there."""
-        *replies, units = await self._ask(*questions(self._keys), ("ZRANGE", self._keys.units, 0, -1))
+        *replies, units = await self._exchange.ask(*questions(self._keys), ("ZRANGE", self._keys.pools, 0, -1))
         own = Contents.read(self._keys, replies)
         names = [name.decode(errors="replace") for name in units]
         left = [each for each in names if self._unit.owns(each) and each != self._unit.name and each not in self._led]
         moves: list[Command] = []
         for keys in [Keys(self._fleet, each) for each in ([""] if self._unit.name else []) + left]:
-            moves += bring_home(self._unit, own, Contents.read(keys, await self._ask(*questions(keys))))
+            moves += bring_home(self._unit, own, Contents.read(keys, await self._exchange.ask(*questions(keys))))
         return own, moves
 
     async def commit(self, changes: Changes) -> None:
@@ -191,14 +158,16 @@ class RedisStore:
         """
         written = list(dict.fromkeys(str(command[1]) for command in commands))
         words = [word for command in commands for word in (len(command), *command)]
-        [done] = await self._call(COMMIT, [self._keys.lease, *written], [f"{self._owner}:{self._lead.fence}", *words])
+        [done] = await self._exchange.call(
+            COMMIT, [self._keys.lease, *written], [f"{self._owner}:{self._lead.fence}", *words]
+        )
         if not done:
             self._lead.lost()
             raise LeaseLost("the lease is not ours any more; nothing was written")
 
     async def journal(self, count: int) -> Sequence[Entry]:
         """The newest entries, newest first. One that cannot be read is shown as such."""
-        [rows] = await self._ask(("XREVRANGE", self._keys.journal, "+", "-", "COUNT", count))
+        [rows] = await self._exchange.ask(("XREVRANGE", self._keys.journal, "+", "-", "COUNT", count))
         return [_entry(row_id.decode(), fields) for row_id, fields in rows or ()]
 
     async def samples(self) -> AsyncIterator[Sample]:
@@ -210,7 +179,7 @@ class RedisStore:
         """
         last = "-"
         while True:
-            [rows] = await self._ask(("XRANGE", self._keys.history, last, "+", "COUNT", _PAGE))
+            [rows] = await self._exchange.ask(("XRANGE", self._keys.history, last, "+", "COUNT", _PAGE))
             for row_id, (_, stored) in rows:
                 yield decode_sample(row_id.decode(), stored)
             if len(rows) < _PAGE:
@@ -219,75 +188,46 @@ class RedisStore:
 
     async def orders(self) -> Sequence[Order]:
         """What operators have ordered and not withdrawn; some may be over. It needs no lease."""
-        [stored] = await self._ask(("HGETALL", self._keys.orders))
+        [stored] = await self._exchange.ask(("HGETALL", self._keys.orders))
         return _orders(stored)
 
     async def give(self, order: Order) -> None:
         """Take an operator's order, in the place of one of the same name; it needs no lease."""
-        await self._ask(
+        await self._exchange.ask(
             ("HSET", self._keys.orders, order.name, encode_order(order)),
             journal_command(order_entry(order, "given", order.at), self._keys),
         )
 
     async def withdraw(self, name: str, *, by: str, why: str = "") -> bool:
         """Take an order back; gives whether there was one. It needs no lease."""
-        stored, (seconds, microseconds) = await self._ask(("HGET", self._keys.orders, name), ("TIME",))
+        stored, (seconds, microseconds) = await self._exchange.ask(("HGET", self._keys.orders, name), ("TIME",))
         if stored is None:
             return False
         entry = withdrawal_entry(decode_order(name, stored), by, why, int(seconds) + int(microseconds) / 1e6)
-        await self._ask(("HDEL", self._keys.orders, name), journal_command(entry, self._keys))
+        await self._exchange.ask(("HDEL", self._keys.orders, name), journal_command(entry, self._keys))
         return True
 
     def should_yield(self, *, failing: bool) -> bool:
         """Whether another daemon should lead: this one holds more leases than its share, or fails while others live."""
-        share = self._common.share
-        yields = self._lead.fence is not None and (share.too_many() or (failing and share.living > 1))
-        if yields:
-            share.count(self._unit.name, leads=False)
-        return yields
+        share, now = self._common.share, asyncio.get_running_loop().time()
+        if self._lead.fence is None:
+            return False
+        if failing and share.others(now):
+            share.step_back(now + self._ttl_s)
+        elif not share.too_many():
+            return False
+        share.count(self._unit.name, leads=False)
+        return True
 
     async def resign(self, *, stay: bool = False) -> None:
         """Give the lease back, if it is ours; with `stay` this daemon goes on, and may take it again later."""
         self._lead.lost()
         self._common.share.count(self._unit.name, leads=False)
-        if stay:
-            self._waits_until = asyncio.get_running_loop().time() + self._ttl_s
-        await self._call(RESIGN, [self._keys.lease, self._keys.daemons], [self._owner, int(stay)])
+        await self._exchange.call(RESIGN, [self._keys.lease, self._keys.daemons], [self._owner, int(stay)])
 
     async def close(self) -> None:
         """Let go of the connection."""
         await self._link.close()
-
-    async def _call(
-        self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int | float], *others: Command
-    ) -> list[Reply]:
-        """Replies of a script and of what is asked along with it."""
-        replies = await self._link.execute([script.by_digest(keys, arguments), *others])
-        if isinstance(replies[0], NoScriptError):
-            replies = await self._link.execute([script.in_full(keys, arguments), *others])
-        return self._checked(replies)
-
-    async def _ask(self, *commands: Command) -> list[Reply]:
-        return self._checked(await self._link.execute(commands))
-
-    def _checked(self, replies: list[Reply]) -> list[Reply]:
-        for reply in replies:
-            if isinstance(reply, RedisError):
-                raise StoreUnavailable(_explain(reply, self._keys)) from reply
-        return replies
-
-
-def _explain(refusal: RedisError, keys: Keys) -> str:
-    """A refusal in one line that says what to do."""
-    said = str(refusal)
-    if isinstance(refusal, NoPermissionError) or "NOPERM" in said:
-        rights = f"~{keys.prefix}* +@read +@write +@scripting +time +client|setname"
-        return f"Redis denies its user the fleet's keys ({said}); allow it: ACL SETUSER … {rights}"
-    if isinstance(refusal, ReadOnlyError) or "READONLY" in said:
-        return "Redis is a read-only replica here; give the address of the primary"
-    if isinstance(refusal, OutOfMemoryError) or "OOM" in said:
-        return "Redis is out of memory and takes no writes; free some, or raise its maxmemory"
-    return f"Redis refused: {said}"
 
 
 def _orders(flat: Sequence[bytes]) -> tuple[Order, ...]:

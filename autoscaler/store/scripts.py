@@ -1,4 +1,14 @@
-"""The three scripts that make the leases safe: each looks and acts in one step."""
+"""The three scripts that make the leases safe: each looks and acts in one step.
+
+A lease is a key that holds `OWNER:FENCE` and runs out by itself; a free one may be taken. One lease leads all pools, or
+with `spread` one leads each, and then two rules more hold:
+
+* **One way at a time.** While pools are led one by one the lease of all pools reads `spread:0`, and no such owner is
+  there: nobody can take it, and machines that watch it see that somebody leads. While it names a daemon, no pool's own
+  lease is worth anything.
+* **Even shares.** A daemon takes free leases while it holds fewer than the number of pools by that of the daemons that
+  live, rounded up.
+"""
 
 from __future__ import annotations
 
@@ -25,104 +35,110 @@ class Script:
 
 
 TAKE = Script("""
-local lease, fence, whole, daemons, units = unpack(KEYS)
-local owner, ttl, unit, shared, strays = ARGV[1], tonumber(ARGV[2]), ARGV[3], tonumber(ARGV[4]), ARGV[5]
+local whole, daemons, pools = KEYS[1], KEYS[2], KEYS[3]
+local owner, ttl, lately, shared = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('ZADD', daemons, string.format('%.0f', now), owner)
-redis.call('ZREMRANGEBYSCORE', daemons, '-inf', string.format('(%.0f', now - ttl))
+
+if shared > 0 then
+  redis.call('ZADD', daemons, now, owner)
+else
+  redis.call('ZREM', daemons, owner)
+end
+redis.call('ZREMRANGEBYSCORE', daemons, '-inf', now - ttl)
 local living = redis.call('ZCARD', daemons)
-local led = {}
-if strays ~= '' then
-  led = redis.call('ZRANGEBYSCORE', units, string.format('%.0f', now - tonumber(strays)), '+inf')
+
+local spread = KEYS[4] ~= whole
+local all = spread and redis.call('GET', whole)
+local leases, held = {}, 0
+for at = 4, #KEYS, 2 do
+  local holder = all and all ~= 'spread:0' and all or redis.call('GET', KEYS[at]) or ''
+  local leader, number = string.match(holder, '^(.*):(%d+)$')
+  table.insert(leases, {key = KEYS[at], fence = KEYS[at + 1], leader = leader, number = number})
+  held = held + (leader == owner and 1 or 0)
 end
-local holder = redis.call('GET', lease)
-if not holder and unit ~= '' then
-  holder = redis.call('GET', whole)
-  if holder == 'spread:0' then
-    holder = nil
+
+local answers = {}
+for at, lease in ipairs(leases) do
+  local free = not lease.leader
+  if free and held < shared / living then
+    lease.leader, lease.number, held = owner, redis.call('INCR', lease.fence), held + 1
   end
-end
-local leader, number = string.match(holder or ':0', '^(.*):(%d+)$')
-if holder and leader ~= owner then
-  return {0, 0, leader, living, led}
-end
-if not holder then
-  local held = 0
-  for _, name in ipairs(unit == '' and {} or redis.call('ZRANGEBYSCORE', units, string.format('%.0f', now), '+inf')) do
-    local other = redis.call('GET', string.gsub(units, 'units$', 'pool:') .. name .. ':lease')
-    if other and string.match(other, '^(.*):%d+$') == owner then
-      held = held + 1
+  local ours = lease.leader == owner
+  if ours then
+    redis.call('SET', lease.key, owner .. ':' .. lease.number, 'PX', ttl)
+    if spread then
+      redis.call('ZADD', pools, now + ttl, ARGV[4 + at])
     end
   end
-  if held >= math.ceil(shared / living) then
-    return {0, 0, '', living, led}
-  end
-  number = redis.call('INCR', fence)
+  table.insert(answers, {ours and tonumber(lease.number) or 0, ours and free and 1 or 0, lease.leader or ''})
 end
-redis.call('SET', lease, owner .. ':' .. number, 'PX', ttl)
-if unit ~= '' then
-  redis.call('ZADD', units, string.format('%.0f', now + ttl), unit)
-  if redis.call('PTTL', whole) < ttl then
-    redis.call('SET', whole, 'spread:0', 'PX', ttl)
-  end
+
+if spread and held > 0 and redis.call('PTTL', whole) < ttl then
+  redis.call('SET', whole, 'spread:0', 'PX', ttl)
 end
-return {tonumber(number), holder and 0 or 1, owner, living, led}
+return {living, spread and redis.call('ZRANGEBYSCORE', pools, now - lately, '+inf') or {}, answers}
 """)
-"""Take or renew a lease. Keys: lease, fence, the lease of all pools, daemons, units. Arguments: owner, milliseconds,
-the pool or nothing for all pools, how many leases all daemons share (0 where a free one is not to be taken; else it is
-while this owner holds fewer than its share), and within how many milliseconds pools that were led one by one are to be
-named, if they are.
+"""Renew the leases of one daemon, and take free ones up to its share. Keys: the lease of all pools, daemons, pools, and
+then lease and fence of each unit. Arguments: owner, milliseconds, within how many milliseconds pools that were led one
+by one are named, how many leases all daemons share (0: this one takes none, and is not counted), and the pool of each
+unit, nothing for all pools.
 
-Gives the fence number, or 0 when this owner does not lead; whether the lease was free; who leads, if anybody; how many
-daemons live; and the pools that are led one by one.
-
-While pools are led one by one the lease of all pools reads `spread:0`: nobody can take it, not even a program that
-knows no other lease, and machines that watch it see that somebody leads.
-"""
+Gives how many daemons live; the pools that are or lately were led one by one; and of each unit the fence number, or 0
+where this owner does not lead, whether it was taken, and who leads, if anybody."""
 
 COMMIT = Script("""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 0
 end
+
+local ours = {}
+
+function ours.HIFEQ(key, field, value, ...)
+  if redis.call('HGET', key, field) == value then
+    redis.call(...)
+  end
+end
+
+function ours.HSETFOR(key, ends, milliseconds, ...)
+  local time = redis.call('TIME')
+  local now = time[1] * 1000 + math.floor(time[2] / 1000)
+  for at = 1, select('#', ...), 2 do
+    local field, value = select(at, ...)
+    redis.call('HSET', key, field, value)
+    redis.call('ZADD', ends, now + milliseconds, field)
+  end
+  for _, field in ipairs(redis.call('ZRANGEBYSCORE', ends, '-inf', now)) do
+    redis.call('HDEL', key, field)
+    redis.call('ZREM', ends, field)
+  end
+  for _, each in ipairs({key, ends}) do
+    if redis.call('PTTL', each) < tonumber(milliseconds) then
+      redis.call('PEXPIRE', each, milliseconds)
+    end
+  end
+end
+
 local at = 2
 while at <= #ARGV do
   local last = at + tonumber(ARGV[at])
-  local word, key, field = ARGV[at + 1], ARGV[at + 2], ARGV[at + 3]
-  if word == 'HSETFOR' then
-    local time = redis.call('TIME')
-    local now = time[1] * 1000 + math.floor(time[2] / 1000)
-    for word_at = at + 5, last, 2 do
-      redis.call('HSET', key, ARGV[word_at], ARGV[word_at + 1])
-      redis.call('ZADD', field, string.format('%.0f', now + tonumber(ARGV[at + 4])), ARGV[word_at])
-    end
-    for _, over in ipairs(redis.call('ZRANGEBYSCORE', field, '-inf', string.format('%.0f', now))) do
-      redis.call('HDEL', key, over)
-      redis.call('ZREM', field, over)
-    end
-    for _, each in ipairs({key, field}) do
-      if redis.call('PTTL', each) < tonumber(ARGV[at + 4]) then
-        redis.call('PEXPIRE', each, ARGV[at + 4])
-      end
-    end
-  elseif word ~= 'HDELEQ' and word ~= 'HSETEQ' then
+  if ours[ARGV[at + 1]] then
+    ours[ARGV[at + 1]](unpack(ARGV, at + 2, last))
+  else
     redis.call(unpack(ARGV, at + 1, last))
-  elseif redis.call('HGET', key, field) == ARGV[at + 4] then
-    if word == 'HDELEQ' then
-      redis.call('HDEL', key, field)
-    else
-      redis.call('HSET', key, field, ARGV[at + 5])
-    end
   end
   at = last + 1
 end
 return 1
 """)
 """Write if the lease is still ours. Keys: lease, then each key written. Arguments: OWNER:FENCE, then each command as
-the number of its words and the words. Two that Redis lacks touch only a field that still has a value: `HDELEQ KEY FIELD
-VALUE` deletes it, `HSETEQ KEY FIELD VALUE NEW` sets it. One, `HSETFOR KEY ENDS MILLISECONDS FIELD VALUE …`, sets fields
-for a time, which is kept in the sorted set ENDS, and drops those whose time is over. Gives 1, or 0 when nothing was
-written."""
+the number of its words and the words. Gives 1, or 0 when nothing was written.
+
+Two words are our own. `HIFEQ KEY FIELD VALUE COMMAND …` does a command only if a field still has a value: an operator
+may have replaced his order meanwhile. `HSETFOR KEY ENDS MILLISECONDS FIELD VALUE …` sets fields for a time, which is
+kept in the sorted set ENDS, and drops those whose time is over: several daemons say in one hash who is let in, and the
+word of one that is dead must not stay because others go on (Redis has HPEXPIRE only since 7.4).
+"""
 
 RESIGN = Script("""
 local holder = redis.call('GET', KEYS[1])

@@ -36,9 +36,10 @@ def commands_for(changes: Changes, keys: Keys, *, dropped_days: Iterable[str]) -
     yield from _hset(keys.ledger, changes.ledger)
     yield from _hdel(keys.ledger, dropped_days)
     for order in changes.dated_orders:
-        yield ("HSETEQ", keys.orders, order.name, encode_order(replace(order, until=None)), encode_order(order))
+        undated = encode_order(replace(order, until=None))
+        yield ("HIFEQ", keys.orders, order.name, undated, "HSET", keys.orders, order.name, encode_order(order))
     for order in changes.ended_orders:
-        yield ("HDELEQ", keys.orders, order.name, encode_order(order))
+        yield ("HIFEQ", keys.orders, order.name, encode_order(order), "HDEL", keys.orders, order.name)
     if changes.notice is not None:
         yield from _notice_commands(changes.notice, keys)
     for entry in changes.journal:

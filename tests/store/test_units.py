@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
@@ -10,13 +11,14 @@ from dataclasses import replace
 import pytest
 
 from autoscaler.core.admission import Admission, Notice
-from autoscaler.core.errors import LeaseLost
+from autoscaler.core.errors import LeaseLost, StoreUnavailable
 from autoscaler.core.unit import WHOLE, units_of
 from autoscaler.link import RedisLink
 from autoscaler.runtime.ports import Changes
 from autoscaler.store.common import Common
 from autoscaler.store.keys import Keys
 from autoscaler.store.redis import RedisStore
+from tests.support.redis_server import free_port
 from tests.support.stores import FLEET, RedisBackend, an_instance
 
 POOLS = ("a", "b", "c", "d", "e", "f")
@@ -27,7 +29,7 @@ class Daemon:
 
     def __init__(self, url: str, owner: str, pools: Sequence[str] = POOLS, ttl_s: float = 30.0) -> None:
         self.link = RedisLink(url)
-        self.common = Common(self.link, FLEET, len(pools))
+        self.common = Common(self.link, FLEET, owner, ttl_s, units=len(pools))
         self.stores = {
             unit.name: RedisStore(self.link, FLEET, owner, ttl_s, unit=unit, common=self.common)
             for unit in units_of(pools)
@@ -82,6 +84,20 @@ async def test_a_tick_of_six_pools_takes_one_round_trip(daemons: list[Daemon]) -
     before = daemons[0].link.round_trips
     assert len(await daemons[0].tick()) == 6
     assert daemons[0].link.round_trips == before + 1
+
+
+async def test_a_redis_that_is_away_is_told_to_whoever_reads_and_to_nobody_else() -> None:
+    told: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: told.append(context))
+    daemon = Daemon(f"redis://127.0.0.1:{free_port()}", "x", ("a", "b"))
+    with pytest.raises(StoreUnavailable):
+        await asyncio.gather(*(store.read() for store in daemon.stores.values()))
+    while begun := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(begun)
+        begun.clear()
+    gc.collect()
+    assert not told
+    await daemon.link.close()
 
 
 async def test_nobody_leads_all_pools_while_one_is_led_and_the_other_way_round(redis_backend: RedisBackend) -> None:

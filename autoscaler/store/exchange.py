@@ -1,0 +1,51 @@
+"""Ask the Redis of a fleet; what it refuses is told with what to do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from redis.exceptions import NoPermissionError, NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
+
+from autoscaler.core.errors import StoreUnavailable
+from autoscaler.link import Command, RedisLink, Reply
+from autoscaler.store.keys import Keys
+from autoscaler.store.scripts import Script
+
+
+class Exchange:
+    """Commands and scripts for one fleet's Redis. Every method raises `StoreUnavailable` where one is refused."""
+
+    def __init__(self, link: RedisLink, fleet: str) -> None:
+        self._link = link
+        self._prefix = Keys(fleet).prefix
+
+    async def ask(self, *commands: Command) -> list[Reply]:
+        """The replies, in order."""
+        return self._checked(await self._link.execute(commands))
+
+    async def call(
+        self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int | float], *others: Command
+    ) -> list[Reply]:
+        """The replies of a script and of what is asked along with it, which may be asked twice."""
+        replies = await self._link.execute([script.by_digest(keys, arguments), *others])
+        if isinstance(replies[0], NoScriptError):
+            replies = await self._link.execute([script.in_full(keys, arguments), *others])
+        return self._checked(replies)
+
+    def _checked(self, replies: list[Reply]) -> list[Reply]:
+        for reply in replies:
+            if isinstance(reply, RedisError):
+                raise StoreUnavailable(self._explained(reply)) from reply
+        return replies
+
+    def _explained(self, refusal: RedisError) -> str:
+        """A refusal in one line that says what to do."""
+        said = str(refusal)
+        if isinstance(refusal, NoPermissionError) or "NOPERM" in said:
+            rights = f"~{self._prefix}* +@read +@write +@scripting +time +client|setname"
+            return f"Redis denies its user the fleet's keys ({said}); allow it: ACL SETUSER … {rights}"
+        if isinstance(refusal, ReadOnlyError) or "READONLY" in said:
+            return "Redis is a read-only replica here; give the address of the primary"
+        if isinstance(refusal, OutOfMemoryError) or "OOM" in said:
+            return "Redis is out of memory and takes no writes; free some, or raise its maxmemory"
+        return f"Redis refused: {said}"
