@@ -11,6 +11,7 @@ import pytest
 
 from autoscaler.app import App
 from autoscaler.core.demand import Demand
+from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.lifecycle import Phase
 from tests.support.live import LIST, STREAM, ZSET, Jobs, a_config, live_app
 from tests.support.redis_server import RedisServer
@@ -53,6 +54,30 @@ async def trips_of_ticks(app: App, before_each: Callable[[], Awaitable[None]] | 
 async def test_a_steady_tick_of_all_kinds_of_queues_takes_one_round_trip(redis_url: str, jobs: Jobs) -> None:
     async with live_app(a_config(redis_url, QUEUES, machines=3)) as app:
         assert await trips_of_ticks(app) == {"redis": {1}}
+
+
+async def test_what_the_last_tick_left_to_write_goes_along_with_the_reads_of_the_next(
+    redis_url: str, jobs: Jobs
+) -> None:
+    async with live_app(a_config(redis_url, QUEUES, machines=3)) as app:
+
+        async def leave_something() -> None:
+            app.note(Entry(at=1.0, kind=Kind.OPERATOR, text="to be written"))
+
+        assert await trips_of_ticks(app, leave_something) == {"redis": {1}}
+
+
+async def test_a_steady_round_of_pools_that_are_led_one_by_one_takes_one_round_trip(redis_url: str, jobs: Jobs) -> None:
+    async with live_app(a_config(redis_url, QUEUES, machines=1, spread=True)) as app:
+        [link] = app.links.values()
+        taken = set()
+        for _ in range(TICKS):
+            before = link.round_trips
+            await app.tick()
+            taken.add(link.round_trips - before)
+        assert taken == {1}
+        assert app.board.report is not None
+        assert app.board.report.pools.keys() == QUEUES.keys()
 
 
 async def test_a_tick_takes_one_more_round_trip_where_the_next_jobs_are_new(redis_url: str, jobs: Jobs) -> None:

@@ -108,9 +108,10 @@ async def live_app(config: Json) -> AsyncIterator[App]:
             offer = (await mock.list_offers(placement, pool.machine))[0]
             await mock.rent(offer, pool.machine, label=make_label(FLEET, name, f"{name}-{number}"))
             wanted += 1
-    for _ in range(_SETTLING_TICKS):
-        await app.loops[0].tick()
-    report = await app.loops[0].tick()
+    for _ in range(_SETTLING_TICKS + 1):
+        await app.tick()
+    report = app.board.report
+    assert report is not None, app.board.error
     hot = [instance for instance in report.instances.values() if instance.phase is Phase.HOT]
     assert len(hot) == wanted == len(report.instances), "the fleet did not settle"
     yield app
