@@ -115,6 +115,9 @@ async def _ask(
         ):
             if response.status == HTTPStatus.NO_CONTENT:
                 return {}
+            if response.status == HTTPStatus.UNAUTHORIZED:
+                given = "not that of" if token else "missing, and needed by"
+                raise Refused(f"--token: {given} the daemon at {base}; give its http.token, or set AUTOSCALER_TOKEN")
             answer = await response.json()
     except (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError) as error:
         raise NoDaemon(f"--url {url}: expected an address such as {_DEFAULT_URL}") from error

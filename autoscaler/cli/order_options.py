@@ -15,7 +15,7 @@ import click
 
 from autoscaler.cli.endpoint import ask_orders, give_order, withdraw_order
 from autoscaler.cli.options import config_of, file_argument, packaged, some_duration
-from autoscaler.core.errors import SettingsError
+from autoscaler.core.errors import SettingsError, StoreUnavailable
 from autoscaler.core.orders import OF_MACHINES, Order, OrderKind
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from autoscaler.core.demand import Unknown
     from autoscaler.core.market import Listing
     from autoscaler.core.order_checks import Known
+    from autoscaler.link import RedisLink
 
 _ASKED_S = 60.0  # a provider for its listing
 
@@ -94,7 +95,7 @@ class Hand:
             if found := problems(order, known):
                 raise SettingsError(*found)
             await app.store.give(order)
-            return warnings(order, known)
+            return [*warnings(order, known), *await _of_leader(app)]
 
     async def _erase(self, name: str) -> None:
         async with opened(self.file) as app:
@@ -133,7 +134,7 @@ async def opened(file: Path | None) -> AsyncIterator[App]:
     """What a daemon of this configuration would work with; nothing runs.
 
     Raises:
-        SettingsError: a mistake in the file, or Redis refuses us.
+        SettingsError: a mistake in the file, Redis refuses us, or it is that of a daemon that does not run.
     """
     from autoscaler.app import build
     from autoscaler.runtime.clock import SystemClock
@@ -143,6 +144,12 @@ async def opened(file: Path | None) -> AsyncIterator[App]:
     try:
         await app.check_access()
         yield app
+    except StoreUnavailable as error:
+        if not (config.store or config.redis).address().embedded:
+            raise
+        if file is None:
+            raise SettingsError("FILE: missing, and no daemon without one runs here; give FILE or --url") from error
+        raise SettingsError(f"its Redis is inside the daemon, which does not run: autoscaler run {file}") from error
     finally:
         await app.close()
 
@@ -150,15 +157,30 @@ async def opened(file: Path | None) -> AsyncIterator[App]:
 async def _running() -> Config:
     """The configuration of the daemon that runs without a file: of the demo, where that is what runs."""
     from autoscaler.link import RedisLink
-    from autoscaler.store.keys import Keys
 
     demo = packaged("demo")
     link = RedisLink(demo.redis)
     try:
-        [leads] = await link.execute([("EXISTS", Keys(demo.fleet).lease)])
+        return demo if await _is_led(link, demo.fleet) else packaged("default")
+    except StoreUnavailable:
+        return packaged("default")
     finally:
         await link.close()
-    return demo if leads == 1 else packaged("default")
+
+
+async def _is_led(link: RedisLink, fleet: str) -> bool:
+    """Whether any daemon leads, be it all pools or one of them."""
+    from autoscaler.store.keys import Keys
+
+    [leads] = await link.execute([("EXISTS", Keys(fleet).whole_lease)])
+    return bool(leads == 1)
+
+
+async def _of_leader(app: App) -> list[str]:
+    """What to know of an order that nobody carries out yet."""
+    config = app.config
+    led = await _is_led(app.parts.links[config.store or config.redis], config.fleet)
+    return [] if led else [f"no daemon leads {config.fleet} now: it is carried out once one does (autoscaler run)"]
 
 
 async def _known(app: App, order: Order) -> Known:

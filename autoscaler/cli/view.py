@@ -54,7 +54,10 @@ def render(
     lines.append(Text())
     machines = status["instances"]
     shown = machines if height is None else machines[: max(_FEWEST_MACHINES, height - len(lines) - 2)]
-    lines.append(_machines(shown, width, several=several) if shown else _line("No machines: all is COLD.", "dim"))
+    if shown:
+        lines.append(_machines(shown, width, several=several))
+    elif status["leads"]:
+        lines.append(_line("No machines: all is COLD.", "dim"))
     if len(shown) < len(machines):
         lines.append(_line(f"… and {len(machines) - len(shown)} more machines", "dim"))
     room = _JOURNAL_LINES if height is None else max(0, height - len(lines) - len(shown) - 1)
@@ -75,8 +78,9 @@ def _header(status: Mapping[str, Any]) -> Iterator[Text]:
     line.append(status["fleet"], "bold")
     line.append("  ")
     line.append(*_standing(status))
-    line.append(f"  {status['usd_per_hour']:.2f} USD/h  ")
-    line.append(*_money(status["usd_today"], _day_cap(status, "warn"), _day_cap(status, "stop")))
+    if status["leads"]:
+        line.append(f"  {status['usd_per_hour']:.2f} USD/h  ")
+        line.append(*_money(status["usd_today"], _day_cap(status, "warn"), _day_cap(status, "stop")))
     line.append(f"  {_moment(status['clock'])} UTC", "dim")
     if status["age_s"] is None:
         line.append("  no tick yet", "yellow")
@@ -90,12 +94,25 @@ def _header(status: Mapping[str, Any]) -> Iterator[Text]:
     yield line
     if status["error"]:
         yield _line(f"! the newest tick failed: {status['error']}", "bold red")
+    yield from _led_elsewhere(status)
     for order in status["orders"]:
         until = "" if order["until"] is None else f"  until {_moment(order['until'])} UTC"
         yield _line(f"! {order['text']}{until}", "yellow")
     for provider in status["providers"]:
         if provider["unknown"] is not None:
             yield _line(f"! {provider['name']} cannot be listed: {provider['unknown']}", "yellow")
+
+
+def _led_elsewhere(status: Mapping[str, Any]) -> Iterator[Text]:
+    """Who knows what is not shown here."""
+    here = {pool["name"] for pool in status["pools"]}
+    pools: dict[str, list[str]] = {}
+    for pool, leader in status["leaders"].items():
+        if pool not in here:
+            pools.setdefault(":".join(leader.split(":")[:2]), []).append(pool)  # its host and process, no more
+    for leader, led in pools.items():
+        who = f"{leader}, which shows more" if leader else "nobody"
+        yield _line(f"  {', '.join(sorted(led))}: led by {who}", "yellow")
 
 
 def _standing(status: Mapping[str, Any]) -> tuple[str, str]:

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from autoscaler.cli import COMMANDS, main
+from tests.support.daemon_process import a_config
+from tests.support.redis_server import free_port
 
 HAND = sorted(name for name, where in COMMANDS.items() if ".cli.orders:" in where or ".cli.reap:" in where)
 
@@ -41,3 +46,11 @@ def test_bad_input_ends_with_code_2_and_says_what_is_wrong(words: tuple[str, ...
     done = run(*words)
     assert done.exit_code == 2
     assert problem in done.output
+
+
+def test_a_redis_that_lives_inside_a_daemon_that_does_not_run_is_told_of_as_such(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text(yaml.safe_dump(a_config(tmp_path, f"embedded:{free_port()}")))
+    done = run("pause", str(file))
+    assert done.exit_code == 2
+    assert done.output == f"error: its Redis is inside the daemon, which does not run: autoscaler run {file}\n"

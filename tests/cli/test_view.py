@@ -45,6 +45,20 @@ def test_the_first_line_names_the_fleet_its_standing_and_its_money() -> None:
     ]
 
 
+def test_a_daemon_that_stands_by_says_who_leads_and_makes_nothing_up() -> None:
+    standing_by = a_status(leads=False, pools=[], instances=[], usd_per_hour=0.0, usd_today=0.0)
+    lines = drawn({**standing_by, "usd_month_forecast": None}, journal=[]).splitlines()
+    assert lines[0].split("  ") == ["attic", "stands by", "11:06:40 UTC", "tick 3s ago", "0.1.0"]
+    assert [line.strip() for line in lines[1:] if line.strip()] == ["images: led by night:4711, which shows more"]
+
+
+def test_pools_that_are_led_elsewhere_are_named_with_their_leader_or_as_led_by_nobody() -> None:
+    view = drawn(a_status(leaders={"images": "day:1:x", "a": "night:2:y:z", "b": "night:2:y:z", "c": ""}))
+    assert "  a, b: led by night:2, which shows more" in view
+    assert "  c: led by nobody" in view
+    assert "images: led by" not in view
+
+
 def test_each_tier_shows_depth_and_oldest_wait_against_its_target_with_a_word() -> None:
     view = drawn(a_status())
     assert line_with("  pro ", view).endswith("3 waiting       3s of 30s  ok")
@@ -209,10 +223,12 @@ def test_a_daemon_that_does_not_lead_stands_by() -> None:
 
 
 def test_an_empty_fleet_before_its_first_tick_is_shown_as_such() -> None:
-    view = drawn(a_status(at=None, age_s=None, leads=False, pools=[], instances=[], providers=[], usd_today=0.0), [])
+    empty: Json = {"pools": [], "instances": [], "providers": [], "usd_today": 0.0}
+    view = drawn(a_status(at=None, age_s=None, leads=False, leaders={}, **empty), [])
     assert view.startswith("attic  starting")
     assert "no tick yet" in view
-    assert "No machines: all is COLD." in view
+    assert "COLD" not in view
+    assert "No machines: all is COLD." in drawn(a_status(**empty), [])
 
 
 @pytest.mark.parametrize(("usd", "said"), [(19.9, "today  "), (20.0, "today: warn"), (30.0, "today: stop")])

@@ -115,7 +115,9 @@ def test_it_asks_before_it_kills_jobs(daemon: DaemonProcess) -> None:
 def test_the_same_goes_through_the_api_with_its_token(daemon: DaemonProcess) -> None:
     by_api = ("--url", daemon.url, "--by", "ada")
     [line] = autoscaler("pause", *by_api, "--token", "a-wrong-token-altogether").stderr.splitlines()
-    assert "token" in line
+    assert line.startswith(f"error: --token: not that of the daemon at {daemon.url}; give its http.token")
+    [line] = autoscaler("pause", *by_api, "--token", "").stderr.splitlines()
+    assert line.startswith(f"error: --token: missing, and needed by the daemon at {daemon.url}")
     done = autoscaler("evacuate", "mock", *by_api, "--token", TOKEN)
     assert "images may rent at mock only" in done.stdout, done.stderr
     assert "evacuate:mock  evacuate mock by ada" in autoscaler("orders", *by_api).stdout
@@ -134,6 +136,9 @@ def test_what_nobody_takes_care_of_is_shown_and_its_release_ordered_while_no_dae
     assert "no record names it" in run(daemon, "reap", "--dry-run")
     assert run(daemon, "orders") == "No order stands.\n"
     assert "Ordered. The daemon that leads releases them" in run(daemon, "reap", "--yes")
+    said = run(daemon, "pause", "--for", "1m")
+    assert "Note:  no daemon leads attic now: it is carried out once one does (autoscaler run)" in said
+    run(daemon, "unpause")
     daemon.start()
     daemon.wait_ready()
     until(lambda: any("is fulfilled" in text for text in journal(daemon)), "it was released")

@@ -141,6 +141,7 @@ def a_status(**changes: Any) -> Json:
         "at": NOW - 3.2,
         "age_s": 3.2,
         "leads": True,
+        "leaders": {"images": "night:4711:abcdefghij"},
         "orders": [],
         "error": None,
         "clock": NOW,
