@@ -38,18 +38,21 @@ class Evidence:
 def index(evidence: Evidence) -> tuple[dict[tuple[str, str], Remote], dict[tuple[str, str], Remote]]:
     """The listed machines by provider and id, and those of our label by provider and token.
 
-    A machine that a record names by its id is ours whatever its label says by now: the label is for those without one.
+    A machine that a record names by its id is ours whatever its label says by now, unless that names another unit's
+    pool: the label is for those without a record.
     """
     by_id: dict[tuple[str, str], Remote] = {}
     by_token: dict[tuple[str, str], Remote] = {}
     for provider, listing in evidence.listings.items():
         if isinstance(listing, Unknown):
             continue
-        for remote in listing.machines:
-            by_id[provider, remote.provider_id] = remote
-            ours = parse_label(remote.label, evidence.fleet)
-            if ours is not None:
-                by_token.setdefault((provider, ours[1]), remote)
+        for pool, machines in listing.by_pool(evidence.fleet).items():
+            if pool is not None and not evidence.unit.owns(pool):
+                continue
+            for remote in machines:
+                by_id[provider, remote.provider_id] = remote
+                if ours := parse_label(remote.label, evidence.fleet):
+                    by_token.setdefault((provider, ours[1]), remote)
     return by_id, by_token
 
 

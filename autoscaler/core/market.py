@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
+from autoscaler.core.instance import parse_label
 from autoscaler.core.spec import Buy
 
 
@@ -89,3 +91,18 @@ class Listing:
     machines: tuple[Remote, ...]
     notices: tuple[str, ...] = ()
     """What the provider wants its customer to decide, in words for people: a price increase that waits for a yes."""
+    _by_pool: dict[str, dict[str | None, list[Remote]]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
+
+    def by_pool(self, fleet: str) -> Mapping[str | None, list[Remote]]:
+        """The machines by the pool that their label names; under None those that do not carry the fleet's.
+
+        They are sorted once, however many ask: where pools are led one by one, each asks with each tick.
+        """
+        if fleet not in self._by_pool:
+            pools = self._by_pool.setdefault(fleet, {})
+            for remote in self.machines:
+                ours = parse_label(remote.label, fleet)
+                pools.setdefault(ours[0] if ours else None, []).append(remote)
+        return self._by_pool[fleet]
