@@ -1,4 +1,3 @@
-# ruff: noqa: D102 - the docstrings of the contract hold
 """A provider around a provider that leaves a broken one alone for a while, so that nothing hangs on it.
 
 It opens after several calls in a row that failed in ways that speak of the provider as a whole. While it is open, what
@@ -9,76 +8,38 @@ they save money, and listings, for without them we are blind. Any answer that pr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import TypeVar
 
 from autoscaler.core.errors import AuthFailed, ProviderError, RateLimited, Transient, UnclearOutcome
-from autoscaler.core.market import Listing, Offer
-from autoscaler.core.spec import MachineSpec, Placement
-from providers.base import Capabilities, Provider
+from providers.base import Provider
+from providers.wrapper import Wrapper
 
 FAILURES = 5
 """Calls in a row that must fail before it opens."""
 OPEN_S = 60.0
 """How long it stays open."""
 
+_ALWAYS = frozenset({"list_machines", "stop", "release"})
 _BROKEN = (Transient, UnclearOutcome, AuthFailed)
 T = TypeVar("T")
 
 
-class Breaker:
+class Breaker(Wrapper):
     """A provider whose calls are refused while it is broken; `now` gives epoch seconds."""
 
     def __init__(self, provider: Provider, now: Callable[[], float]) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._now = now
         self._failures = 0
         self._opened_at: float | None = None
         self._why = ""
         self._trying = False
 
-    @property
-    def name(self) -> str:
-        return self._provider.name
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._provider.capabilities
-
-    async def list_machines(self) -> Listing:
-        return await self._watched(self._provider.list_machines)
-
-    async def stop(self, provider_id: str) -> None:
-        await self._watched(lambda: self._provider.stop(provider_id))
-
-    async def release(self, provider_id: str) -> None:
-        await self._watched(lambda: self._provider.release(provider_id))
-
-    async def list_offers(self, placement: Placement, machine: MachineSpec) -> Sequence[Offer]:
-        return await self._gated(lambda: self._provider.list_offers(placement, machine))
-
-    async def rent(self, offer: Offer, machine: MachineSpec, *, label: str) -> str:
-        return await self._gated(lambda: self._provider.rent(offer, machine, label=label))
-
-    async def resume(self, provider_id: str) -> None:
-        await self._gated(lambda: self._provider.resume(provider_id))
-
-    async def set_bid(self, provider_id: str, usd_per_hour: float) -> None:
-        await self._gated(lambda: self._provider.set_bid(provider_id, usd_per_hour))
-
-    async def balance_usd(self) -> float | None:
-        return await self._gated(self._provider.balance_usd)
-
-    async def billed_usd(self, day: str) -> Mapping[str, float] | None:
-        return await self._gated(lambda: self._provider.billed_usd(day))
-
-    async def close(self) -> None:
-        await self._provider.close()
-
-    async def _gated(self, call: Callable[[], Awaitable[T]]) -> T:
+    async def _call(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
         """Make a call unless it is open; once its time is over, one call at a time is made to see."""
-        if self._opened_at is None:
+        if self._opened_at is None or name in _ALWAYS:
             return await self._watched(call)
         if self._trying or self._is_open():
             raise Transient(self._refusal(self._opened_at))

@@ -9,7 +9,7 @@ alone: a value of a container's environment may well be the name of a GPU.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -17,7 +17,8 @@ from autoscaler.core.errors import ProviderError, UnclearOutcome
 from autoscaler.core.market import Listing, Offer, Remote
 from autoscaler.core.spec import MachineSpec, Placement
 from autoscaler.core.words import MOST_NAME, MOST_SAID, one_line
-from providers.base import Capabilities, Provider
+from providers.base import Provider
+from providers.wrapper import Wrapper
 
 _READ = 8 * MOST_SAID
 """Characters that secrets are looked for in; the rest is cut off unseen, for a vendor may send megabytes."""
@@ -28,61 +29,29 @@ T = TypeVar("T")
 Named = TypeVar("Named", Remote, Offer)
 
 
-class Cleaned:
+class Cleaned(Wrapper):
     """A provider whose words are fit to be kept and shown; `quiet` takes secrets out of a text."""
 
     def __init__(self, provider: Provider, quiet: Callable[[str], str]) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._quiet = quiet
 
-    @property
-    def name(self) -> str:
-        return self._provider.name
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._provider.capabilities
-
     async def list_machines(self) -> Listing:
-        listing = await self._told(self._provider.list_machines())
+        listing = await super().list_machines()
         machines = tuple(self._machine(remote) for remote in listing.machines)
         return replace(listing, machines=machines, notices=tuple(map(self._said, listing.notices)))
 
     async def list_offers(self, placement: Placement, machine: MachineSpec) -> Sequence[Offer]:
-        offers = await self._told(self._provider.list_offers(placement, machine))
+        offers = await super().list_offers(placement, machine)
         return [_named(offer, _OF_OFFER) for offer in offers]
 
-    async def rent(self, offer: Offer, machine: MachineSpec, *, label: str) -> str:
-        return await self._told(self._provider.rent(offer, machine, label=label))
-
-    async def resume(self, provider_id: str) -> None:
-        await self._told(self._provider.resume(provider_id))
-
-    async def stop(self, provider_id: str) -> None:
-        await self._told(self._provider.stop(provider_id))
-
-    async def release(self, provider_id: str) -> None:
-        await self._told(self._provider.release(provider_id))
-
-    async def set_bid(self, provider_id: str, usd_per_hour: float) -> None:
-        await self._told(self._provider.set_bid(provider_id, usd_per_hour))
-
-    async def balance_usd(self) -> float | None:
-        return await self._told(self._provider.balance_usd())
-
-    async def billed_usd(self, day: str) -> Mapping[str, float] | None:
-        return await self._told(self._provider.billed_usd(day))
-
-    async def close(self) -> None:
-        await self._provider.close()
-
-    async def _told(self, answer: Awaitable[T]) -> T:
+    async def _call(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
         """An answer, or its refusal in words that may be shown.
 
         What an adapter should not have let through is as unclear as it was, and quotes whatever it likes.
         """
         try:
-            return await answer
+            return await super()._call(name, call)
         except ProviderError as error:
             error.args = (self._said(str(error)),)
             raise error from None

@@ -4,12 +4,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from autoscaler.core.market import Listing, Offer
-from autoscaler.core.spec import MachineSpec, Placement
-from providers.base import Capabilities, Provider
+from autoscaler.core.market import Listing
+from providers.base import Provider
+from providers.wrapper import Wrapper
 
 T = TypeVar("T")
 
@@ -44,48 +44,16 @@ class Together(Generic[T]):
         return await self._ask()
 
 
-class Shared:
+class Shared(Wrapper):
     """A provider whose listing and balance are asked for once, however many ask in the same moment."""
 
     def __init__(self, provider: Provider) -> None:
-        self._provider = provider
+        super().__init__(provider)
         self._list = Together(provider.list_machines)
         self._balance = Together(provider.balance_usd)
-
-    @property
-    def name(self) -> str:
-        return self._provider.name
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._provider.capabilities
 
     async def list_machines(self) -> Listing:
         return await self._list()
 
-    async def list_offers(self, placement: Placement, machine: MachineSpec) -> Sequence[Offer]:
-        return await self._provider.list_offers(placement, machine)
-
-    async def rent(self, offer: Offer, machine: MachineSpec, *, label: str) -> str:
-        return await self._provider.rent(offer, machine, label=label)
-
-    async def resume(self, provider_id: str) -> None:
-        await self._provider.resume(provider_id)
-
-    async def stop(self, provider_id: str) -> None:
-        await self._provider.stop(provider_id)
-
-    async def release(self, provider_id: str) -> None:
-        await self._provider.release(provider_id)
-
-    async def set_bid(self, provider_id: str, usd_per_hour: float) -> None:
-        await self._provider.set_bid(provider_id, usd_per_hour)
-
     async def balance_usd(self) -> float | None:
         return await self._balance()
-
-    async def billed_usd(self, day: str) -> Mapping[str, float] | None:
-        return await self._provider.billed_usd(day)
-
-    async def close(self) -> None:
-        await self._provider.close()
