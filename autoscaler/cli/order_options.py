@@ -190,12 +190,12 @@ async def _known(app: App, order: Order) -> Known:
 
     config = app.config
     about_machine = order.kind in OF_MACHINES or order.kind is OrderKind.ADOPT
-    records = await app.records() if about_machine else ()
+    records = await app.records() if about_machine or order.kind is OrderKind.EVACUATE else ()
     provider = order.subject.partition("/")[0]
     return Known(
         fleet=config.fleet,
         pools={name: settings.pool(name) for name, settings in config.pools.items()},
-        providers=config.providers.keys(),
+        providers=config.providers.keys() | {record.provider for record in records},  # the file may name one no more
         instances={record.id: record for record in records},
         listings=await listings(app, {provider} & app.providers.keys() if about_machine else ()),
         standing=Orders(standing=tuple(await app.store.orders())),

@@ -25,7 +25,8 @@ def pause(hand: Hand, pool: str, for_s: float | None) -> None:
       autoscaler pause fleet.yaml --pool images --for 30m
     """  # noqa: D301 - a real backspace is click's mark of lines that are not to be joined
     hand.give(OrderKind.PAUSE, pool, for_s=for_s)
-    click.echo("Paused: no machine is touched from the next tick on. Machines that run go on billing.")
+    whose = f"of {pool} " if pool else ""
+    click.echo(f"Paused: no machine {whose}is touched from the next tick on. Machines that run go on billing.")
     hand.next(f"unpause --pool {pool}" if pool else "unpause")
 
 

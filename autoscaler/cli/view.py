@@ -103,16 +103,23 @@ def _header(status: Mapping[str, Any]) -> Iterator[Text]:
             yield _line(f"! {provider['name']} cannot be listed: {provider['unknown']}", "yellow")
 
 
+def leader_named(leader: str) -> str:
+    """A leader's name, as `leaders` in the status has it, in words: its host and its process, no more."""
+    if leader == "spread":  # what the store says of the one lease of all pools while each has its own
+        return "a daemon with `spread: true`"
+    host, _, process = leader.partition(":")
+    return f"process {process.partition(':')[0]} on {host}" if leader else "nobody"
+
+
 def _led_elsewhere(status: Mapping[str, Any]) -> Iterator[Text]:
     """Who knows what is not shown here."""
     here = {pool["name"] for pool in status["pools"]}
     pools: dict[str, list[str]] = {}
     for pool, leader in status["leaders"].items():
         if pool not in here:
-            pools.setdefault(":".join(leader.split(":")[:2]), []).append(pool)  # its host and process, no more
+            pools.setdefault(leader_named(leader), []).append(pool)
     for leader, led in pools.items():
-        who = f"{leader}, which shows more" if leader else "nobody"
-        yield _line(f"  {', '.join(sorted(led))}: led by {who}", "yellow")
+        yield _line(f"  {', '.join(sorted(led))}: led by {leader}", "yellow")
 
 
 def _standing(status: Mapping[str, Any]) -> tuple[str, str]:

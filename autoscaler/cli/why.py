@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from autoscaler.cli.endpoint import ask_journal, ask_status, url_option
+from autoscaler.cli.view import leader_named
 from autoscaler.core.errors import SettingsError
 
 _ENTRIES = 1000  # of the journal, among which the last decisions are looked for
@@ -59,6 +60,8 @@ def why(pool: str | None, count: int, url: str) -> None:
         click.echo(f"Nothing was decided here: {why_none}.")
         return
     pools = [each for each in status["pools"] if pool in (None, each["name"])]
+    if not pools and pool in status["leaders"]:
+        raise SettingsError(f"{pool} is led by {leader_named(status['leaders'][pool])}: ask there, with --url")
     if not pools:
         known = ", ".join(each["name"] for each in status["pools"])
         raise SettingsError(f"no pool {pool!r}; the daemon's pools: {known}")

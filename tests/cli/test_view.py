@@ -49,13 +49,15 @@ def test_a_daemon_that_stands_by_says_who_leads_and_makes_nothing_up() -> None:
     standing_by = a_status(leads=False, pools=[], instances=[], usd_per_hour=0.0, usd_today=0.0)
     lines = drawn({**standing_by, "usd_month_forecast": None}, journal=[]).splitlines()
     assert lines[0].split("  ") == ["attic", "stands by", "11:06:40 UTC", "tick 3s ago", "0.1.0"]
-    assert [line.strip() for line in lines[1:] if line.strip()] == ["images: led by night:4711, which shows more"]
+    assert [line.strip() for line in lines[1:] if line.strip()] == ["images: led by process 4711 on night"]
 
 
 def test_pools_that_are_led_elsewhere_are_named_with_their_leader_or_as_led_by_nobody() -> None:
-    view = drawn(a_status(leaders={"images": "day:1:x", "a": "night:2:y:z", "b": "night:2:y:z", "c": ""}))
-    assert "  a, b: led by night:2, which shows more" in view
+    leaders = {"images": "day:1:x", "a": "night:2:y:z", "b": "night:2:y:z", "c": "", "d": "spread"}
+    view = drawn(a_status(leaders=leaders))
+    assert "  a, b: led by process 2 on night" in view
     assert "  c: led by nobody" in view
+    assert "  d: led by a daemon with `spread: true`" in view
     assert "images: led by" not in view
 
 

@@ -173,6 +173,13 @@ def test_a_pool_that_is_not_there_is_an_error_that_names_those_that_are(daemon: 
     assert result.stderr == "error: no pool 'imges'; the daemon's pools: images\n"
 
 
+def test_a_pool_that_is_led_elsewhere_is_an_error_that_says_by_whom(daemon: FakeDaemon) -> None:
+    daemon.status = a_status(leaders={"images": "day:1:x", "chat": "night:2:y"})
+    result = run_command(why, "chat", "--url", daemon.url)
+    assert result.exit_code == 2
+    assert result.stderr == "error: chat is led by process 2 on night: ask there, with --url\n"
+
+
 @pytest.mark.parametrize(
     ("at", "said"), [(None, "the first tick is still to come"), (1.0, "another daemon leads this fleet")]
 )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from autoscaler.store.keys import Keys
 from tests.support.daemon_process import DaemonProcess, Json, a_config, autoscaler
@@ -102,6 +104,17 @@ def test_what_cannot_be_ordered_is_refused_with_a_line_for_each_problem(daemon: 
     assert line.startswith("error: there is no machine 'nobody'; `autoscaler status` shows their ids")
     [line] = refused(daemon, "withdraw", "floor")
     assert line == "error: no order 'floor' stands; `autoscaler orders` lists those that do"
+
+
+def test_a_provider_that_the_file_names_no_more_can_be_evacuated(daemon: DaemonProcess, tmp_path: Path) -> None:
+    after: Json = deepcopy(dict(daemon.config))
+    after["providers"] = {"other": {"kind": "mock"}}
+    after["pools"]["images"]["placements"][0]["provider"] = "other"
+    file = tmp_path / "after.yaml"
+    file.write_text(yaml.safe_dump(after))
+    given = autoscaler("evacuate", "mock", file, "--by", "ada")
+    assert given.stdout.startswith("Given: evacuate mock by ada"), given.stderr
+    assert autoscaler("evacuate", "mok", file).stderr == "error: there is no provider 'mok'; providers: mock, other\n"
 
 
 def test_it_asks_before_it_kills_jobs(daemon: DaemonProcess) -> None:
