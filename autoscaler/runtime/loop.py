@@ -7,25 +7,23 @@ they lead to is made.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
 
 from autoscaler.core.admission import notice
-from autoscaler.core.decision import Action, Command, Outcome
+from autoscaler.core.decision import Command, Outcome
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import AutoscalerError, LeaseLost, StoreUnavailable
 from autoscaler.core.evidence import Evidence
 from autoscaler.core.fulfilment import World
 from autoscaler.core.instance import Instance
-from autoscaler.core.journal import Entry, command_entry, outcome_entry
+from autoscaler.core.journal import Entry, outcome_entry
 from autoscaler.core.ledger import Books
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.meter import Meter
 from autoscaler.core.orders import Orders
 from autoscaler.core.samples import Sample
-from autoscaler.core.settle import CALLED_AT_ONCE, begin, begin_rent, owed, settle
+from autoscaler.core.settle import settle
 from autoscaler.core.spec import FleetLimits
 from autoscaler.core.sync import sync
 from autoscaler.core.trouble import booting, held_by
@@ -35,20 +33,18 @@ from autoscaler.runtime.decider import Decider, PoolSetup
 from autoscaler.runtime.examine import examine
 from autoscaler.runtime.execute import Executor
 from autoscaler.runtime.fleet import Fleet
+from autoscaler.runtime.intents import Call, due, intend, take_back
 from autoscaler.runtime.moment import Moment, busy_by_queues, by_pool
 from autoscaler.runtime.observe import Observer
 from autoscaler.runtime.ports import Clock, Control, DemandSource, Entropy, ReadinessProbe, Store
 from autoscaler.runtime.report import Listener, TickReport
 from autoscaler.runtime.statements import Statements
-from autoscaler.runtime.supervise import Wake
+from autoscaler.runtime.supervise import Wake, both
 from providers.base import Provider
 
 _FINISH_S = 75.0  # at the end, calls under way may take their full time-out
 _LEASE_S = 5.0  # often enough to hold any lease
 _BAD_TICKS = 3  # so many in a row while leading, and another daemon that lives shall try
-
-T = TypeVar("T")
-U = TypeVar("U")
 
 
 class Loop:
@@ -221,14 +217,14 @@ class Loop:
             control = await self._store.read()
             return control, await self._demand.read(now) if control.leads else {}
         asked = self._observer.ask(now)
-        demand, control = await _both(self._demand.read(now), self._exchange(self._fleet))
+        demand, control = await both(self._demand.read(now), self._exchange(self._fleet))
         await self._observer.answers(asked)
         return control, demand
 
     async def _exchange(self, fleet: Fleet) -> Control:
         if not fleet.worth_saving:
             return await self._store.read()
-        _, control = await _both(self._save(fleet), self._store.read())
+        _, control = await both(self._save(fleet), self._store.read())
         return control
 
     async def _save(self, fleet: Fleet) -> None:
@@ -281,10 +277,8 @@ class Loop:
         commands += self._decider.give_up_strays(moment)
         fleet.notice = notice([tier for report in reports.values() for tier in report.admission], now, self._tick_s)
         fleet.measure([report.snapshot for report in reports.values()], control.heartbeats, now)
-        calls = self._begin(fleet, commands, now)
-        at_work = orders.protected(busy, fleet.instances)
-        due = owed(fleet.instances.values(), self._executor.calling, at_work, now)
-        calls += [(c, fleet.instances[str(c.instance)]) for c in due if moment.orders.pause(c.pool) is None]
+        calls = intend(fleet, commands, self._pools, self._entropy.token, now)
+        calls += due(fleet, self._executor.calling, busy, orders, now)
         await self._act(fleet, calls, now)
         self._statements.ask(now)
         return TickReport(
@@ -325,30 +319,13 @@ class Loop:
 
     # --- acting -------------------------------------------------------------------------------------------------------
 
-    def _begin(self, fleet: Fleet, commands: Sequence[Command], now: float) -> list[tuple[Command, Instance]]:
-        """Move records into the phases that commands ask for; gives the calls that no phase owes."""
-        calls = []
-        for command in commands:
-            fleet.note(command_entry(command, now))
-            if command.action is Action.RENT:
-                record = begin_rent(command, self._pools[command.pool], self._entropy.token(), now)
-                calls.append((command, record))
-            else:
-                record = begin(command, fleet.instances[str(command.instance)], now)
-                if command.action in CALLED_AT_ONCE:
-                    calls.append((command, record))
-            fleet.put(record, now, ordered=True)
-        return calls
-
-    async def _act(self, fleet: Fleet, calls: Sequence[tuple[Command, Instance]], now: float) -> None:
+    async def _act(self, fleet: Fleet, calls: Sequence[Call], now: float) -> None:
         """Store the intents, then make the calls. Without the one there is not the other."""
         if fleet.urgent:
             try:
                 await self._save(fleet)
             except BaseException:
-                for command, record in calls:
-                    if command.action is Action.RENT:
-                        fleet.put(record.moved(Phase.GONE, now, "not rented: its intent could not be stored"), now)
+                take_back(fleet, calls, now)
                 raise
         for command, record in calls:
             if command.offer is not None:
@@ -373,17 +350,3 @@ class Loop:
 def _patience_s(tick_s: float) -> float:
     """How long a tick waits for providers that answer at once."""
     return min(2.0, tick_s / 4)
-
-
-async def _both(first: Awaitable[T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:
-    """Both answers, asked for at the same time. The second is brought to its end even where the first fails."""
-    other = asyncio.get_running_loop().create_task(second)
-    try:
-        one = await first
-    except asyncio.CancelledError:
-        other.cancel()
-        raise
-    except Exception:
-        await asyncio.gather(other, return_exceptions=True)
-        raise
-    return one, await other

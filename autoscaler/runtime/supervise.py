@@ -1,12 +1,15 @@
-"""Tasks that are watched until they end, and a signal that tasks can wait for."""
+"""Tasks that are watched until they end, a signal that tasks can wait for, and two answers asked for at once."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import Any
+from collections.abc import Awaitable, Coroutine
+from typing import Any, TypeVar
 
 from autoscaler.runtime.ports import Clock
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 
 class Wake:
@@ -64,3 +67,17 @@ class Supervisor:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+async def both(first: Awaitable[T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:
+    """Both answers, asked for at the same time. The second is brought to its end even where the first fails."""
+    other = asyncio.get_running_loop().create_task(second)
+    try:
+        one = await first
+    except asyncio.CancelledError:
+        other.cancel()
+        raise
+    except Exception:
+        await asyncio.gather(other, return_exceptions=True)
+        raise
+    return one, await other
