@@ -77,7 +77,7 @@ def test_wiped_while_nobody_runs(daemon: MortalDaemon, client: Any) -> None:
     daemon.kill()
     client.flushall()
     started_at = daemon.now()
-    daemon.start_again(client)
+    daemon.start_again()
     records = assert_known_again(daemon, client, max(started_at, first_tick(daemon)))
     assert {record.provider_id: record.id for record in records} == before
     live(daemon, client, STOPPED)
@@ -98,7 +98,7 @@ def test_wiped_while_the_provider_cannot_list(daemon: MortalDaemon, client: Any)
     daemon.configure(
         a_fleet(daemon.file.parent, daemon.config["redis"], {"fault": "listing_fails", "until": f"{back_s:g}s"})
     )
-    daemon.start_again(client)
+    daemon.start_again()
     live(daemon, client, FLOOR)
     assert daemon.events("signal_lost"), "it could not list"
     assert tokens(daemon) == before

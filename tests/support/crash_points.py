@@ -1,10 +1,11 @@
 """The daemon with a name for every await around a provider call; at the one that it is told it kills itself.
 
-    python -m tests.support.crash_points ORIGIN SPEED FILE [PASSED [POINT]]
+    python -m tests.support.crash_points ORIGIN SPEED FILE PASSED LAST
 
 Its clock shows ORIGIN plus SPEED times what has passed since then, so that all daemons of a drill share one time. The
-names of the points it passes are appended to the file PASSED, and at POINT it ends as by `kill -9`. Nothing of this is
-in the daemon: the classes through which it reaches Redis and the providers are wrapped from here.
+names of the points it passes are appended to the file PASSED, and at the one that the file LAST names by then it ends
+as by `kill -9`. Nothing of this is in the daemon: the classes through which it reaches Redis and the providers are
+wrapped from here.
 
 A point is `WHAT: before` or `WHAT: after`, where WHAT is a call of a provider (`rent`), a request to one (`PUT
 /api/v0/asks/…`, which also has `WHAT: on the wire`), what is read of the store, or the phases whose records are stored
@@ -37,6 +38,8 @@ from providers.http import Request
 from providers.mock import MockProvider
 from providers.session import Session
 
+AUCTION = "auction"
+"""The file beside the configuration by which the mock market takes bids."""
 _CALLS = ("list_machines", "list_offers", "rent", "resume", "stop", "release", "set_bid")
 _IDS = re.compile(r"[^/]*\d{3,}[^/]*|(?<=pods/)[^/]+")
 """The parts of a path that name one machine or offer."""
@@ -47,7 +50,7 @@ Names = Callable[..., Iterable[str]]
 class Points:
     """The points of a process's life: each is noted, and at one it ends."""
 
-    def __init__(self, passed: Path, last: str | None) -> None:
+    def __init__(self, passed: Path, last: Path) -> None:
         self._passed = passed
         self._last = last
 
@@ -55,7 +58,7 @@ class Points:
         """The process is at this point."""
         with self._passed.open("a") as passed:
             passed.write(f"{name}\n")
-        if name == self._last:
+        if name == self._last.read_text():
             os.kill(os.getpid(), signal.SIGKILL)
 
     def around(self, owner: type, method: str, names: Names) -> None:
@@ -119,23 +122,23 @@ def name_the_awaits(points: Points) -> None:
     aiohttp.ClientRequest.send = sending  # type: ignore[assignment]
 
 
-def let_the_mock_take_bids() -> None:
-    """Have the mock's spot offers take bids, as a market does whose machines go to the highest."""
+def let_the_mock_take_bids(opened: Path) -> None:
+    """Have the mock's spot offers take bids once a file is there, as where machines go to the highest."""
     inner = MockProvider.list_offers
 
     async def offers(this: MockProvider, *arguments: Any) -> Sequence[Offer]:
-        return [replace(offer, takes_bids=offer.buy == "spot") for offer in await inner(this, *arguments)]
+        takes = opened.exists()  # noqa: ASYNC240 - a look at a small file
+        return [replace(offer, takes_bids=takes and offer.buy == "spot") for offer in await inner(this, *arguments)]
 
     setattr(MockProvider, "list_offers", offers)  # noqa: B010 - mypy knows methods that are assigned for mistakes
 
 
 if __name__ == "__main__":
-    origin, speed, file, *drill = sys.argv[1:]
+    origin, speed, file, passed, last = sys.argv[1:]
     config = load_config(Path(file), os.environ)
     configure_logging(config.log.format, config.log.level)
-    let_the_mock_take_bids()
-    if drill:
-        name_the_awaits(Points(Path(drill[0]), drill[1] if len(drill) > 1 else None))
+    let_the_mock_take_bids(Path(file).with_name(AUCTION))
+    name_the_awaits(Points(Path(passed), Path(last)))
     began, factor = float(origin), float(speed)
     clock = LoopClock(epoch=began + factor * (SystemClock().now() - began), speed=factor)
     asyncio.run(daemon.run(config, clock, lambda _app: []))

@@ -135,11 +135,11 @@ class DaemonProcess:
 
     # --- what it leaves behind ----------------------------------------------------------------------------------------
 
-    def records(self, client: Any) -> list[Instance]:
-        """Its records in Redis, tombstones left out."""
+    def records(self, client: Any, *, gone: bool = False) -> list[Instance]:
+        """Its records in Redis, those of machines that are gone left out unless asked for."""
         stored = client.hgetall(Keys(FLEET).instances)
         records = [decode_instance(name.decode(), value) for name, value in stored.items()]
-        return [record for record in records if record.phase is not Phase.GONE]
+        return [record for record in records if gone or record.phase is not Phase.GONE]
 
     def phases(self, client: Any) -> list[Phase]:
         """The phases of its records."""

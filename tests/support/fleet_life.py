@@ -36,6 +36,8 @@ class Step:
     """Jobs on each machine."""
     rented: int = 2
     """Machines that were made by the end of it."""
+    auction: bool = False
+    """The market takes bids."""
 
 
 def _phases(wanted: Mapping[Phase, int]) -> Callable[[MortalDaemon, Any], bool]:
@@ -59,7 +61,7 @@ LIFE = (
     Step("it is idle, and stops", _phases({Phase.HOT: 1, Phase.WARM: 1})),
     Step("a rush resumes it", _phases({Phase.HOT: 2}), jobs=RUSH),
     Step("it stops, and is released at last", _phases({Phase.HOT: 1})),
-    Step("the market is dearer, and the bid is raised", _bid_was_raised),
+    Step("others would bid more than it does, and its bid is raised", _bid_was_raised, auction=True),
 )
 
 
@@ -101,6 +103,8 @@ class World:
             if record.phase in (Phase.HOT, Phase.DRAINING):
                 beat = {"busy": step.busy, "slots": 1, "drained": not step.busy, "beat": next(self._beats)}
                 self._client.hset(KEYS.workers, record.id, json.dumps(beat))
+        if step.auction:
+            daemon.open_auction()
         return step.comes(daemon, self._client)
 
 

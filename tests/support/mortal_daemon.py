@@ -17,7 +17,9 @@ from autoscaler.runtime.clock import SystemClock
 from autoscaler.store.keys import Keys
 from providers.mock import Market, MockSettings
 from tests.support.cloud_processes import ROOT
+from tests.support.crash_points import AUCTION
 from tests.support.daemon_process import FLEET, DaemonProcess
+from tests.support.real_time import until
 
 KEYS = Keys(FLEET)
 
@@ -32,12 +34,21 @@ class MortalDaemon(DaemonProcess):
         """How often it was started."""
         self._origin = SystemClock().now()
         self._passed = directory / "passed"
+        self._last = directory / "last"
+        self.die_at("")
 
-    def start(self, *, dies_at: str | None = None) -> None:
-        """Start it; with a point, it dies there."""
+    def die_at(self, point: str) -> None:
+        """Let it die as soon as it comes to a point, whether it runs by now or is started later; empty: nowhere."""
+        self._last.write_text(point)
+
+    def open_auction(self) -> None:
+        """Have its market take bids from now on."""
+        self.file.with_name(AUCTION).touch()
+
+    def start(self) -> None:
+        """Start it."""
         self.lives += 1
-        points = [] if dies_at is None else [dies_at]
-        arguments = [str(self._origin), str(self.speed), str(self.file), str(self._passed), *points]
+        arguments = [str(self._origin), str(self.speed), str(self.file), str(self._passed), str(self._last)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "tests.support.crash_points", *arguments], cwd=ROOT, stdout=log, stderr=log
@@ -48,11 +59,11 @@ class MortalDaemon(DaemonProcess):
         self.config, self.url = config, f"http://{config['http']['listen']}"
         self.file.write_text(yaml.safe_dump(dict(config)))
 
-    def start_again(self, client: Any) -> None:
-        """Start it after its death, once the dead one's lease has run out."""
-        client.pexpire(KEYS.lease, 1)
+    def start_again(self) -> None:
+        """Start it after its death, and wait until it leads."""
+        self.die_at("")
         self.start()
-        self.wait_ready()
+        until(lambda: self.ask("/readyz")[1].get("leads"), "it led again")
 
     @property
     def is_dead(self) -> bool:

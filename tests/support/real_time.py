@@ -20,7 +20,7 @@ def sleep(seconds: float) -> None:
     time.sleep(max(0.0, seconds))  # noqa: TID251 - as above
 
 
-def until(condition: Callable[[], T], what: str, *, patience_s: float = 15.0) -> T:
+def until(condition: Callable[[], T], what: str, *, patience_s: float = 60.0) -> T:
     """Look again and again until the condition holds, and give what it gave.
 
     Raises:
