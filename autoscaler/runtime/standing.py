@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from autoscaler.core.fulfilment import World, became, left_at
 from autoscaler.core.journal import Entry, order_entry
@@ -13,8 +14,8 @@ class StandingOrders:
     """What has become of orders and is not stored yet."""
 
     def __init__(self) -> None:
-        self._dated: list[Order] = []
-        self._ended: list[Order] = []
+        self._dated: dict[str, Order] = {}
+        self._ended: dict[str, Order] = {}
         self._emptied: set[str] = set()
         """Names of evacuations that have nothing left to do."""
 
@@ -23,10 +24,21 @@ class StandingOrders:
         return bool(self._dated or self._ended)
 
     def take(self, given: Sequence[Order], now: float) -> Orders:
-        """The orders that were given, each with the time when it is over."""
-        dated = tuple(order.dated(now) for order in given)
-        self._dated += [order for order, old in zip(dated, given, strict=True) if order is not old]
-        return Orders(standing=dated)
+        """The orders that were given and have not ended, each with the time when it is over.
+
+        What became of them counts though it is not stored yet: a store may be read for days that takes no writes.
+        """
+        dated = [self._as_dated(order, now) for order in given]
+        return Orders(standing=tuple(order for order in dated if self._ended.get(order.name) != order))
+
+    def _as_dated(self, order: Order, now: float) -> Order:
+        known = self._dated.get(order.name)
+        if known is not None and replace(known, until=None) == order:
+            return known
+        dated = order.dated(now)
+        if dated is not order:
+            self._dated[order.name] = dated
+        return dated
 
     def follow(self, orders: Orders, world: World, now: float) -> tuple[Orders, list[Entry]]:
         """The orders that still stand, and what the journal is to be told."""
@@ -34,7 +46,7 @@ class StandingOrders:
         standing = tuple(order for order in orders.standing if ends[order.name] is None)
         ended = [order for order in orders.standing if ends[order.name] and world.tells_of(order, now)]
         news = [order_entry(order, str(ends[order.name]), now) for order in ended]
-        self._ended += ended
+        self._ended |= {order.name: order for order in ended}
         empty = {
             order.name: order
             for order in standing
@@ -48,10 +60,11 @@ class StandingOrders:
 
     def take_unsaved(self) -> tuple[tuple[Order, ...], tuple[Order, ...]]:
         """The orders dated and those ended that are not stored yet; they are taken for stored then."""
-        unsaved = tuple(self._dated), tuple(self._ended)
-        self._dated, self._ended = [], []
+        unsaved = tuple(self._dated.values()), tuple(self._ended.values())
+        self._dated, self._ended = {}, {}
         return unsaved
 
     def not_stored(self, dated: Iterable[Order], ended: Iterable[Order]) -> None:
         """Take changes for not stored after all."""
-        self._dated, self._ended = [*dated, *self._dated], [*ended, *self._ended]
+        self._dated = {order.name: order for order in dated} | self._dated
+        self._ended = {order.name: order for order in ended} | self._ended

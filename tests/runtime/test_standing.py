@@ -1,0 +1,40 @@
+"""What becomes of orders while the store can be read and takes no writes."""
+
+from __future__ import annotations
+
+from autoscaler.core.fulfilment import World
+from autoscaler.core.orders import Order, OrderKind
+from autoscaler.runtime.standing import StandingOrders
+from tests.support.build import NOW
+
+WORLD = World(records=(), listings={})
+FLOOR = Order(kind=OrderKind.FLOOR, by="ada", at=NOW, count=2, for_s=60.0)
+
+
+def tick(orders: StandingOrders, given: Order, now: float) -> tuple[int, int]:
+    """Orders that stand, and news of them, in a tick whose changes cannot be stored."""
+    standing, news = orders.follow(orders.take((given,), now), WORLD, now)
+    dated, ended = orders.take_unsaved()
+    orders.not_stored(dated, ended)
+    return len(standing.standing), len(news)
+
+
+def test_an_order_is_over_in_time_and_told_once_though_nothing_can_be_stored() -> None:
+    orders = StandingOrders()
+
+    ticks = [tick(orders, FLOOR, NOW + 10.0 * n) for n in range(20)]
+
+    assert ticks == [(1, 0)] * 6 + [(0, 1)] + [(0, 0)] * 13
+    over = FLOOR.dated(NOW)
+    assert orders.take_unsaved() == ((over,), (over,))
+
+
+def test_an_order_in_the_place_of_one_that_ended_stands() -> None:
+    orders = StandingOrders()
+    tick(orders, FLOOR, NOW)
+    tick(orders, FLOOR, NOW + 60.0)
+    newer = Order(kind=OrderKind.FLOOR, by="bob", at=NOW + 65.0, count=2, for_s=60.0)
+
+    assert tick(orders, newer, NOW + 70.0) == (1, 0)
+    assert tick(orders, newer, NOW + 125.0) == (1, 0)
+    assert tick(orders, newer, NOW + 130.0) == (0, 1)
