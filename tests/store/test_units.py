@@ -74,6 +74,34 @@ async def test_a_daemon_that_goes_leaves_its_share_to_the_others_at_once(daemons
     assert [len(await daemon.tick()) for daemon in daemons[1:]] == [3, 3]
 
 
+async def test_a_daemon_that_would_lead_all_pools_takes_no_share_from_those_that_lead_them_one_by_one(
+    redis_backend: RedisBackend, daemons: list[Daemon]
+) -> None:
+    whole = redis_backend.open("whole")
+    await whole.read()
+    await whole.resign(stay=True)
+    for _ in range(2):
+        assert await daemons[0].tick() == set(POOLS)
+        assert not (await whole.read()).leads
+
+
+async def test_a_pool_that_is_given_back_because_all_fails_is_taken_by_another_though_their_shares_are_even(
+    daemons: list[Daemon],
+) -> None:
+    first, second = daemons[:2]
+    for daemon in (first, second) * 5:
+        await daemon.tick()
+    store = next(store for store in first.stores.values() if store.may_act())
+    assert store.should_yield(failing=True)
+    await store.resign(stay=True)
+    assert [len(await first.tick()), len(await second.tick()), len(await first.tick())] == [2, 4, 2]
+
+
+async def test_one_that_fails_alone_leads_on(daemons: list[Daemon]) -> None:
+    await daemons[0].tick()
+    assert not any(store.should_yield(failing=True) for store in daemons[0].stores.values())
+
+
 async def test_who_leads_is_told_to_those_who_do_not(daemons: list[Daemon]) -> None:
     await daemons[0].tick()
     assert (await daemons[1].stores["a"].read()).leader == "x"
