@@ -204,18 +204,17 @@ def _read(before: Signal, after: int, now: float) -> Heard:
 
 
 def _reading(demand: Demand, machines: Iterable[Instance], now: float) -> Reading:
-    tiers = demand.tiers
-    delayed = [tier.delayed for tier in tiers if tier.delayed is not None]
-    parts = [
-        "waiting",
-        *(["delayed"] if len(delayed) == len(tiers) else []),
-        *(["in flight"] if demand.in_flight is not None else []),
-    ]
-    exact = not any(tier.waiting_is_lower_bound for tier in tiers)
+    delayed = [tier.delayed for tier in demand.tiers if tier.delayed is not None]
+    jobs = {"waiting": demand.waiting}
+    if len(delayed) == len(demand.tiers):
+        jobs["delayed"] = sum(delayed)
+    if demand.in_flight is not None:
+        jobs["in flight"] = demand.in_flight
+    exact = not any(tier.waiting_is_lower_bound for tier in demand.tiers)
     return Reading(
         at=now,
-        jobs=demand.waiting + sum(delayed) + (demand.in_flight or 0),
-        parts=", ".join(parts) if exact else "",
+        jobs=sum(jobs.values()),
+        parts=", ".join(jobs) if exact else "",
         slots=sum(machine.slots for machine in machines if machine.phase in _MAY_WORK),
     )
 

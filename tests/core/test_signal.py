@@ -85,8 +85,11 @@ def test_one_alarm_is_raised_however_long_the_queue_cannot_be_read() -> None:
     )
 
 
-def test_a_reading_that_fails_now_and_then_raises_none() -> None:
-    assert not ear_that_heard(*[12, None, None] * 50).alarms
+def test_a_reading_that_fails_now_and_then_tells_nothing() -> None:
+    ear = ear_that_heard(*[12, None, None] * 50)
+
+    assert (ear.alarms, ear.relief) == ([], [])
+    assert ear.signal.failing_since == ear.now - 2 * TICK_S, "each time it is away anew"
 
 
 def test_a_queue_that_comes_and_goes_is_told_once() -> None:
@@ -248,6 +251,32 @@ def test_what_the_machines_can_have_done_is_believed(jobs: int, service_s: float
     assert not ear_that_heard(jobs, 0, load=jobs_of(service_s)).alarms
 
 
+@pytest.mark.parametrize(
+    ("phase", "doubted"),
+    [(Phase.BOOTING, False), (Phase.DRAINING, False), (Phase.LOST, False), (Phase.WARM, True), (Phase.RENTING, True)],
+)
+def test_whoever_may_have_a_worker_explains_a_fall_and_nobody_else(phase: Phase, doubted: bool) -> None:
+    ear = Ear(fleet(4, phase))
+    ear.hear(60, 20)
+
+    assert ear.doubts() == doubted
+
+
+@pytest.mark.parametrize(("before", "after"), [(4, 0), (0, 4)])
+def test_machines_that_came_or_went_between_two_readings_may_have_worked(before: int, after: int) -> None:
+    ear = Ear(fleet(before))
+    ear.hear(60)
+    ear.machines = fleet(after)
+    ear.hear(20)
+
+    assert not ear.doubts()
+
+
+@pytest.mark.parametrize(("jobs", "doubted"), [(24, False), (25, True)])
+def test_a_few_jobs_that_are_gone_are_no_alarm(jobs: int, doubted: bool) -> None:
+    assert ear_that_heard(jobs, 0, machines=0).doubts() == doubted
+
+
 def test_jobs_that_are_taken_put_off_or_put_back_are_still_there() -> None:
     def of(waiting: int, in_flight: int, delayed: int) -> Demand:
         return demand(tiers=(TierDemand(tier="pro", waiting=waiting, delayed=delayed),), in_flight=in_flight)
@@ -264,6 +293,13 @@ def test_jobs_that_are_taken_put_off_or_put_back_are_still_there() -> None:
 )
 def test_readings_that_count_other_things_are_not_compared(other: Demand) -> None:
     assert not ear_that_heard(1000, other).alarms
+
+
+def test_readings_of_which_another_tier_tells_its_delayed_jobs_are_not_compared() -> None:
+    def of(**delayed: int | None) -> Demand:
+        return demand(tiers=tuple(TierDemand(tier=name, waiting=0, delayed=count) for name, count in delayed.items()))
+
+    assert not ear_that_heard(of(pro=1000, free=None), of(pro=None, free=0)).alarms
 
 
 def test_a_doubt_ends_in_time_though_no_reading_can_be_compared_any_more() -> None:
@@ -338,6 +374,10 @@ def test_a_clock_that_is_set_back_makes_no_fall_and_prolongs_none() -> None:
     ear.now -= 3600.0
     ear.live(HOLD_S + 2 * TICK_S, 0)
     assert not ear.doubts()
+
+
+def test_a_rise_from_many_to_a_few_more_is_none() -> None:
+    assert not ear_that_heard(90_000, 150_000).alarms
 
 
 def test_a_rise_holds_nothing_and_is_told_once() -> None:
