@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import random
 
+from autoscaler.core.instance import parse_label
 from autoscaler.runtime.ports import Heartbeat
-from autoscaler.store.rules import DRAIN_MARK
 from providers.mock import Market
 from providers.mock.machine import Machine
 from tests.chaos.ports import Ground
+from tests.support.build import FLEET
 
 
 class Crew:
@@ -41,13 +42,12 @@ class Crew:
         self._in_hand = in_hand
 
     def _beat(self, instance: str, machine: Machine, jobs: list[float], now: float) -> None:
-        state = self._ground.state
-        record = state.instances.get(instance)
-        marked = record is not None and record.phase in DRAIN_MARK
+        redis, waiting = self._ground.redis, self._ground.waiting
+        marked = redis.is_marked(instance)
+        pool, _ = parse_label(machine.label, FLEET) or ("", "")
         if not marked:
-            for _ in range(min(machine.slots - len(jobs), self._ground.waiting)):
-                self._ground.waiting -= 1
+            for _ in range(min(machine.slots - len(jobs), waiting.get(pool, 0))):
+                waiting[pool] -= 1
                 jobs.append(now + self._rng.uniform(5.0, self._longest_job_s))
-        state.heartbeats[instance] = Heartbeat(
-            busy=len(jobs), drained=marked, slots=machine.slots, stamp=f"{machine.starts}/{now:.3f}"
-        )
+        stamp = f"{machine.starts}/{now:.3f}"
+        redis.beat(instance, Heartbeat(busy=len(jobs), drained=marked, slots=machine.slots, stamp=stamp))

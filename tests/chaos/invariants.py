@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from autoscaler.core.decision import Action
-from autoscaler.core.ledger import day_of
+from autoscaler.core.instance import parse_label
 from autoscaler.core.lifecycle import ESCALATIONS, Phase, deadline_s
-from tests.chaos.world import FOREIGN, Daemon, World
+from autoscaler.core.spec import Deadlines
+from autoscaler.runtime.decider import STRAY_GRACE_S
+from tests.chaos.books import Books
+from tests.chaos.obedience import Obedience
+from tests.chaos.world import World
+from tests.support.build import FLEET
 
 _CALL_S = 60.0
 """The longest that a provider's answer is waited for; meanwhile a record stands still."""
 _UNKNOWN_S = 180.0
-_HEALS_S = 300.0
-"""How long a living daemon takes at most to write every record again, at one write a minute."""
+_UNKNOWN_IN_PEACE_S = 60.0
+"""How long a machine of ours may be listed without a record: at most, and when nothing goes wrong any more."""
 _OWED_BY = {
     Action.RENT: Phase.PLANNED,
     Action.RESUME: Phase.RESUMING,
@@ -27,32 +32,31 @@ class Watch:
 
     def __init__(self, world: World) -> None:
         self._world = world
-        self._owners: dict[tuple[int, int], str] = {}
+        self._owners: dict[tuple[int, str, bytes], str] = {}
         self._unknown_since: dict[str, float] = {}
         self._waiting_since: dict[tuple[str, float], tuple[float, float]] = {}
-        self._day = -1
-        self._billed_before_today = self._excused_usd = 0.0
-        self._led: Daemon | None = None
-        self._looked_at = world.clock.now()
+        self._unwanted_since: dict[str, float] = {}
+        self._obedience = Obedience(world)
+        self._books = Books(world)
 
     def broken(self) -> tuple[str, str] | None:
         """The first invariant that does not hold, by name, and how."""
         checks: tuple[Callable[[], str | None], ...] = (
             self.no_internal_error,
-            self.no_job_killed,
+            self.one_leader_each,
             self.one_writer,
             self.intent_before_effect,
             self.orders_within_limits,
+            *self._obedience.checks,
             self.no_machine_unknown,
             self.no_phase_past_its_deadline,
+            self.nothing_is_kept_for_a_pool_that_is_gone,
             self.the_watch_goes_on,
-            self.budget_held,
-            self.foreign_machines_untouched,
+            *self._books.checks,
         )
         found = next(((check.__name__, text) for check in checks if (text := check())), None)
         self._world.ground.calls.clear()
         self._world.ground.commits.clear()
-        self._looked_at = self._world.clock.now()
         return found
 
     # --- who acts -----------------------------------------------------------------------------------------------------
@@ -61,42 +65,52 @@ class Watch:
         """No daemon stumbles over a bug of its own."""
         return next((daemon.error for daemon in self._world.daemons if daemon.error), None)
 
+    def one_leader_each(self) -> str | None:
+        """No pool has two leases that are held, and no record lies under the keys of both ways to lead."""
+        redis = self._world.ground.redis
+        leaders = redis.leaders()
+        if "" in leaders and len(leaders) > 1:
+            return f"all pools are led by {leaders.pop('')}, and yet {leaders}"
+        twice = [name for name in redis.records if redis.keys_of(name) > 1]
+        return f"{', '.join(twice)} lie under several keys" if twice else None
+
     def one_writer(self) -> str | None:
-        """Only the holder of the lease calls and writes, and a fence number has one owner.
+        """Only the holder of a lease calls and writes, and a fence number has one owner.
 
         For the length of a lease after a failover nothing is promised: the new Redis may not know who held it.
         """
         world = self._world
         for commit in world.ground.commits:
-            owner = self._owners.setdefault((commit.epoch, commit.fence), commit.owner)
+            owner = self._owners.setdefault((commit.epoch, commit.unit, commit.fence), commit.owner)
             if owner != commit.owner:
-                return f"{commit.owner} wrote with fence {commit.fence}, as {owner} did"
+                return f"{commit.owner} wrote with fence {commit.fence.decode()}, as {owner} did"
             if commit.holder != commit.owner:
                 return f"{commit.owner} wrote while {commit.holder or 'nobody'} held the lease"
         for call in world.ground.calls:
-            if call.holder != call.owner and call.at > world.failed_over_at + world.plan.lease_s:
-                text = f"{call.owner} called {call.action} {call.machine}"
-                return f"{text} while {call.holder or 'nobody'} held the lease"
+            if call.owner not in call.holders and call.at > world.failed_over_at + world.plan.lease_s:
+                text = f"{call.owner} called {call.action} {call.machine} of {call.pool or 'no pool'}"
+                return f"{text} while {', '.join(call.holders) or 'nobody'} held the lease"
         return None
 
     def intent_before_effect(self) -> str | None:
         """What is ordered from a provider is in the store already, in the phase that owes it."""
         world = self._world
         for call in world.ground.calls:
-            if call.at <= self._healed_at:
+            if call.at <= world.healed_at:
                 continue
             expected = _OWED_BY.get(call.action)
-            if call.intent is None or call.intent.phase is not expected:
+            if expected and (call.intent is None or call.intent.phase is not expected):
                 found = call.intent.phase if call.intent else "no record"
                 return f"{call.action} {call.machine} was called; the store has {found}, not {expected}"
         return None
 
     def orders_within_limits(self) -> str | None:
-        """No order leads to more machines than `limits.hot` allows."""
-        most = self._world.plan.pool.limits.hot.high
+        """Nothing leads to more machines than `limits.hot` allows, be it an operator's floor."""
         for commit in self._world.ground.commits:
-            if commit.ordered and commit.up > most and commit.at > self._healed_at:
-                return f"{', '.join(commit.ordered)} ordered, which makes {commit.up} machines up; {most} are allowed"
+            for pool, ordered in commit.ordered.items():
+                most, up = commit.most.get(pool, 0), commit.up[pool]
+                if up > most and commit.at > self._world.healed_at:
+                    return f"{', '.join(ordered)} ordered, which makes {up} machines up for {pool}; {most} are allowed"
         return None
 
     def the_watch_goes_on(self) -> str | None:
@@ -105,39 +119,31 @@ class Watch:
         now = world.clock.now()
         longest_s = 3 * world.plan.tick_s + _CALL_S
         for daemon in world.daemons:
-            silent_s = now - max(daemon.ticked_at, world.redis_down_at, daemon.process.thawed_at)
+            silent_s = now - max(daemon.latest_at, world.redis_down_at, daemon.process.thawed_at)
             if daemon.up and not daemon.process.frozen and silent_s > longest_s:
                 return f"{daemon.owner} has not ticked for {silent_s:.0f}s"
         return None
 
     # --- machines -----------------------------------------------------------------------------------------------------
 
-    def no_job_killed(self) -> str | None:
-        """No machine is ended that has a job in hand."""
-        killed = self._world.provider.killed
-        return f"{killed} jobs were in hand on machines that were ordered to end" if killed else None
-
-    def foreign_machines_untouched(self) -> str | None:
-        """Machines without our label stay as they are."""
-        return None if FOREIGN in self._world.market.machines else "the machine of somebody else is gone"
-
     def no_machine_unknown(self) -> str | None:
         """A machine that a daemon was shown has a record, soon."""
         world, now = self._world, self._world.clock.now()
-        leader, undisturbed_since = world.leader(), self._undisturbed_since()
-        shown_at, shown = world.ground.shown.get(leader.owner if leader else "", (now, frozenset()))
-        machines = world.machines() if shown_at > undisturbed_since else {}
-        records = [r for r in world.ground.state.instances.values() if r.phase is not Phase.GONE]
+        records = [r for r in world.ground.redis.records.values() if r.phase is not Phase.GONE]
         tokens, ids = {r.id for r in records}, {r.provider_id for r in records}
         unknown = {}
-        for provider_id in sorted(shown & machines.keys() - ids):
-            label = machines[provider_id].label
-            if label.rpartition(".")[2] in tokens:
+        for provider_id, machine in sorted(world.machines().items()):
+            pool, token = parse_label(machine.label, FLEET) or ("", "")
+            leader, undisturbed_since = world.leader(pool), world.undisturbed_since(pool)
+            shown_at, shown = world.ground.shown.get(leader.owner if leader else "", (now, frozenset()))
+            if provider_id in ids or token in tokens or provider_id not in shown or shown_at <= undisturbed_since:
                 continue
             since = unknown[provider_id] = self._unknown_since.get(provider_id, now)
-            for_s = now - max(since, undisturbed_since)
-            if for_s > _UNKNOWN_S + 3 * world.plan.tick_s:
-                return f"{provider_id} ({label}) is listed, and has had no record for {for_s:.0f}s"
+            since = max(since, undisturbed_since)
+            peace = since > world.calm_at > 0
+            for_s = now - since
+            if for_s > (_UNKNOWN_IN_PEACE_S if peace else _UNKNOWN_S) + (2 if peace else 3) * world.plan.tick_s:
+                return f"{provider_id} ({machine.label}) is listed, and has had no record for {for_s:.0f}s"
         self._unknown_since = unknown
         return None
 
@@ -147,66 +153,32 @@ class Watch:
         A clock that was set back makes it late by as much.
         """
         world, now = self._world, self._world.clock.now()
-        records = world.ground.state.instances.values()
+        records = world.ground.redis.records.values()
         waiting = {(r.id, r.phase_since): r for r in records if r.phase in ESCALATIONS and not r.alarmed}
         self._waiting_since = {key: self._waiting_since.get(key, (now, world.set_back_s)) for key in waiting}
-        led_since = self._undisturbed_since()
         for key, record in waiting.items():
-            limit_s = deadline_s(record.phase, world.plan.pool.deadlines) or 0.0
+            pool = world.plan.config.pools.get(record.pool)
+            limit_s = deadline_s(record.phase, pool.deadlines if pool else Deadlines()) or 0.0
             since, set_back_s = self._waiting_since[key]
             late_s = limit_s + world.set_back_s - set_back_s
-            over_s = now - max(since + late_s, led_since)
+            over_s = now - max(since + late_s, world.undisturbed_since(record.pool))
             if over_s > 3 * _CALL_S + 3 * world.plan.tick_s:
                 text = f"{record.id} is {record.phase} for {over_s:.0f}s longer than its deadline of {limit_s:.0f}s"
                 return f"{text}, without {ESCALATIONS[record.phase]}"
         return None
 
-    def _undisturbed_since(self) -> float:
-        """Since when one daemon has led without a break, beside a Redis that answers; the present when none does."""
-        world = self._world
-        leader = world.leader()
-        if leader is None or leader.leads_since is None:
-            return world.clock.now()
-        return max(world.redis_down_at, self._healed_at, leader.leads_since, leader.process.thawed_at)
+    def nothing_is_kept_for_a_pool_that_is_gone(self) -> str | None:
+        """A machine whose pool no daemon is configured with is given back after the grace, once its jobs are done.
 
-    @property
-    def _healed_at(self) -> float:
-        """When what a failover to an older replica lost was written again at the latest, each record in its turn."""
-        return self._world.failed_over_at + _HEALS_S + 5 * self._world.plan.tick_s
-
-    # --- money --------------------------------------------------------------------------------------------------------
-
-    def budget_held(self) -> str | None:
-        """No machine above the floor runs on a day whose money is spent, to within one machine and hour.
-
-        What machines above the floor cost while no daemon could end one is not held against the budget, nor what a
-        failover made forgotten: the books of a daemon that had no time to write them into the new Redis.
+        What nobody could help is not counted: no leader, a pause, workers that say nothing, a provider that refuses.
         """
         world, now = self._world, self._world.clock.now()
-        machines = world.machines().values()
-        billed = sum(world.market.released.values()) + sum(machine.cost_usd(now) for machine in machines)
-        if day_of(now) != self._day:
-            self._day, self._billed_before_today, self._excused_usd = day_of(now), billed, 0.0
-        running = sorted((machine.usd_per_hour for machine in machines if machine.on_gpu), reverse=True)
-        above = running[world.plan.pool.limits.hot.low :]
-        helpless = now - world.disturbed_at < world.plan.slots_service_s + 900.0
-        if helpless:
-            self._excused_usd += sum(above) * (now - self._looked_at) / 3600.0
-        limits = world.plan.pool.limits.usd_per_day
-        action_usd = max(running, default=0.0)
-        today = billed - self._billed_before_today
-        self._excused_usd += self._forgotten_usd(today - self._excused_usd)
-        if above and not helpless and today - self._excused_usd > limits.stop + action_usd:
-            text = f"{today:.2f} USD billed today, {self._excused_usd:.2f} of it excused, {limits.stop:g} allowed"
-            return f"{text}, and {len(above)} machines above the floor still run"
+        wanted = {name for daemon in world.daemons if daemon.up for name in daemon.config.pools} | {*world.config.pools}
+        there = {parsed[0] for each in world.machines().values() if (parsed := parse_label(each.label, FLEET))}
+        self._unwanted_since = {pool: self._unwanted_since.get(pool, now) for pool in sorted(there - wanted)}
+        longest_s = STRAY_GRACE_S + world.plan.slots_service_s + Deadlines().booting + 600.0 + 5 * world.plan.tick_s
+        for pool, since in self._unwanted_since.items():
+            for_s = now - max(since, world.undisturbed_since(pool), world.disturbed_at)
+            if for_s > longest_s:
+                return f"machines of {pool}, which is no pool any more, are there {for_s:.0f}s later"
         return None
-
-    def _forgotten_usd(self, today_usd: float) -> float:
-        """What a new leader cannot know of today's cost, because a failover took the books of the one before."""
-        world, leader, before = self._world, self._world.leader(), self._led
-        if leader is None or leader is before or leader.report is None:
-            return 0.0
-        self._led = leader
-        if before is None or world.failed_over_at < before.led_at - _CALL_S - 2 * world.plan.tick_s:
-            return 0.0
-        return max(0.0, today_usd - leader.report.pools["images"].spent_today.usd)

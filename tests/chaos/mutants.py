@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import fields, replace
+from functools import partial
+from typing import Any
+from unittest.mock import patch
 
+from autoscaler.config.schema import PoolSettings
+from autoscaler.core import adopt, guards, obey, orders, plan, settle
+from autoscaler.core.decision import Action, Command, Decision, about
 from autoscaler.core.errors import ProviderError
+from autoscaler.core.instance import Instance
+from autoscaler.core.journal import Entry, Kind
+from autoscaler.core.ledger import DayLedger
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing
-from autoscaler.core.spec import Cap, Deadlines, Pool
+from autoscaler.core.orders import OrderKind
+from autoscaler.core.snapshot import PoolSnapshot
+from autoscaler.core.spec import Cap, Deadlines
 from autoscaler.core.units import Span
-from autoscaler.runtime.ports import Changes, Control
-from autoscaler.store.memory import MemoryStore
+from autoscaler.runtime import accounts, decider, loop, standing
+from autoscaler.runtime.ports import Changes, Control, Saved
+from autoscaler.store.keys import Keys
+from autoscaler.store.redis import RedisStore
+from tests.chaos.daemon import Parts
 from tests.chaos.ports import ProviderPort
-from tests.chaos.world import Parts
 
 _NEVER_S = 1e9
 
 
-class _NoConfirmation(MemoryStore):
+class _NoConfirmation(RedisStore):
     """Takes every worker for drained and idle."""
 
     async def read(self) -> Control:
@@ -27,22 +41,46 @@ class _NoConfirmation(MemoryStore):
         return replace(control, heartbeats=beats)
 
 
-class _NoFence(MemoryStore):
+class _NoFence(RedisStore):
     """Never asks whose the lease is before it acts or writes."""
 
     def may_act(self) -> bool:
         return True
 
-    def _holds(self, fence: int) -> bool:
-        return True
+    async def commit(self, changes: Changes) -> None:
+        owner, fence = self._owner, self._lead.fence
+        [holder] = await self._exchange.ask(("GET", self._keys.lease))
+        if holder:
+            self._owner, _, number = holder.decode().rpartition(":")
+            self._lead.fence = int(number)
+        try:
+            await super().commit(changes)
+        finally:
+            self._owner, self._lead.fence = owner, fence
 
 
-class _NoIntent(MemoryStore):
+class _NoIntent(RedisStore):
     """Does not store the intent to rent, and says that it did."""
 
     async def commit(self, changes: Changes) -> None:
         kept = tuple(record for record in changes.instances if record.phase is not Phase.PLANNED)
         await super().commit(replace(changes, instances=kept))
+
+
+class _LeadsBesideAll(RedisStore):
+    """Leads a pool whoever leads all of them."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._common._keys = Keys("nobody")
+
+
+class _OrdersDropped(RedisStore):
+    """Forgets what operators ordered when it takes the lead."""
+
+    async def load(self) -> Saved:
+        await self._exchange.ask(("DEL", self._keys.orders))
+        return await super().load()
 
 
 class _FailedListingIsEmpty(ProviderPort):
@@ -61,22 +99,67 @@ class _StrangersIgnored(ProviderPort):
 
     async def list_machines(self) -> Listing:
         listing = await super().list_machines()
-        known = self._ground.state.instances
+        known = self._ground.redis.records
         return replace(listing, machines=tuple(m for m in listing.machines if m.label.rpartition(".")[2] in known))
 
 
-def _without_budget(pool: Pool) -> Pool:
+def _without_budget(pool: PoolSettings) -> PoolSettings:
     return replace(pool, limits=replace(pool.limits, usd_per_day=Cap(warn=1e6, stop=1e6)))
 
 
-def _without_limits(pool: Pool) -> Pool:
+def _without_limits(pool: PoolSettings) -> PoolSettings:
     return replace(pool, limits=replace(pool.limits, hot=Span(1, 50)))
 
 
-def _without_deadlines(pool: Pool) -> Pool:
+def _without_deadlines(pool: PoolSettings) -> PoolSettings:
     endless = {phase.name: _NEVER_S for phase in fields(Deadlines)}
     return replace(pool, deadlines=Deadlines(**endless))
 
+
+def _spoilt(where: object, name: str, instead: object) -> Parts:
+    made: Callable[[], AbstractContextManager[object]] = partial(patch.object, where, name, instead)
+    return Parts(spoilt=made)
+
+
+def _owed_in_no_pool(*args: Any) -> list[Command]:
+    return [replace(command, pool="-") for command in settle.owed(*args)]
+
+
+def _as_it_was(decision: Decision, *_: Any) -> Decision:
+    return decision
+
+
+def _also_resumed(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[list[Command], Decision]:
+    commands, decided = _MORE(snapshot, decision, now)
+    ceiling = snapshot.orders.of_pool(OrderKind.CEILING, snapshot.pool.name)
+    started = {command.instance for command in commands}
+    warm = [each for each in snapshot.in_phase(Phase.WARM) if each.id not in started] if ceiling else []
+    return [*commands, *(about(Action.RESUME, each, "whatever the ceiling") for each in warm[:1])], decided
+
+
+def _mistaken_for_ours(label: str, fleet: str) -> tuple[str, str]:
+    return _PARSE(label, fleet) or ("images", label)
+
+
+def _at_once(machine: Instance, order: orders.Order, _: PoolSnapshot) -> Action | None:
+    ends = machine.phase not in (Phase.PLANNED, Phase.RELEASING, Phase.GONE)
+    return Action.RELEASE if ends and order.kind is OrderKind.RELEASE and machine.provider_id else None
+
+
+def _no_strays(*_: Any) -> Sequence[Command]:
+    return []
+
+
+def _silence(order: orders.Order, _became: str, now: float) -> Entry:
+    return Entry(at=now, kind=Kind.OPERATOR, text=f"order given: {order.text}")
+
+
+def _half_booked(ledger: DayLedger | None, instances: Iterable[Instance], now: float) -> list[DayLedger]:
+    halves = [replace(each, burn_usd_per_hour=each.burn_usd_per_hour / 2) for each in instances]
+    return _BOOK(ledger, halves, now)
+
+
+_BOOK, _MORE, _PARSE = accounts.book, plan.more, adopt.parse_label
 
 MUTANTS: Mapping[str, tuple[Parts, frozenset[str]]] = {
     "stops without confirmation": (Parts(store=_NoConfirmation), frozenset({"no_job_killed"})),
@@ -90,5 +173,31 @@ MUTANTS: Mapping[str, tuple[Parts, frozenset[str]]] = {
         frozenset({"no_job_killed", "no_machine_unknown", "budget_held"}),
     ),
     "sees no strangers": (Parts(provider=_StrangersIgnored), frozenset({"no_machine_unknown"})),
+    "leads a pool beside who leads all": (Parts(store=_LeadsBesideAll), frozenset({"one_leader_each"})),
+    "drops orders when it takes the lead": (Parts(store=_OrdersDropped), frozenset({"each_order_ends_in_one_way"})),
+    "calls what it owes in a pause": (_spoilt(loop, "owed", _owed_in_no_pool), frozenset({"no_call_in_a_pause"})),
+    "knows no ceiling": (_spoilt(guards, "ceiling", _as_it_was), frozenset({"nothing_started_above_a_ceiling"})),
+    "resumes above a ceiling": (_spoilt(plan, "more", _also_resumed), frozenset({"nothing_started_above_a_ceiling"})),
+    "goes on at a provider that is evacuated": (
+        _spoilt(orders.Orders, "evacuation", lambda *_: None),
+        frozenset({"nothing_started_where_it_is_evacuated"}),
+    ),
+    "releases without waiting for jobs": (_spoilt(obey, "_next_step", _at_once), frozenset({"no_job_killed"})),
+    "takes any label for ours": (
+        _spoilt(adopt, "parse_label", _mistaken_for_ours),
+        frozenset({"foreign_machines_untouched"}),
+    ),
+    "keeps what belongs to no pool": (
+        _spoilt(decider.Decider, "give_up_strays", _no_strays),
+        frozenset({"nothing_is_kept_for_a_pool_that_is_gone"}),
+    ),
+    "ends orders and tells nobody": (
+        _spoilt(standing, "order_entry", _silence),
+        frozenset({"each_order_ends_in_one_way"}),
+    ),
+    "books half of the cost": (
+        _spoilt(accounts, "book", _half_booked),
+        frozenset({"books_cover_the_bill", "budget_held"}),
+    ),
 }
 """What daemons are made of that lack one rule, and the invariants that notice."""

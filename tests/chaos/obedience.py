@@ -22,14 +22,10 @@ class Obedience:
         self._stood: dict[str, Order] = {}
         self._became: dict[str, set[str]] = {}
         """How each order ended, by its number."""
-        self._given_up: set[str] = set()
-        """Machines whose jobs an operator gave up, by any of their names."""
-        self._adopted: set[str] = set()
 
     @property
     def checks(self) -> tuple[Callable[[], str | None], ...]:
         """All of them."""
-        self._follow()
         return (
             self.no_job_killed,
             self.no_call_in_a_pause,
@@ -39,18 +35,12 @@ class Obedience:
             self.each_order_ends_in_one_way,
         )
 
-    def _follow(self) -> None:
-        for each in self._world.ground.standing.values():
-            if each.order.lose_jobs:
-                self._given_up.add(each.order.subject)
-            if each.order.kind is OrderKind.ADOPT:
-                self._adopted.add(each.order.subject.removeprefix("mock/"))
-
     def no_job_killed(self) -> str | None:
         """No machine is ended that has a job in hand, save where an operator gave its jobs up."""
+        given_up = {order.subject for order in self._world.ground.ever if order.lose_jobs}
         for call in self._world.ground.calls:
             names = {f"mock/{call.machine}", call.intent.id if call.intent else ""}
-            if call.action in _ENDS and call.busy and not names & self._given_up:
+            if call.action in _ENDS and call.busy and not names & given_up:
                 return f"{call.busy} jobs were in hand on {call.machine}, and {call.owner} called {call.action}"
         return None
 
@@ -59,7 +49,9 @@ class Obedience:
         for call in self._world.ground.calls:
             for order in self._seen(OrderKind.PAUSE, call):
                 if order.subject in ("", call.pool):
-                    return f"{call.owner} called {call.action} {call.machine} of {call.pool}; there stands: {order.text}"
+                    return (
+                        f"{call.owner} called {call.action} {call.machine} of {call.pool}; there stands: {order.text}"
+                    )
         return None
 
     def nothing_started_above_a_ceiling(self) -> str | None:
@@ -87,7 +79,9 @@ class Obedience:
     def foreign_machines_untouched(self) -> str | None:
         """Machines without our label stay as they are, save those that an operator had us adopt."""
         world = self._world
-        foreign = {f"foreign-{number}" for number, _ in enumerate(world.plan.market.foreign, start=1)} - self._adopted
+        adopted = {order.subject for order in world.ground.ever if order.kind is OrderKind.ADOPT}
+        foreign = {f"foreign-{number}" for number, _ in enumerate(world.plan.market.foreign, start=1)}
+        foreign = {name for name in foreign if f"mock/{name}" not in adopted}
         touched = [call for call in world.ground.calls if call.machine in foreign]
         if touched:
             return f"{touched[0].owner} called {touched[0].action} {touched[0].machine}, which is not ours"

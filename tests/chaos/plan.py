@@ -1,4 +1,4 @@
-"""What a seed draws: a market with its faults, a pool, and what happens to daemons and Redis in one day."""
+"""What a seed draws: a market with its faults, a configuration, and what happens to daemons and Redis in one day."""
 
 from __future__ import annotations
 
@@ -7,16 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from autoscaler.core.spec import Cap, Limits, MachineSpec, Placement, Pool
+from autoscaler.config.schema import Config, PolicyChoice, PoolSettings
+from autoscaler.core.spec import Cap, Fallback, Limits, MachineSpec, Placement
 from autoscaler.core.units import Span
+from autoscaler.queues.list import ListQueue, ListTier
 from autoscaler.runtime.entropy import seeded
 from policies.thresholds import Thresholds
 from providers.mock import Fault, MockSettings, Step
 from providers.mock.faults import STRIKES
-from tests.support.build import pool
+from tests.support.build import FLEET
 
 HOUR, DAY = 3600.0, 86400.0
-SUITE = range(200)
+SUITE = range(100)
 """The seeds of the test suite."""
 _FULL_ODDS = (0.02, 0.1, 0.3)
 _TICKS_S = (10.0, 30.0, 60.0)
@@ -24,7 +26,7 @@ _TICK_WEIGHTS = (1, 9, 90)  # a day of short ticks costs six times one of long t
 
 
 class Blow(StrEnum):
-    """What can happen to a daemon, its Redis, its queue and its workers."""
+    """What can happen to a daemon, its Redis, its queue, its workers, its configuration; and what people order."""
 
     CRASH = "crash"
     """A daemon dies at one of its next awaits: nothing that it does from then on has any effect."""
@@ -47,11 +49,26 @@ class Blow(StrEnum):
     OLD_REPLICA = "old replica"
     """A failover to a Redis that is some minutes behind."""
     UNKNOWN_DEMAND = "unknown demand"
-    """The queue cannot be read."""
+    """No queue can be read."""
+    QUEUE_WIPED = "queue wiped"
+    """The jobs that wait for a pool are gone."""
     SILENT_WORKERS = "silent workers"
     """Workers do not beat, look or pull; what they have in hand they finish."""
     BURST = "burst"
     """Many jobs at once."""
+    ORDER = "order"
+    """An operator who does not know the state gives an order."""
+    WITHDRAWAL = "withdrawal"
+    """An order is withdrawn, whosever it is."""
+    RELOAD = "reload"
+    """The configuration changes, and each daemon takes it in a moment of its own."""
+    RESPREAD = "respread"
+    """`spread` is switched: each daemon is restarted in a moment of its own."""
+
+
+_RARE = {Blow.RESPREAD: 0.1}
+_OFTEN = {Blow.ORDER: 12, Blow.RELOAD: 5}
+"""At most so many times where it happens at all; others up to 4 times."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -74,17 +91,29 @@ class Plan:
     """Everything that one seed draws."""
 
     seed: int
-    tick_s: float
-    lease_s: float
     latency_s: float
     """The most that one answer from outside takes."""
     slots_service_s: float
     """The longest that a job takes."""
     jobs_per_h: float
-    market: MockSettings
-    pool: Pool
-    policy: Thresholds
+    config: Config
+    """What daemons are told first."""
     events: tuple[Event, ...]
+
+    @property
+    def tick_s(self) -> float:
+        """The time from tick to tick at most; a reload may make it shorter."""
+        return self.config.tick
+
+    @property
+    def lease_s(self) -> float:
+        """How long a daemon leads that is not heard of."""
+        return self.config.lease_s
+
+    @property
+    def market(self) -> MockSettings:
+        """The provider."""
+        return self.config.market("mock")
 
     @property
     def drawn(self) -> Mapping[str, int]:
@@ -100,36 +129,58 @@ class Plan:
 def draw(seed: int) -> Plan:
     """The plan of a seed."""
     rng = seeded(seed)
-    [tick_s] = rng.choices(_TICKS_S, _TICK_WEIGHTS)
     return Plan(
         seed=seed,
-        tick_s=tick_s,
-        lease_s=max(30.0, 3 * tick_s),
         latency_s=rng.choice((0.0, 0.0, 1.0, 4.0)),
         slots_service_s=rng.choice((30.0, 120.0, 600.0)),
         jobs_per_h=rng.choice((2.0, 20.0, 60.0)),
-        market=_market(seed, rng),
-        pool=_pool(rng),
-        policy=Thresholds(idle_for=rng.choice((600.0, 1800.0)), release_after=rng.choice((1, 3, 24)) * HOUR),
+        config=_config(seed, rng),
         events=_events(rng),
     )
 
 
-def _pool(rng: random.Random) -> Pool:
+def _config(seed: int, rng: random.Random) -> Config:
+    [tick_s] = rng.choices(_TICKS_S, _TICK_WEIGHTS)
+    names = ("images", "texts")[: rng.choice((1, 1, 2))]
+    return Config(
+        fleet=FLEET,
+        tick=tick_s,
+        lease=max(30.0, 3 * tick_s),
+        spread=rng.random() < 0.3,
+        pools={name: draw_pool(name, rng) for name in names},
+        providers={"mock": _market(seed, rng)},
+    )
+
+
+def draw_pool(name: str, rng: random.Random) -> PoolSettings:
+    """Any pool."""
     on_demand = Placement(provider="mock", max_usd_per_hour=1.0)
     spot = Placement(provider="mock", buy="spot", max_usd_per_hour=0.6)
-    stop = rng.choice((15.0, 22.0, 30.0, 60.0))
-    return pool(
-        machine=MachineSpec(
-            image="worker:1", gpus=("RTX 4090",), slots=rng.choice((1, 2)), ready=rng.choice(("running", "heartbeat"))
-        ),
+    ready = rng.choice(("running", "heartbeat"))
+    return PoolSettings(
+        queue=ListQueue(kind="list", tiers=(ListTier(name="pro", wait_target=30.0, key=f"jobs:{name}"),)),
+        machine=MachineSpec(image="worker:1", gpus=("RTX 4090",), slots=rng.choice((1, 2)), ready=ready),
         placements=rng.choice(((on_demand,), (spot, on_demand))),
-        limits=Limits(
-            hot=Span(1, rng.randint(2, 6)),
-            warm=Span(rng.choice((0, 0, 1)), rng.randint(1, 3)),
-            usd_per_day=Cap(warn=stop / 2, stop=stop),
-        ),
+        limits=draw_limits(rng),
+        fallback=rng.choice((Fallback(), Fallback(then="last_good"), Fallback(then="floor", floor=3, after=2))),
+        policies=(draw_policy(rng),),
     )
+
+
+def draw_limits(rng: random.Random) -> Limits:
+    """Any limits of a pool."""
+    stop = rng.choice((15.0, 22.0, 30.0, 60.0))
+    return Limits(
+        hot=Span(1, rng.randint(2, 6)),
+        warm=Span(rng.choice((0, 0, 1)), rng.randint(1, 3)),
+        usd_per_day=Cap(warn=stop / 2, stop=stop),
+    )
+
+
+def draw_policy(rng: random.Random) -> PolicyChoice:
+    """Any settings of a pool's policy."""
+    thresholds = Thresholds(idle_for=rng.choice((600.0, 1800.0)), release_after=rng.choice((1, 3, 24)) * HOUR)
+    return PolicyChoice(name="thresholds", settings=thresholds)
 
 
 def _market(seed: int, rng: random.Random) -> MockSettings:
@@ -141,7 +192,7 @@ def _market(seed: int, rng: random.Random) -> MockSettings:
         if fault is not Fault.BALANCE_SPENT
     }
     scenario = tuple(_step(rng) for _ in range(rng.choice((0, 1, 3))))
-    return replace(MockSettings(seed=seed), faults=faults, scenario=scenario, foreign=("somebody-else",))
+    return replace(MockSettings(seed=seed), faults=faults, scenario=scenario, foreign=("somebody-else", "another"))
 
 
 def _step(rng: random.Random) -> Step:
@@ -168,8 +219,13 @@ _MOST_S = {
     Blow.EMPTY_REPLICA: 60.0,
     Blow.OLD_REPLICA: 1800.0,
     Blow.UNKNOWN_DEMAND: 2 * HOUR,
+    Blow.QUEUE_WIPED: 60.0,
     Blow.SILENT_WORKERS: 2 * HOUR,
     Blow.BURST: 60.0,
+    Blow.ORDER: 6 * HOUR,
+    Blow.WITHDRAWAL: 60.0,
+    Blow.RELOAD: 120.0,
+    Blow.RESPREAD: 600.0,
 }
 """The longest that each lasts."""
 
@@ -178,7 +234,8 @@ def _events(rng: random.Random) -> tuple[Event, ...]:
     """Some kinds of blow, each a few times; bursts always."""
     events = []
     for blow in Blow:
-        times = rng.randint(1, 4) if blow is Blow.BURST or rng.random() < 0.3 else 0
+        chance = 1.0 if blow is Blow.BURST else _RARE.get(blow, 0.3)
+        times = rng.randint(1, _OFTEN.get(blow, 4)) if rng.random() < chance else 0
         for _ in range(times):
             lasting_s = _MOST_S[blow] * rng.random() ** 3  # mostly short
             if blow is Blow.CLOCK_JUMP:

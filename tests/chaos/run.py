@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from autoscaler.core.lifecycle import Phase
 from autoscaler.sim.virtual import VirtualLoop
+from tests.chaos.daemon import Parts
 from tests.chaos.invariants import Watch
 from tests.chaos.plan import DAY, HOUR, Plan, draw
-from tests.chaos.world import Parts, World
+from tests.chaos.world import World
 
 _CALM_LEAST_S, _CALM_MOST_S = HOUR, 6 * HOUR
 """How long the fleet may take to settle when all is calm: a placement's longest block, a boot, a budget's midnight."""
@@ -44,8 +45,10 @@ class Lived:
 def live(seed: int, parts: Parts | None = None) -> Lived:
     """Live through a seed's day, to its end or to the first invariant that does not hold."""
     loop = VirtualLoop()
+    parts = parts or Parts()
     try:
-        return loop.run_until_complete(_live(draw(seed), parts or Parts()))
+        with parts.spoilt():
+            return loop.run_until_complete(_live(draw(seed), parts))
     finally:
         loop.close()
 
@@ -70,7 +73,7 @@ async def _day(world: World) -> tuple[str, str] | None:
         await world.step()
         if broken := watch.broken():
             return broken
-    world.calm_down()
+    await world.calm_down()
     text: str | None = ""
     while world.elapsed_s < DAY + _CALM_MOST_S:
         await world.step()
@@ -84,12 +87,16 @@ async def _day(world: World) -> tuple[str, str] | None:
 
 def unsettled(world: World) -> str | None:
     """Why the fleet is not in order: records that differ from the provider's machines, or a floor not served."""
-    if world.leader() is None:
-        return "no daemon leads"
-    records = [r for r in world.ground.state.instances.values() if r.phase is not Phase.GONE]
-    known, existing = {str(r.provider_id or r.id) for r in records}, set(world.machines())
+    records = [r for r in world.ground.redis.records.values() if r.phase is not Phase.GONE]
+    known = {str(r.provider_id or r.id) for r in records}
+    existing = {*world.machines()} | {name for name in world.market.machines if name in known}
     if known != existing:
         return f"records without a machine: {sorted(known - existing)}, without a record: {sorted(existing - known)}"
-    hot = sum(r.phase is Phase.HOT for r in records)
-    floor = world.plan.pool.limits.hot.low
-    return None if hot >= floor else f"{hot} machines are HOT, the floor is {floor}"
+    for pool, settings in world.config.pools.items():
+        if world.leader(pool) is None:
+            return f"no daemon leads {pool}"
+        hot = sum(r.phase is Phase.HOT and r.pool == pool for r in records)
+        floor = settings.limits.hot.low
+        if hot < floor:
+            return f"{hot} machines of {pool} are HOT, the floor is {floor}"
+    return None

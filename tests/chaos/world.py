@@ -8,117 +8,37 @@ import itertools
 import zlib
 from collections import deque
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from autoscaler.core.decision import Outcome
-from autoscaler.core.journal import Entry
-from autoscaler.core.spec import Pool
+from autoscaler.core.instance import parse_label
+from autoscaler.core.orders import OrderKind
 from autoscaler.runtime.clock import LoopClock
-from autoscaler.runtime.decider import PoolSetup
-from autoscaler.runtime.entropy import Entropy, seeded
-from autoscaler.runtime.loop import Loop
-from autoscaler.runtime.ports import Store
-from autoscaler.runtime.report import TickReport
-from autoscaler.runtime.rounds import go_round
-from autoscaler.runtime.supervise import Wake
+from autoscaler.runtime.entropy import seeded
 from autoscaler.sim.provider import SimulatedProvider
-from autoscaler.store.memory import MemoryState, MemoryStore
-from policies import POLICIES
 from providers.mock.machine import Machine
 from providers.mock.scenario import FaultPlan
 from tests.chaos.crew import Crew
+from tests.chaos.daemon import Daemon, Parts
+from tests.chaos.operators import Operators, changed
 from tests.chaos.plan import HOUR, Blow, Event, Plan
-from tests.chaos.ports import DemandPort, Ground, ProviderPort, StorePort
+from tests.chaos.ports import Ground
 from tests.chaos.process import Process
+from tests.chaos.redis import Redis
 from tests.support.build import FLEET, NOW
 from tests.support.market import CALM
-from tests.support.rehearsal import NoProbe
 
-FOREIGN = "foreign-1"
-"""The machine of somebody else in the same account."""
 _MOST_WAITING = 150
 _JOURNAL_LINES = 80
-
-
-@dataclass(frozen=True, kw_only=True)
-class Parts:
-    """What daemons are made of; a mutant has one of them spoilt."""
-
-    pool: Callable[[Pool], Pool] = lambda pool: pool
-    store: type[MemoryStore] = MemoryStore
-    provider: type[ProviderPort] = ProviderPort
-
-
-class Daemon:
-    """One daemon, and what it tells."""
-
-    def __init__(self, world: World, number: int) -> None:
-        plan, ground = world.plan, world.ground
-        self.owner = f"daemon-{number}"
-        self.process = Process(world.clock, seeded(plan.seed * 1000 + number), plan.latency_s)
-        self.report: TickReport | None = None
-        self.born_at = self.ticked_at = world.clock.now()
-        self.leads_since: float | None = None
-        self.led_at = float("-inf")
-        self.ending = False
-        self.error = ""
-        self._world = world
-        store: Store = world.parts.store(ground.state, self.owner, world.clock, plan.lease_s)
-        provider = world.parts.provider(world.provider, self.owner, self.process, ground)
-        pool = world.parts.pool(plan.pool)
-        wake = Wake()
-        self.loop = Loop(
-            fleet=FLEET,
-            pools=[PoolSetup(pool=pool, policies=(("thresholds", POLICIES["thresholds"], plan.policy),))],
-            store=StorePort(store, self.owner, self.process, ground),
-            demand=DemandPort(self.process, ground),
-            providers={"mock": provider},
-            probe=NoProbe(),
-            clock=self.process,
-            entropy=Entropy(plan.seed * 1000 + number),
-            listener=self,
-            wake=wake,
-            tick_s=plan.tick_s,
-        )
-        self.task = asyncio.get_running_loop().create_task(
-            go_round(self.loop.tick_safely, wake, self.process, lambda: plan.tick_s)
-        )
-
-    @property
-    def up(self) -> bool:
-        """Whether it runs and is meant to."""
-        return not self.process.dead and not self.ending
-
-    async def stop(self) -> None:
-        """End it as SIGTERM does."""
-        self.ending = True
-        self.task.cancel()
-        await asyncio.gather(self.task, return_exceptions=True)
-        await self.loop.stop()
-        self.process.dead = True
-
-    def ticked(self, report: TickReport) -> None:
-        self.report, self.ticked_at = report, self._world.clock.now()
-        if not report.leads:
-            self.leads_since = None
-            return
-        self.led_at = self.ticked_at
-        if self.leads_since is None:
-            self.leads_since = self.ticked_at
-
-    def failed(self, reason: str, now: float) -> None:
-        self._world.tell(f"{self.owner} could not tick: {reason}")
-        if "internal error" in reason:
-            self.error = reason
-
-    def noted(self, entry: Entry) -> None:
-        self._world.tell(f"{self.owner} {entry.text}")
-
-    def called(self, provider: str, outcome: Outcome) -> None: ...
-
-    def came_up(self, placement: str, seconds: float, *, resumed: bool) -> None: ...
+_SWITCHES = {
+    Blow.UNKNOWN_DEMAND: "queue_unknown",
+    Blow.SILENT_WORKERS: "silent",
+    Blow.REDIS_LOSS: "refusing",
+    Blow.REDIS_HANGS: "hanging",
+    Blow.ANSWERS_LOST: "answers_lost",
+}
+"""What is so for a while."""
 
 
 class World:
@@ -127,6 +47,8 @@ class World:
     def __init__(self, plan: Plan, parts: Parts) -> None:
         self.plan = plan
         self.parts = parts
+        self.config = plan.config
+        """What a daemon is told that starts now."""
         self.clock = LoopClock(epoch=NOW)
         self.opened_at = self.clock.now()
         self.ground = Ground(clock=self.clock)
@@ -134,16 +56,19 @@ class World:
         self.provider = SimulatedProvider("mock", plan.market, now=self.clock.now, rng=self.rng)
         self.market = self.provider.market
         self.crew = Crew(self.market, self.ground, self.rng, plan.slots_service_s)
+        self.operators = Operators(self.ground, Process(self.clock, self.rng, 0.0), seeded(plan.seed + 2_000_000))
         self.ground.workers_beat = lambda: self.crew.work(self.clock.now())
         self.daemons: list[Daemon] = []
-        self.failed_over_at = self.redis_down_at = self.disturbed_at = float("-inf")
-        """When it last happened: a failover; Redis away; anything that a daemon cannot help."""
+        self.failed_over_at = self.redis_down_at = self.disturbed_at = self.calm_at = float("-inf")
+        """When it last happened: a failover; Redis away; anything that a daemon cannot help; the end of all faults."""
         self.set_back_s = 0.0
         """By how much the leaders' clock was ever set back, by a jump or by a successor's clock that is behind."""
+        self.clocks_differ = False
+        """Whether any daemon's clock was ever set."""
         self.journal: deque[tuple[float, str]] = deque(maxlen=_JOURNAL_LINES)
         self.digest = 0
         """Of all that was ever told: the same for the same seed."""
-        self._leaders_clock_s = 0.0
+        self._leaders_clock_s: dict[str, float] = {}
         self._born = 0
         self._order = itertools.count()
         self._ahead: list[tuple[float, int, Callable[[], None]]] = []
@@ -162,14 +87,33 @@ class World:
     def machines(self) -> dict[str, Machine]:
         """The machines that truly exist under our label, by provider id."""
         self.market.settle(self.clock.now())
-        return {name: machine for name, machine in self.market.machines.items() if name != FOREIGN}
+        return {name: each for name, each in self.market.machines.items() if parse_label(each.label, FLEET)}
 
-    def leader(self) -> Daemon | None:
-        """The daemon that leads, to its own knowledge and in truth."""
+    def leader(self, pool: str) -> Daemon | None:
+        """The daemon that leads a pool, to its own knowledge and in truth."""
+        leaders = self.ground.redis.leaders()
         for daemon in self.daemons:
-            if daemon.up and daemon.leads_since is not None and daemon.owner == self.ground.state.owner:
+            unit = daemon.unit_of(pool) if daemon.up else None
+            if unit is not None and unit in daemon.leads_since and leaders.get(unit) == daemon.owner:
                 return daemon
         return None
+
+    def undisturbed_since(self, pool: str) -> float:
+        """Since when one daemon has led a pool without a break, with one configuration and beside a Redis that answers;
+        the present when none does."""
+        leader = self.leader(pool)
+        since = leader.leads(pool) if leader else None
+        if leader is None or since is None:
+            return self.clock.now()
+        return max(self.redis_down_at, self.healed_at, since, leader.process.thawed_at)
+
+    @property
+    def healed_at(self) -> float:
+        """When what a failover to an older replica lost was written again at the latest, each record in its turn.
+
+        A living daemon takes 5 minutes at most for that, at one write a minute.
+        """
+        return self.failed_over_at + 300.0 + 5 * self.plan.tick_s
 
     def tell(self, text: str) -> None:
         """Add a line to what is shown of a failure."""
@@ -195,24 +139,32 @@ class World:
         self.crew.work(now)
         if not self.ground.redis_up:
             self.redis_down_at = now
-        if leader := self.leader():
-            self.set_back_s += max(0.0, self._leaders_clock_s - leader.process.clock_offset_s)
-            self._leaders_clock_s = leader.process.clock_offset_s
+        for pool in self.config.pools:
+            if leader := self.leader(pool):
+                clock_s = leader.process.clock_offset_s
+                self.set_back_s += max(0.0, self._leaders_clock_s.get(pool, 0.0) - clock_s)
+                self._leaders_clock_s[pool] = clock_s
         if self._helpless(now):
             self.disturbed_at = now
 
-    def calm_down(self) -> None:
-        """No more faults, no more jobs, and a daemon that runs."""
+    async def calm_down(self) -> None:
+        """No more faults, no more jobs, no more orders, and a daemon that runs."""
         self._ahead.clear()
         ground = self.ground
         ground.refusing = ground.hanging = ground.answers_lost = ground.queue_unknown = self.crew.silent = False
-        ground.waiting = 0
+        ground.waiting.clear()
         self._next_job_at = float("inf")
         self.market.plan = FaultPlan(CALM.faults, (), self.rng)
         for daemon in self.daemons:
             daemon.process.live_on()
+            if daemon.up and daemon.config.spread != self.config.spread:
+                self._end(daemon)
+            elif daemon.up:
+                self._do(daemon.take(self.config, after_s=0.0))
         if not any(daemon.up for daemon in self.daemons):
             self.spawn()
+        await self.operators.withdraw_all()
+        self.calm_at = self.clock.now()
         self.tell("all is calm from here on")
 
     async def end(self) -> None:
@@ -227,20 +179,30 @@ class World:
     def spawn(self) -> None:
         """Start a daemon."""
         self._born += 1
-        self.daemons.append(Daemon(self, self._born))
+        self.daemons.append(Daemon(self, self._born, self.config))
         self.tell(f"daemon-{self._born} starts")
+
+    def reloaded(self, daemon: Daemon) -> None:
+        """A daemon took another configuration."""
+        self.disturbed_at = self.clock.now()
+        self.tell(f"{daemon.owner} has reloaded")
 
     def _arrive(self, now: float) -> None:
         while self._next_job_at <= now:
-            self.ground.waiting = min(_MOST_WAITING, self.ground.waiting + 1)
+            self._bring(1)
             self._next_job_at += self.rng.expovariate(self.plan.jobs_per_h) * HOUR
+
+    def _bring(self, jobs: int) -> None:
+        pool, waiting = self.rng.choice([*self.config.pools]), self.ground.waiting
+        waiting[pool] = min(_MOST_WAITING, waiting.get(pool, 0) + jobs)
 
     def _helpless(self, now: float) -> bool:
         """Whether no daemon could end a machine now that is one too many."""
-        leader = self.leader()
-        if leader is None or leader.process.frozen or self.crew.silent or not self.ground.redis_up:
+        if self.crew.silent or not self.ground.redis_up or now - self.ground.refused_at < 600.0:
             return True
-        return now - self.ground.refused_at < 600.0
+        leaders = [self.leader(pool) for pool in self.config.pools]
+        paused = any(each.order.kind is OrderKind.PAUSE for each in self.ground.standing.values())
+        return paused or any(leader is None or leader.process.frozen for leader in leaders)
 
     # --- blows --------------------------------------------------------------------------------------------------------
 
@@ -260,28 +222,60 @@ class World:
         up = [daemon for daemon in self.daemons if daemon.up]
         self.tell(f"--- {event.blow}, {event.lasting_s:.0f}s")
         match event.blow:
-            case Blow.BURST:
-                self.ground.waiting = min(_MOST_WAITING, self.ground.waiting + event.number)
-            case Blow.UNKNOWN_DEMAND:
-                self._switch(self.ground, "queue_unknown", event.lasting_s)
-            case Blow.SILENT_WORKERS:
-                self._switch(self.crew, "silent", event.lasting_s)
-            case Blow.REDIS_LOSS:
-                self._switch(self.ground, "refusing", event.lasting_s)
-            case Blow.REDIS_HANGS:
-                self._switch(self.ground, "hanging", event.lasting_s)
-            case Blow.ANSWERS_LOST:
-                self._switch(self.ground, "answers_lost", event.lasting_s)
-            case Blow.EMPTY_REPLICA:
-                self._fail_over(MemoryState())
+            case Blow.BURST | Blow.QUEUE_WIPED:
+                self._fill(event)
             case Blow.OLD_REPLICA:
                 pass  # its moment was laid down when the replica fell behind
+            case Blow.EMPTY_REPLICA:
+                self._fail_over(Redis(self.clock.now))
             case Blow.SECOND_DAEMON:
                 self.spawn()
                 self._after(event.lasting_s, lambda: self._end_one(kill=event.after))
-            case _:
-                if up:
-                    self._strike(self.rng.choice(up), event)
+            case Blow.ORDER | Blow.WITHDRAWAL:
+                self._order_something(event)
+            case Blow.RELOAD | Blow.RESPREAD:
+                self._configure(event, up)
+            case _ if event.blow in _SWITCHES:
+                self._switch(event)
+            case _ if up:
+                self._strike(self.rng.choice(up), event)
+
+    def _fill(self, event: Event) -> None:
+        if event.blow is Blow.BURST:
+            self._bring(event.number)
+        else:
+            self.ground.waiting[self.rng.choice([*self.config.pools])] = 0
+
+    def _order_something(self, event: Event) -> None:
+        if event.blow is Blow.WITHDRAWAL:
+            standing = sorted(self.ground.standing)
+            if standing:
+                self._do(self.operators.withdraw(self.rng.choice(standing)))
+            return
+        records = self.ground.redis.records.values()
+        names = [name for each in records for name in (each.id, f"mock/{each.provider_id}")]
+        order = self.operators.draw(names, event.lasting_s, self.clock.now())
+        self.tell(order.text)
+        self._do(self.operators.give(order))
+
+    def _configure(self, event: Event, up: list[Daemon]) -> None:
+        """Let each daemon go on with another configuration, or another daemon in its place."""
+        switched = event.blow is Blow.RESPREAD
+        self.config = (
+            replace(self.config, spread=not self.config.spread) if switched else changed(self.config, self.rng)
+        )
+        self.tell(f"from now on {'each pool' if self.config.spread else 'all'} of {', '.join(self.config.pools)}")
+        for daemon in up:
+            after_s = self.rng.uniform(0.0, event.lasting_s)
+            if switched:
+                self._after(after_s, partial(self._replace, daemon))
+            else:
+                self._do(daemon.take(self.config, after_s=after_s))
+
+    def _replace(self, daemon: Daemon) -> None:
+        if daemon.up:
+            self._end(daemon)
+            self.spawn()
 
     def _strike(self, daemon: Daemon, event: Event) -> None:
         """A blow that hits one daemon."""
@@ -289,14 +283,13 @@ class World:
             daemon.process.die_at(event.number, after=event.after)
             self._after(event.lasting_s, lambda: self._succeed(daemon))
         elif event.blow is Blow.RESTART:
-            daemon.ending = True  # at once: whoever looks before the task runs must not count on it
-            self._do(daemon.stop())
+            self._end(daemon)
             self._after(event.lasting_s, self.spawn)
         elif event.blow is Blow.FREEZE:
             daemon.process.freeze(event.lasting_s)
         else:
             daemon.process.clock_offset_s += event.lasting_s
-            self.disturbed_at = self.clock.now()
+            self.disturbed_at, self.clocks_differ = self.clock.now(), True
 
     def _succeed(self, daemon: Daemon) -> None:
         """Start the successor of a daemon that is to die, once it is dead."""
@@ -314,23 +307,29 @@ class World:
         if kill:
             daemon.process.dead = True
         else:
-            self._do(daemon.stop())
+            self._end(daemon)
+
+    def _end(self, daemon: Daemon) -> None:
+        daemon.ending = True  # at once: whoever looks before the task runs must not count on it
+        self._do(daemon.stop())
 
     def _prepare_replica(self, event: Event) -> None:
         def fall_behind() -> None:
-            replica = self.ground.copy_of_redis()
+            replica = self.ground.redis.copy()
             self._later(event.at_s, lambda: self._fail_over(replica))
 
         self._later(max(0.0, event.at_s - event.lasting_s), fall_behind)
 
-    def _fail_over(self, to: MemoryState) -> None:
+    def _fail_over(self, to: Redis) -> None:
         self.ground.fail_over(to)
         self.failed_over_at = self.disturbed_at = self.clock.now()
-        self.tell(f"--- failover to a Redis with {len(to.instances)} records")
+        self.tell(f"--- failover to a Redis with {len(to.records)} records")
 
-    def _switch(self, what: object, flag: str, seconds: float) -> None:
+    def _switch(self, event: Event) -> None:
+        flag = _SWITCHES[event.blow]
+        what = self.crew if event.blow is Blow.SILENT_WORKERS else self.ground
         setattr(what, flag, True)
-        self._after(seconds, lambda: setattr(what, flag, False))
+        self._after(event.lasting_s, lambda: setattr(what, flag, False))
 
     def _do(self, work: Coroutine[Any, Any, None]) -> None:
         self._acts.append(asyncio.get_running_loop().create_task(work))
