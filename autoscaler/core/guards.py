@@ -9,6 +9,7 @@ from autoscaler.core.budget import budget
 from autoscaler.core.decision import Decision
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.pace import pace
 from autoscaler.core.signal import HOLD_S, last_good
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.units import format_duration
@@ -104,30 +105,6 @@ def limits(decision: Decision, snapshot: PoolSnapshot) -> Decision:
     if warm != decision.warm:
         decision = decision.because("limits.warm", f"{decision.warm} wanted, {bounds.warm} allowed: {warm}", warm=warm)
     return replace(decision, standby=bounds.warm.clamp(decision.standby))
-
-
-def pace(decision: Decision, snapshot: PoolSnapshot, now: float) -> Decision:
-    """Never more machines started or drained within a while than the pool's pace allows.
-
-    The floor is started at once, and what may not run by limits or money is drained at once. Worked example: at most
-    4 up in 10 minutes, 3 rented or resumed 5 minutes ago, 6 up, 9 wanted: 7 for now.
-    """
-    allowed, bounds = snapshot.pool.pace, snapshot.pool.limits.hot
-    within = f"within {format_duration(allowed.per)}"
-    if allowed.up is not None:
-        started = sum(now - machine.ordered_at < allowed.per for machine in snapshot.instances)
-        most = max(bounds.low, snapshot.up + max(0, allowed.up - started))
-        if decision.hot > most:
-            text = f"{started} started {within}, {allowed.up} allowed: {most} of {decision.hot} machines for now"
-            decision = decision.because("pace.up", text, hot=most)
-    if allowed.down is not None:
-        hot = len(snapshot.in_phase(Phase.HOT))
-        drained = sum(now - at < allowed.per for at in snapshot.drained_at)
-        least = min(decision.ceiling, hot - max(0, allowed.down - drained))
-        if decision.hot < least:
-            text = f"{drained} drained {within}, {allowed.down} allowed: {least} instead of {decision.hot} for now"
-            decision = decision.because("pace.down", text, hot=least)
-    return decision
 
 
 def fresh_start(decision: Decision, snapshot: PoolSnapshot, window_s: float) -> Decision:

@@ -2,7 +2,8 @@
 
 While nothing may go down, machines above the ceiling (limits, budget) go all the same: to hold is a caution, money is a
 promise. So do those whose contract is about to end: they go anyway, and this way without killing a job. Before all of
-that come operators' orders about single machines; a pause comes before those.
+that come operators' orders about single machines; a pause comes before those. What is started beyond the decision, in
+the place of others or beside them, keeps to the pace as well.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from autoscaler.core.fewer import drained_for_good, fewer, last_calls
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.more import more
 from autoscaler.core.obey import obey
+from autoscaler.core.pace import most_by_now
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.trial import rentable
 
@@ -26,9 +28,10 @@ def plan(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[tuple[
     commands = obey(snapshot, now)
     taken = {command.instance for command in commands}
     if not decision.hold_up:
-        growing, grown = more(snapshot, reinforced(decision, snapshot, now), now)
+        paced = replace(decision, ceiling=min(decision.ceiling, most_by_now(snapshot, now)))
+        growing, grown = more(snapshot, reinforced(paced, snapshot, now), now)
         growing, grown = rentable(growing, grown, snapshot, now)
-        decision = replace(grown, hot=decision.hot)
+        decision = replace(grown, hot=decision.hot, ceiling=decision.ceiling)
         commands += [command for command in growing if command.instance not in taken]
         taken |= {command.instance for command in growing if command.action is not Action.SET_BID}
     if not decision.hold_down:

@@ -11,7 +11,8 @@ from autoscaler.core.diagnosis import Diagnosis
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.plan import plan
-from tests.support.build import NOW, decision, instance, offer, snapshot
+from autoscaler.core.spec import Pace
+from tests.support.build import NOW, decision, instance, offer, pool, snapshot
 
 P = Phase
 OFFERS = {"mock-on-demand": tuple(offer(offer_id=f"o-{n}", host=f"h-{n}") for n in range(6))}
@@ -53,6 +54,17 @@ def test_failover_step_by_step(fleet: list[Instance], hot: int, does: list[tuple
 
     assert done(commands) == does
     assert told.hot == hot
+
+
+def test_replacements_keep_to_the_pace() -> None:
+    fleet = [sick("a"), sick("b"), machine("c", ordered_at=NOW - 60.0)]
+    slow = pool(pace=Pace(up=2))
+
+    commands, told = plan(snapshot(*fleet, pool=slow, offers=OFFERS), decision(3), NOW)
+
+    assert done(commands) == [RENT]
+    assert any("b is degraded" in r.text and "4 machines may run" in r.text for r in told.why_not)
+    assert told.ceiling == decision(3).ceiling, "what runs already is held against limits and money alone"
 
 
 def test_a_replacement_is_explained() -> None:
