@@ -113,6 +113,21 @@ def test_a_drained_machine_is_stopped_or_released_as_the_policies_have_it() -> N
     assert done(idle, 1, hold_down=True) == {"a": Action.STOP}, "whatever policies wait for"
 
 
+def test_a_release_goes_before_a_drain_of_the_same_machine() -> None:
+    both = under(order(K.RELEASE, "a"), order(K.DRAIN, "a"))
+    assert done(snapshot(machine("a", P.DRAINING), machine("b"), orders=both), 1) == {"a": Action.RELEASE}
+
+
+def test_how_long_an_order_stands_is_counted_once() -> None:
+    given = order(K.FLOOR, count=1, for_s=60.0)
+    assert given.dated(NOW).dated(NOW + 30.0).until == NOW + 60.0
+
+
+def test_a_ceiling_above_the_limits_lifts_none_of_them() -> None:
+    rich = pool(limits=Limits(hot=Span(1, 6), usd_per_day=Cap(warn=1e3, stop=1e4)))
+    assert guarded(9, snapshot(pool=rich, orders=under(order(K.CEILING, count=50)))).ceiling == 6
+
+
 def test_a_machine_goes_by_the_providers_name_for_it_too() -> None:
     assert done(snapshot(machine("a"), orders=under(order(K.DRAIN, "mock/m-a"))), 1) == {"a": Action.DRAIN}
 
@@ -130,6 +145,7 @@ def test_a_machine_goes_by_the_providers_name_for_it_too() -> None:
         (machine("a", P.BOOTING, ordered_at=NOW - 60), 1, None),
         (machine("a", P.BOOTING), None, None),
         (machine("a", P.PLANNED, provider_id=None, ordered_at=NOW), None, None),
+        (machine("a", P.RENTING, provider_id=None, ordered_at=NOW), None, None),
         (machine("a", P.LOST), None, None),
         (machine("a", P.RELEASING), None, None),
     ],
@@ -148,6 +164,10 @@ def test_a_release_that_may_lose_jobs_ends_a_machine_at_work_and_says_so() -> No
         "release ordered by ada (it mines): release it, whatever runs on it",
     )
     assert under(lost).protected({"a": 3, "b": 1}, {"a": machine("a"), "b": machine("b")}) == {"b": 1}
+    both = under(lost, order(K.RELEASE, "b"))
+    assert both.protected({"a": 3, "b": 1}, {"a": machine("a"), "b": machine("b")}) == {"b": 1}
+    planned = snapshot(machine("a", P.PLANNED, provider_id=None), orders=under(lost))
+    assert not plan(planned, Decision(hot=1, warm=0), NOW)[0], "the answer to its rent is still to come"
 
 
 def test_a_standby_that_is_to_be_released_is_not_resumed() -> None:
@@ -217,6 +237,12 @@ def world(*records: Instance, machines: tuple[Remote, ...] = (), **changes: Any)
             "is fulfilled, the machine is a of images",
         ),
         (order(K.ADOPT, "mock/m-9", pool="images"), world(), "cannot be carried out, mock lists no such machine"),
+        (order(K.ADOPT, "mock/m-9", pool="images"), world(listings={"mock": Unknown("timeout", NOW)}), None),
+        (
+            order(K.ADOPT, "mock/m-a", pool="images"),
+            world(machine("a", P.GONE)),
+            "cannot be carried out, mock lists no such machine",
+        ),
     ],
 )
 def test_an_order_stands_until_it_is_over_fulfilled_or_impossible(given: Order, seen: World, end: str | None) -> None:

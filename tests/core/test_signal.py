@@ -354,6 +354,22 @@ def test_what_a_queue_is_used_to_is_forgotten_within_a_week() -> None:
     assert len(ear.alarms) == 2
 
 
+def test_what_was_forgotten_does_not_come_back_with_a_smaller_fall() -> None:
+    ear = ear_that_heard(10_000, *[0] * 40)
+    ear.now += 8 * 86400.0
+    ear.hear(100, *[0] * 40)
+    ear.now += 86400.0
+    ear.hear(1000, 0)
+
+    assert len(ear.alarms) == 3
+
+
+def test_the_quickest_tier_says_what_the_machines_can_have_done() -> None:
+    both = Load(tiers={name: TierLoad(jobs=100.0, work_s=100.0 * took) for name, took in (("a", 2.0), ("b", 200.0))})
+
+    assert not ear_that_heard(50, 0, machines=1, load=both).alarms
+
+
 def test_what_a_queue_is_used_to_is_forgotten_within_a_week_though_the_clock_was_set_back() -> None:
     ear = ear_that_heard(1000, *[0] * 40)
     ear.now -= 30 * 86400.0
