@@ -216,3 +216,5 @@ def test_a_paused_queue_stops_no_machine_and_keeps_the_floor() -> None:
     assert guarded(1, snapshot(demand=demand(40, paused=True))).hot == 1
     assert guarded(1, snapshot(instance(id="a"), instance(id="b"), demand=demand(paused=True))).hot == 1
     assert guarded(0, in_flight(3, paused=True)).hot == 0
+    assert guarded(0, in_flight(3, instance(), paused=True)).hot == 0, "no worker takes anything back meanwhile"
+    assert not guarded(1, snapshot(instance(), demand=demand(paused=True))).why, "nothing was held back"
