@@ -140,7 +140,7 @@ def _settle_resume(called: Instance, outcome: Outcome) -> Instance:
     if outcome.result in (Result.NO_CAPACITY, Result.REJECTED):
         # Some providers queue what they refuse and bill it later; a stop cancels that and harms nobody.
         text = f"resume refused ({outcome.detail}): cancelling the order"
-        return called.moved(Phase.STOPPING, now, text, called_at=now, refusals=called.refusals + 1)
+        return called.moved(Phase.STOPPING, now, text, refusals=called.refusals + 1)
     if outcome.result is Result.NOT_FOUND:
         return called.moved(Phase.LOST, now, "the provider knows it no more")
     if outcome.result in (Result.AUTH_FAILED, Result.INSUFFICIENT_FUNDS):
@@ -165,4 +165,4 @@ def _settle_end(called: Instance, outcome: Outcome) -> Instance:
 def _again(called: Instance, outcome: Outcome) -> Instance:
     pause = min(_RETRY_MOST_S, _RETRY_FIRST_S * 2.0 ** (called.attempts - 1))
     wait = max(pause, min(outcome.retry_after_s or 0.0, _TOLD_MOST_S))
-    return replace(called, retry_at=outcome.ended_at + wait, called_at=called.called_at)
+    return replace(called, retry_at=outcome.ended_at + wait)

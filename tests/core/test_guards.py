@@ -198,6 +198,7 @@ def test_jobs_in_flight_bring_no_machine_while_one_that_goes_may_hold_them(phase
 
 def test_jobs_in_flight_bring_no_machine_before_all_machines_are_known() -> None:
     assert guarded(0, in_flight(1, running_for_s=59.0)).hot == 0
+    assert guarded(0, in_flight(1, running_for_s=60.0)).hot == 1
 
 
 def test_an_empty_queue_brings_no_machine() -> None:
