@@ -13,8 +13,9 @@ from autoscaler.core.guards import guard
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.orders import Order, OrderKind, Orders
+from autoscaler.core.signal import Signal
 from autoscaler.core.snapshot import PoolSnapshot
-from autoscaler.core.spec import Cap, Limits, Pace
+from autoscaler.core.spec import Cap, Fallback, Limits, Pace
 from autoscaler.core.units import Span
 from tests.support.build import NOW, demand, instance, pool, snapshot
 
@@ -203,6 +204,14 @@ def test_jobs_in_flight_bring_no_machine_before_all_machines_are_known() -> None
 
 def test_an_empty_queue_brings_no_machine() -> None:
     assert guarded(0, in_flight(0)).hot == 0
+
+
+def test_a_fallback_is_as_urgent_as_it_gets_so_that_the_budgets_warning_does_not_give_it_up() -> None:
+    limits = Limits(hot=Span(0, 6), usd_per_day=Cap(warn=5.0, stop=20.0))
+    unread = pool(limits=limits, fallback=Fallback(after=1, then="floor", floor=3))
+    seen = snapshot(pool=unread, demand=Unknown("gone", NOW), signal=Signal(failures=1), day_left_s=43_200.0)
+
+    assert guarded(0, replace(seen, spent_today_usd=8.0), needs=(("pro", 0),)).hot == 3
 
 
 def test_no_machine_is_started_for_a_queue_that_is_paused() -> None:
