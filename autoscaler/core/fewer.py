@@ -15,9 +15,9 @@ HOT machines go in this order; each rule only decides between those that the one
    TOCS 2012);
 9. the oldest first, as the strategy says; then by id, so that the order is total.
 
-The primary stays even where it alone is idle: the strategy keeps it running, and to wait for the jobs of another machine
-costs less than a dearer one for days. A machine on its way is not given up for being one too many: its set-up is paid
-for, it may be wanted by the time it is up, and its worker may have begun. Once HOT it goes like the others.
+The primary stays even where it alone is idle: the strategy keeps it running, and to wait for the jobs of another
+machine costs less than a dearer one for days. A machine on its way is not given up for being one too many: its set-up
+is paid for, it may be wanted by the time it is up, and its worker may have begun. Once HOT it goes like the others.
 
 A machine whose contract ends within the time that its jobs may take (`deadlines.draining`) goes before all of them and
 whatever was decided: its provider stops it then, with a job on it or without.

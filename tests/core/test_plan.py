@@ -371,6 +371,13 @@ def test_holding_down_stops_nothing_and_holding_up_starts_nothing() -> None:
     assert not plan(snapshot(*fleet), decision(1, hold_down=True, hold_up=True), NOW)[0]
 
 
+def test_the_dearer_machine_goes_though_a_cheaper_one_is_idle_for_longer() -> None:
+    fleet = [machine("a", P.HOT, usd_per_hour=0.3), machine("b", P.HOT), machine("c", P.HOT, usd_per_hour=0.9)]
+    idle = {"b": NOW - 900.0, "c": NOW - 60.0}
+
+    assert done(plan(snapshot(*fleet, idle_since=idle), decision(2), NOW)[0]) == [(Action.DRAIN, "c")]
+
+
 def test_a_drained_machine_is_held_no_longer_than_jobs_may_take() -> None:
     limit_s = pool().deadlines.draining
     young = machine("a", P.DRAINING, phase_since=NOW - limit_s)
