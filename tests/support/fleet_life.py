@@ -12,9 +12,10 @@ from typing import Any
 
 from autoscaler.core.journal import Kind
 from autoscaler.core.lifecycle import Phase
-from tests.support.daemon_process import Json, a_config
+from tests.support.daemon_process import FLEET, Json, a_config
 from tests.support.mortal_daemon import KEYS, MortalDaemon
 from tests.support.real_time import until
+from tests.support.redis_server import free_port
 
 SPEED = 120.0
 TICK_S = 10.0
@@ -22,6 +23,8 @@ FOREIGN = "somebody's notebook"
 QUEUE = "jobs:pro"
 RUSH = 10
 FLOOR_OF_TWO = {"hot": "2..2"}
+LIMITS = {"hot": "1..2", "warm": "0..1"}
+POLICY = {"rent_depth": 3, "resume_depth": 3, "idle_for": "20s", "release_after": "60s"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +79,32 @@ def a_fleet(directory: Path, redis_url: str, *scenario: Json, **mock: Any) -> Js
         "foreign": [FOREIGN],
         "scenario": list(scenario),
     }
-    policy = {"rent_depth": 3, "resume_depth": 3, "idle_for": "20s", "release_after": "60s"}
-    config = a_config(directory, redis_url, mock=market | mock, policy=policy)
-    config["pools"]["images"]["limits"] = {"hot": "1..2", "warm": "0..1"}
+    config = a_config(directory, redis_url, mock=market | mock, policy=POLICY)
+    config["pools"]["images"]["limits"] = LIMITS
     config["pools"]["images"]["placements"] = [
         {"provider": "mock", "buy": "spot", "max_usd_per_hour": 0.9, "bid_margin": 0}
     ]
     return config | {"tick": f"{TICK_S:g}s"}
+
+
+def at_a_vendor(kind: str, url: str, redis_url: str, **pool: Any) -> Json:
+    """The configuration of a fleet at an emulated vendor."""
+    images = {
+        "queue": {"kind": "list", "tiers": [{"name": "pro", "key": QUEUE}]},
+        "machine": {"image": "ghcr.io/acme/comfy:1.4", "gpus": ["RTX 4090"], "ready": "running"},
+        "placements": [{"provider": kind, "max_usd_per_hour": 2.0}],
+        "limits": {"hot": "1..1", "warm": "0..0"},
+        "policies": [{"thresholds": {}}],
+    }
+    return {
+        "fleet": FLEET,
+        "redis": redis_url,
+        "tick": "10s",
+        "http": {"listen": f"127.0.0.1:{free_port()}"},
+        "log": {"format": "json"},
+        "pools": {"images": images | pool},
+        "providers": {kind: {"api_key": "whoever-pays-for-it", "url": url}},
+    }
 
 
 class World:
