@@ -110,6 +110,24 @@ def test_what_limits_do_not_allow_is_drained_at_any_pace() -> None:
     assert guarded(1, paced(*fleet_of(9), down=1), ceiling=4).hot == 4, "a policy's ceiling is a person's word"
 
 
+def test_what_money_does_not_allow_is_drained_at_any_pace() -> None:
+    fleet = fleet_of(4, usd_per_hour=0.8)
+    seen = paced(*fleet, down=1, low=0)
+    scarce = replace(seen.pool, limits=Limits(hot=Span(0, 20), usd_per_day=Cap(warn=10.0, stop=30.0)))
+    late = replace(seen, pool=scarce, spent_today_usd=25.0, day_left_s=6 * 3600.0)
+    needs = (("pro", 1), ("free", 4))
+
+    assert guarded(4, late, needs=needs).hot == 1, "what is less urgent is given up above 20"
+    assert guarded(1, replace(late, spent_today_usd=0.0), needs=(("pro", 1),)).hot == 3, "and otherwise in turn"
+
+
+def test_standbys_stay_within_limits() -> None:
+    assert (
+        guarded(1, replace(paced(), pool=pool(limits=Limits(warm=Span(0, 2), usd_per_day=PLENTY))), standby=9).standby
+        == 2
+    )
+
+
 def test_without_a_pace_any_number_starts_and_goes_at_once() -> None:
     assert guarded(20, paced()).hot == 20
     assert guarded(1, paced(*fleet_of(9))).hot == 1
