@@ -89,7 +89,8 @@ async def run_once(config: Config, clock: Clock) -> str | None:
     """
     async with started(config, clock) as app:
         await app.tick()
+        failed = app.board.error
         await app.stop()
-        if app.board.error is not None or app.board.report is None:
-            return app.board.error or "the tick could not be made"
+        if (failed := failed or app.board.error) is not None or app.board.report is None:
+            return failed or "the tick could not be made"
         return None if app.board.report.leads else "another daemon leads this fleet; nothing was done"

@@ -131,7 +131,13 @@ class Loop:
             self._bad_ticks = 0
         else:
             self._fleet = None
-            report = TickReport(at=now, duration_s=self._clock.now() - now, leads=False, leaders=leaders)
+            report = TickReport(
+                at=now,
+                duration_s=self._clock.now() - now,
+                leads=False,
+                leaders=leaders,
+                orders=Orders(standing=control.orders),
+            )
         self._listener.ticked(report)
         return report
 

@@ -118,6 +118,15 @@ def test_once_makes_one_tick_with_all_that_follows(client: Any, redis_url: str, 
     assert (record["phase"], record["provider_id"]) == (Phase.RENTING, "m1")
 
 
+def test_once_says_in_one_line_why_no_tick_could_be_made(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text(yaml.safe_dump(a_config(tmp_path, f"redis://127.0.0.1:{free_port()}")))
+    result = autoscaler("run", file, "--once")
+    assert result.returncode == 1
+    [line] = [line for line in result.stderr.splitlines() if line.startswith("error: ")]
+    assert line.startswith("error: Redis cannot be reached: 127.0.0.1:")
+
+
 def the_whole(client: Any) -> dict[bytes, bytes]:
     """Every key with its value, as Redis itself writes it down."""
     return {key: client.dump(key) for key in client.scan_iter()}

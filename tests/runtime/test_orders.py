@@ -68,6 +68,19 @@ async def test_an_order_stands_through_a_failover_and_goes_on_counting() -> None
     await second.stop()
 
 
+async def test_a_daemon_that_stands_by_shows_what_is_ordered() -> None:
+    world = Rehearsal(CALM)
+    first = await up(world)
+    order = await say(world, K.PAUSE)
+    await first.live(MINUTE)
+    second = world.daemon()
+    await second.live(TICK_S)
+    assert not second.report.leads
+    assert second.report.orders.standing == (order,)
+    await second.stop()
+    await first.stop()
+
+
 async def test_a_released_machine_is_drained_first_and_gone_then() -> None:
     world = Rehearsal(CALM)
     daemon = await up(world)
