@@ -33,6 +33,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterable[Figure]]] = {
     "queues-hundred": queues.hundred,
     "queues-million": queues.millions,
     "start": process.start,
+    "restart": process.restart,
     "memory": process.memory,
     "rehearsal": rehearsal.tick,
     "providers": providers.beside,
