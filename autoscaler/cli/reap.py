@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -36,6 +37,17 @@ class _Find:
         return "  ".join(known)
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Looked:
+    """What the providers list."""
+
+    finds: list[_Find]
+    unlisted: list[str]
+    """Of which providers it is not known, and why."""
+    ours: str
+    """How many machines have this fleet's label, in words."""
+
+
 @click.command()
 @hand
 @click.option("--dry-run", is_flag=True, help="Only show them.")
@@ -54,40 +66,43 @@ def reap(hand: Hand, dry_run: bool, yes: bool) -> None:
     """  # noqa: D301 - a real backspace is click's mark of lines that are not to be joined
     if hand.url:
         raise click.UsageError("it asks the providers of FILE itself; drop --url")
-    finds, unlisted = asyncio.run(_look(hand))
-    for text in unlisted:
-        click.echo(f"not asked: {text}", err=True)
-    for find in finds:
+    looked = asyncio.run(_look(hand))
+    for text in looked.unlisted:
+        click.echo(f"error: {text}", err=True)
+    for find in looked.finds:
         click.echo(find.line)
-    if not finds:
-        click.echo("Nothing to reap: each machine of this fleet has a record, a pool and a way out.")
-    going = [find for find in finds if find.goes]
-    if dry_run or not going:
-        return
-    count = "this machine" if len(going) == 1 else f"these {len(going)} machines"
-    if not yes:
-        click.confirm(f"Order the release of {count}?", abort=True)
-    asyncio.run(_order(hand, going))
-    click.echo("Ordered. The daemon that leads releases them; while none runs, they bill on: autoscaler run")
-    hand.next("orders")
+    going = [find for find in looked.finds if find.goes]
+    if going and not dry_run:
+        count = "this machine" if len(going) == 1 else f"these {len(going)} machines"
+        if not yes:
+            click.confirm(f"Order the release of {count}?", abort=True)
+        asyncio.run(_order(hand, going))
+        click.echo("Ordered. The daemon that leads releases them; while none runs, they bill on: autoscaler run")
+        hand.next("orders")
+    if looked.unlisted:
+        sys.exit(1)
+    if not looked.finds:
+        click.echo(f"Nothing to reap: {looked.ours} listed, each with a record, a pool and a way out.")
 
 
-async def _look(hand: Hand) -> tuple[list[_Find], list[str]]:
-    """What should not be there, and of which providers that is not known."""
+async def _look(hand: Hand) -> _Looked:
     from autoscaler.core.demand import Unknown
+    from autoscaler.core.instance import parse_label
     from autoscaler.runtime.clock import SystemClock
 
     async with opened(hand.file) as app:
         records = await app.records()
         listed = await listings(app, set(app.providers))
     finds: list[_Find] = []
-    unlisted = []
+    unlisted, machines = [], 0
     for provider, listing in listed.items():
         if isinstance(listing, Unknown):
             unlisted.append(f"{provider}: {listing.reason}")
         else:
             finds += _finds(app, provider, listing.machines, records, SystemClock().now())
-    return finds, unlisted
+            machines += sum(parse_label(remote.label, app.config.fleet) is not None for remote in listing.machines)
+    ours = f"{machines} machine{'' if machines == 1 else 's'} with the label of {app.config.fleet}"
+    return _Looked(finds=finds, unlisted=unlisted, ours=ours)
 
 
 def _finds(

@@ -20,7 +20,11 @@ _STYLES = {": added: ": "green", ": removed": "red"}
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @url_option
-@click.option("--token", envvar="AUTOSCALER_TOKEN", help="The daemon's `http.token`; that of FILE when not given.")
+@click.option(
+    "--token",
+    envvar="AUTOSCALER_TOKEN",
+    help="The daemon's `http.token`; that of FILE when not given.  [env: AUTOSCALER_TOKEN]",
+)
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--by", default=getpass.getuser, help="Who reloads it.  [default: your user name]")
 @click.option("--why", default="", help="For the journal.")

@@ -48,6 +48,14 @@ def test_bad_input_ends_with_code_2_and_says_what_is_wrong(words: tuple[str, ...
     assert problem in done.output
 
 
+def test_where_a_provider_cannot_be_listed_nothing_is_said_to_be_in_order(tmp_path: Path, redis_url: str) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text(yaml.safe_dump(a_config(tmp_path, redis_url, mock={"faults": {"listing_fails": 1.0}})))
+    done = run("reap", str(file), "--dry-run")
+    assert done.exit_code == 1
+    assert done.output == "error: mock: 503: temporarily unavailable\n"
+
+
 def test_a_redis_that_lives_inside_a_daemon_that_does_not_run_is_told_of_as_such(tmp_path: Path) -> None:
     file = tmp_path / "fleet.yaml"
     file.write_text(yaml.safe_dump(a_config(tmp_path, f"embedded:{free_port()}")))

@@ -144,7 +144,8 @@ def test_what_nobody_takes_care_of_is_shown_and_its_release_ordered_while_no_dae
     daemon: DaemonProcess, client: Any
 ) -> None:
     daemon.terminate()
-    assert "Nothing to reap" in run(daemon, "reap", "--dry-run")
+    said = "Nothing to reap: 1 machine with the label of attic listed, each with a record, a pool and a way out.\n"
+    assert run(daemon, "reap", "--dry-run") == said
     client.delete(Keys(str(daemon.config["fleet"])).instances)
     assert "no record names it" in run(daemon, "reap", "--dry-run")
     assert run(daemon, "orders") == "No order stands.\n"
