@@ -32,6 +32,7 @@ from tests.support.reports import FLEET, NOW, POOL, machine, pool_report, report
 from tests.support.stores import HandClock
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+DRILLS = Path(__file__).parent / "drills"
 SETTINGS: Mapping[str, type[Any]] = {
     **{name: policy.settings for name, policy in POLICIES.items()},
     "limits": Limits,
@@ -165,3 +166,8 @@ def test_its_table_of_metrics_has_each_metric_and_no_other() -> None:
     there = all_metrics()
     assert [name for name in there if not any(fnmatchcase(name, pattern) for pattern in told)] == []
     assert [pattern for pattern in told if not any(fnmatchcase(name, pattern) for name in there)] == []
+
+
+def test_its_promises_name_each_drill_and_no_other() -> None:
+    told = {word for _, cell in rows(part("What it promises"), "promise") for word in words(cell)}
+    assert {name for name in told if name.endswith(".py")} == {path.name for path in DRILLS.glob("test_*.py")}
