@@ -69,7 +69,7 @@ class Books:
             today = billed.get(pool, 0.0) - self._before_today.get(pool, 0.0)
             excused += self._forgotten_usd(pool, today - excused)
             self._excused[pool] = excused
-            stop = settings.limits.usd_per_day.stop if settings.limits.usd_per_day else float("inf")
+            stop = settings.limits.usd_per_day.stop
             if above and not helpless and today - excused > stop + max(running):
                 text = f"{today:.2f} USD billed today for {pool}, {excused:.2f} of it excused, {stop:g} allowed"
                 found = found or f"{text}, and {len(above)} machines above the floor still run"

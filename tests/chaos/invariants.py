@@ -68,7 +68,7 @@ class Watch:
     def one_leader_each(self) -> str | None:
         """No pool has two leases that are held, and no record lies under the keys of both ways to lead."""
         redis = self._world.ground.redis
-        leaders = redis.leaders()
+        leaders = dict(redis.leaders())
         if "" in leaders and len(leaders) > 1:
             return f"all pools are led by {leaders.pop('')}, and yet {leaders}"
         twice = [name for name in redis.records if redis.keys_of(name) > 1]

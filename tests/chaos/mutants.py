@@ -10,23 +10,21 @@ from typing import Any
 from unittest.mock import patch
 
 from autoscaler.config.schema import PoolSettings
-from autoscaler.core import adopt, guards, obey, orders, plan, settle
-from autoscaler.core.decision import Action, Command, Decision, about
+from autoscaler.core import adopt, guards, instance, ledger, orders, settle
+from autoscaler.core.decision import Command, Decision
 from autoscaler.core.errors import ProviderError
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.ledger import DayLedger
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing
-from autoscaler.core.orders import OrderKind
-from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Cap, Deadlines
 from autoscaler.core.units import Span
 from autoscaler.runtime import accounts, decider, loop, standing
 from autoscaler.runtime.ports import Changes, Control, Saved
-from autoscaler.store.keys import Keys
 from autoscaler.store.redis import RedisStore
 from tests.chaos.daemon import Parts
+from tests.chaos.plan import Blow
 from tests.chaos.ports import ProviderPort
 
 _NEVER_S = 1e9
@@ -65,14 +63,6 @@ class _NoIntent(RedisStore):
     async def commit(self, changes: Changes) -> None:
         kept = tuple(record for record in changes.instances if record.phase is not Phase.PLANNED)
         await super().commit(replace(changes, instances=kept))
-
-
-class _LeadsBesideAll(RedisStore):
-    """Leads a pool whoever leads all of them."""
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._common._keys = Keys("nobody")
 
 
 class _OrdersDropped(RedisStore):
@@ -129,21 +119,8 @@ def _as_it_was(decision: Decision, *_: Any) -> Decision:
     return decision
 
 
-def _also_resumed(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[list[Command], Decision]:
-    commands, decided = _MORE(snapshot, decision, now)
-    ceiling = snapshot.orders.of_pool(OrderKind.CEILING, snapshot.pool.name)
-    started = {command.instance for command in commands}
-    warm = [each for each in snapshot.in_phase(Phase.WARM) if each.id not in started] if ceiling else []
-    return [*commands, *(about(Action.RESUME, each, "whatever the ceiling") for each in warm[:1])], decided
-
-
 def _mistaken_for_ours(label: str, fleet: str) -> tuple[str, str]:
     return _PARSE(label, fleet) or ("images", label)
-
-
-def _at_once(machine: Instance, order: orders.Order, _: PoolSnapshot) -> Action | None:
-    ends = machine.phase not in (Phase.PLANNED, Phase.RELEASING, Phase.GONE)
-    return Action.RELEASE if ends and order.kind is OrderKind.RELEASE and machine.provider_id else None
 
 
 def _no_strays(*_: Any) -> Sequence[Command]:
@@ -154,12 +131,27 @@ def _silence(order: orders.Order, _became: str, now: float) -> Entry:
     return Entry(at=now, kind=Kind.OPERATOR, text=f"order given: {order.text}")
 
 
-def _half_booked(ledger: DayLedger | None, instances: Iterable[Instance], now: float) -> list[DayLedger]:
+def _half_booked(books: DayLedger | None, instances: Iterable[Instance], now: float) -> list[DayLedger]:
     halves = [replace(each, burn_usd_per_hour=each.burn_usd_per_hour / 2) for each in instances]
-    return _BOOK(ledger, halves, now)
+    return _BOOK(books, halves, now)
 
 
-_BOOK, _MORE, _PARSE = accounts.book, plan.more, adopt.parse_label
+_BOOK, _PARSE = ledger.book, instance.parse_label
+
+SHOWN_BY: Mapping[str, tuple[Blow, ...]] = {
+    "keeps what belongs to no pool": (Blow.RELOAD,),
+    **dict.fromkeys(
+        (
+            "drops orders when it takes the lead",
+            "calls what it owes in a pause",
+            "knows no ceiling",
+            "goes on at a provider that is evacuated",
+            "ends orders and tells nobody",
+        ),
+        (Blow.ORDER,),
+    ),
+}
+"""The blows by which a mutant shows, where there are any: days with most of all of them are lived through first."""
 
 MUTANTS: Mapping[str, tuple[Parts, frozenset[str]]] = {
     "stops without confirmation": (Parts(store=_NoConfirmation), frozenset({"no_job_killed"})),
@@ -173,16 +165,13 @@ MUTANTS: Mapping[str, tuple[Parts, frozenset[str]]] = {
         frozenset({"no_job_killed", "no_machine_unknown", "budget_held"}),
     ),
     "sees no strangers": (Parts(provider=_StrangersIgnored), frozenset({"no_machine_unknown"})),
-    "leads a pool beside who leads all": (Parts(store=_LeadsBesideAll), frozenset({"one_leader_each"})),
     "drops orders when it takes the lead": (Parts(store=_OrdersDropped), frozenset({"each_order_ends_in_one_way"})),
     "calls what it owes in a pause": (_spoilt(loop, "owed", _owed_in_no_pool), frozenset({"no_call_in_a_pause"})),
     "knows no ceiling": (_spoilt(guards, "ceiling", _as_it_was), frozenset({"nothing_started_above_a_ceiling"})),
-    "resumes above a ceiling": (_spoilt(plan, "more", _also_resumed), frozenset({"nothing_started_above_a_ceiling"})),
     "goes on at a provider that is evacuated": (
         _spoilt(orders.Orders, "evacuation", lambda *_: None),
         frozenset({"nothing_started_where_it_is_evacuated"}),
     ),
-    "releases without waiting for jobs": (_spoilt(obey, "_next_step", _at_once), frozenset({"no_job_killed"})),
     "takes any label for ours": (
         _spoilt(adopt, "parse_label", _mistaken_for_ours),
         frozenset({"foreign_machines_untouched"}),

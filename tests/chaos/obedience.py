@@ -106,8 +106,8 @@ class Obedience:
             if standing.get(name) != order and name not in standing and not self._became.get(_number(order.text)):
                 return f"nothing tells what became of the order: {order.text}"
         for order in standing.values():
-            if became := self._became.get(_number(order.text)):
-                return f"it stands, and the journal says that it {', '.join(sorted(became))}: {order.text}"
+            if ways := self._became.get(_number(order.text)):
+                return f"it stands, and the journal says that it {', '.join(sorted(ways))}: {order.text}"
         twice = next(((number, ways) for number, ways in self._became.items() if len(ways) > 1), None)
         return f"order {twice[0]} ended in several ways: {', '.join(sorted(twice[1]))}" if twice else None
 

@@ -35,7 +35,7 @@ class Operators:
     def draw(self, machines: Sequence[str], for_s: float, now: float) -> Order:
         """Any order, about any of these machines where it is about one."""
         rng = self._rng
-        kind = rng.choice([*OrderKind])
+        kind: OrderKind = rng.choice([*OrderKind])
         self._given += 1
         known = [*machines, "no-such-machine"]
         names, fields = [""], dict[str, Any]()

@@ -1,4 +1,4 @@
-"""Two hundred days of a daemon in which everything goes wrong that may."""
+"""A hundred days of a daemon in which everything goes wrong that may."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from providers.mock import Fault
 from tests.chaos.plan import SUITE, Blow, draw
 from tests.chaos.run import live
 
-_GROUP = 20
+_GROUP = 10
 
 
 @pytest.mark.parametrize("seeds", [SUITE[first : first + _GROUP] for first in range(0, len(SUITE), _GROUP)], ids=str)

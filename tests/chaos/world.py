@@ -235,10 +235,11 @@ class World:
                 self._order_something(event)
             case Blow.RELOAD | Blow.RESPREAD:
                 self._configure(event, up)
-            case _ if event.blow in _SWITCHES:
+            case blow if blow in _SWITCHES:
                 self._switch(event)
-            case _ if up:
-                self._strike(self.rng.choice(up), event)
+            case _:
+                if up:
+                    self._strike(self.rng.choice(up), event)
 
     def _fill(self, event: Event) -> None:
         if event.blow is Blow.BURST:
