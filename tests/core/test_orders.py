@@ -123,6 +123,27 @@ def test_how_long_an_order_stands_is_counted_once() -> None:
     assert given.dated(NOW).dated(NOW + 30.0).until == NOW + 60.0
 
 
+def test_a_sick_machine_at_a_provider_that_is_evacuated_is_replaced_once() -> None:
+    seen = snapshot(
+        machine("a", ailment="silent"), pool=TWO_PLACES, offers=TWO_OFFERS, orders=under(order(K.EVACUATE, "mock"))
+    )
+    _, told = plan(seen, Decision(hot=1, warm=0, ceiling=6), NOW)
+    assert "a is degraded" not in reasons(told)
+
+
+def test_no_bid_is_raised_for_a_machine_that_goes_by_order() -> None:
+    place = Placement(provider="mock", buy="spot", max_usd_per_hour=1.0)
+    spot = machine("a", buy="spot", placement="mock-spot", gpu="RTX 4090", usd_per_hour=0.3)
+    market = {"mock-spot": (offer(buy="spot", usd_per_hour=0.5, takes_bids=True),)}
+    seen = snapshot(spot, pool=pool(placements=(place,)), offers=market, rebids=frozenset({"mock"}))
+    lost = under(order(K.RELEASE, "a", lose_jobs=True))
+
+    assert done(seen, 1) == {"a": Action.SET_BID}
+    assert [command.action for command in plan(replace(seen, orders=lost), Decision(hot=1, warm=0), NOW)[0]] == [
+        Action.RELEASE
+    ]
+
+
 def test_a_ceiling_above_the_limits_lifts_none_of_them() -> None:
     rich = pool(limits=Limits(hot=Span(1, 6), usd_per_day=Cap(warn=1e3, stop=1e4)))
     assert guarded(9, snapshot(pool=rich, orders=under(order(K.CEILING, count=50)))).ceiling == 6

@@ -371,6 +371,20 @@ def test_holding_down_stops_nothing_and_holding_up_starts_nothing() -> None:
     assert not plan(snapshot(*fleet), decision(1, hold_down=True, hold_up=True), NOW)[0]
 
 
+def test_no_more_drained_machines_are_stopped_than_are_to_be_kept() -> None:
+    drained = [machine("a", P.DRAINING), machine("b", P.DRAINING)]
+
+    assert done(plan(snapshot(*drained), decision(0, warm=1), NOW)[0]) == [(Action.STOP, "a"), (Action.RELEASE, "b")]
+
+
+def test_a_standby_that_goes_makes_room_for_a_drained_machine() -> None:
+    dead = machine("w", P.WARM, refusals=MOST_REFUSALS, phase_since=NOW - 1)
+
+    commands, _ = plan(snapshot(dead, machine("a", P.DRAINING)), decision(0, warm=1), NOW)
+
+    assert done(commands) == [(Action.RELEASE, "w"), (Action.STOP, "a")]
+
+
 def test_the_dearer_machine_goes_though_a_cheaper_one_is_idle_for_longer() -> None:
     fleet = [machine("a", P.HOT, usd_per_hour=0.3), machine("b", P.HOT), machine("c", P.HOT, usd_per_hour=0.9)]
     idle = {"b": NOW - 900.0, "c": NOW - 60.0}
