@@ -169,11 +169,15 @@ class Leases(RuleBasedStateMachine):
             if not daemon.paused and daemon.spread is not spread:
                 self.restart(number, spread=spread, killed=False)
         at_work = self.daemons[:living]
+        unled_s = dict.fromkeys(POOLS, 0.0)
         for _ in range(int(2 * TTL_S / TICK_S) + (len(POOLS) if spread else 0)):
             self.time_passes(TICK_S)
             for daemon in at_work:
                 self.do(self.round(daemon))
                 self.at_most_one_may_act_for_a_pool()
+            led = [pool for daemon in at_work for pool in self.do(daemon.led())]
+            unled_s = {pool: 0.0 if pool in led else unled_s[pool] + TICK_S for pool in POOLS}
+            assert max(unled_s.values()) <= TTL_S + TICK_S, "a pool was led by nobody for too long"
         shares = [len(self.do(daemon.led())) for daemon in at_work]
         assert sum(shares) == len(POOLS), "each pool is led"
         assert not spread or max(shares) - min(shares) <= 1, f"shares are even: {shares}"

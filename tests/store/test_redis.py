@@ -12,7 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from autoscaler.core.admission import Admission, Notice
-from autoscaler.core.errors import NewerRecords, StoreUnavailable
+from autoscaler.core.errors import LeaseLost, NewerRecords, StoreUnavailable
 from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.orders import Order, OrderKind
@@ -283,3 +283,27 @@ async def test_scripts_keep_to_one_slot_of_a_cluster(tmp_path: Path) -> None:
     await link.close()
     await client.aclose()
     server.stop()
+
+
+async def test_a_primary_that_lost_its_replicas_gives_no_lease_where_it_is_told_to_need_one(
+    real_backend: RedisBackend,
+) -> None:
+    """What bounds the time of two leaders where a primary is cut off and its Sentinels name another."""
+    store = await leading(real_backend)
+    await real_backend.client.config_set("min-replicas-to-write", 1)
+    with pytest.raises(StoreUnavailable, match="NOREPLICAS"):
+        await store.read()
+    with pytest.raises(StoreUnavailable, match="NOREPLICAS"):
+        await store.commit(Changes(documents={"d": "1"}))
+    await real_backend.client.config_set("min-replicas-to-write", 0)
+
+
+async def test_a_lease_that_was_lost_with_a_primary_refuses_what_its_holder_writes(real_backend: RedisBackend) -> None:
+    """Both hold the same number then: the owner's name tells them apart."""
+    first, second = await leading(real_backend, "a"), real_backend.open("b")
+    await real_backend.client.delete(real_backend.keys.lease, real_backend.keys.fence)
+    assert (await second.read()).leads
+    assert await real_backend.client.get(real_backend.keys.lease) == "b:1"
+    with pytest.raises(LeaseLost):
+        await first.commit(Changes(documents={"d": "1"}))
+    assert not first.may_act()
