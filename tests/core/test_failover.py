@@ -67,6 +67,15 @@ def test_replacements_keep_to_the_pace() -> None:
     assert told.ceiling == decision(3).ceiling, "what runs already is held against limits and money alone"
 
 
+def test_machines_whose_contract_ends_are_no_reason_to_doubt_the_sick_ones_and_go_whatever_is_doubted() -> None:
+    ending = [sick(name, ends_at=NOW + 3000.0) for name in "ab"]
+    few = [*ending, *(sick(name) for name in "cde")]
+    many = [*ending, *(sick(name) for name in "cdefg")]
+
+    assert done(plan(snapshot(*few, offers=OFFERS), decision(5, ceiling=20), NOW)[0]) == [RENT] * 5
+    assert done(plan(snapshot(*many, offers=OFFERS), decision(7, ceiling=20), NOW)[0]) == [RENT] * 2
+
+
 def test_a_replacement_is_explained() -> None:
     _, told = plan(snapshot(sick("a")), decision(1), NOW)
 

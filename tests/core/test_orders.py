@@ -139,6 +139,7 @@ def test_no_bid_is_raised_for_a_machine_that_goes_by_order() -> None:
     lost = under(order(K.RELEASE, "a", lose_jobs=True))
 
     assert done(seen, 1) == {"a": Action.SET_BID}
+    assert done(seen, 0) == {"a": Action.DRAIN}, "a bid that is raised for its last job does not put that off"
     assert [command.action for command in plan(replace(seen, orders=lost), Decision(hot=1, warm=0), NOW)[0]] == [
         Action.RELEASE
     ]
