@@ -37,7 +37,7 @@ def plan(snapshot: PoolSnapshot, decision: Decision, now: float) -> tuple[tuple[
     if not decision.hold_down:
         going, decision = fewer(snapshot, decision, taken, now)
         commands += going
-    elif not decision.hold_up and _serving(snapshot) > decision.ceiling:
+    elif _serving(snapshot) > decision.ceiling:
         kept = len(snapshot.in_phase(Phase.WARM, Phase.STOPPING))
         held = replace(decision, hot=decision.ceiling, warm=max(decision.warm, kept))
         going, held = fewer(snapshot, held, taken, now)

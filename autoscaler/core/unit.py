@@ -13,7 +13,7 @@ class Unit:
     name: str = ""
     """The pool; empty: all pools, and machines of no pool."""
     others: frozenset[str] = frozenset()
-    """Pools that are units of their own."""
+    """Pools that are units of their own; this one may be among them."""
     takes_strays: bool = True
     """It takes the machines, too, whose pool is configured nowhere."""
 
@@ -23,7 +23,7 @@ class Unit:
 
     def beside(self, led: Collection[str]) -> Unit:
         """This unit where some pool that is not configured here is led elsewhere, as while a new file is rolled out."""
-        return replace(self, others=self.others | (frozenset(led) - {self.name})) if led else self
+        return replace(self, others=self.others | frozenset(led)) if led else self
 
 
 WHOLE = Unit()
@@ -31,6 +31,5 @@ WHOLE = Unit()
 
 def units_of(pools: Collection[str]) -> list[Unit]:
     """A unit for each pool; the first takes the strays, too."""
-    return [
-        Unit(name=name, others=frozenset(pools) - {name}, takes_strays=number == 0) for number, name in enumerate(pools)
-    ]
+    every = frozenset(pools)
+    return [Unit(name=name, others=every, takes_strays=number == 0) for number, name in enumerate(pools)]

@@ -9,6 +9,7 @@ import pytest
 from autoscaler.core.adopt import adopt
 from autoscaler.core.evidence import Evidence
 from autoscaler.core.instance import Instance, make_label
+from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Remote, Status
 from autoscaler.core.spec import Buy, Placement
 from tests.support.build import FLEET, NOW, pool
@@ -42,3 +43,13 @@ def test_where_its_price_is_not_told_while_it_is_stopped_it_counts_with_the_most
 def test_of_a_pool_that_is_gone_there_is_no_placement_and_no_price_but_the_one_told() -> None:
     stranger = replace(STOPPED, label=make_label(FLEET, "former", "aaaa"), usd_per_hour=0.3)
     assert (adopted(stranger).placement, adopted(stranger).usd_per_hour) == ("adopted", 0.3)
+
+
+def test_of_two_machines_of_one_token_that_are_found_at_once_both_are_known_and_the_second_is_released() -> None:
+    evidence = Evidence(now=NOW, fleet=FLEET, pools={"images": pool()}, listings={})
+    strays = [(("mock", name), replace(STOPPED, provider_id=name)) for name in ("m-1", "m-2")]
+
+    assert [(each.id, each.phase) for each in adopt(strays, {}, evidence)] == [
+        ("aaaa", Phase.WARM),
+        ("aaaa-m-2", Phase.RELEASING),
+    ]

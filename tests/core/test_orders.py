@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.decision import Action, Command, Decision
-from autoscaler.core.demand import Unknown
+from autoscaler.core.demand import Pending, Unknown
 from autoscaler.core.fulfilment import World, became
 from autoscaler.core.guards import guard
 from autoscaler.core.instance import Instance
@@ -121,6 +121,13 @@ def test_a_release_goes_before_a_drain_of_the_same_machine() -> None:
 def test_how_long_an_order_stands_is_counted_once() -> None:
     given = order(K.FLOOR, count=1, for_s=60.0)
     assert given.dated(NOW).dated(NOW + 30.0).until == NOW + 60.0
+
+
+def test_offers_that_are_awaited_at_a_provider_that_is_evacuated_hold_up_no_rent_elsewhere() -> None:
+    awaited = {**TWO_OFFERS, "mock-on-demand": Pending("being looked up", NOW)}
+    seen = snapshot(pool=TWO_PLACES, offers=awaited, orders=under(order(K.EVACUATE, "mock")))
+    assert done(seen, 1) == {None: Action.RENT}
+    assert done(replace(seen, orders=under()), 1) == {}
 
 
 def test_a_sick_machine_at_a_provider_that_is_evacuated_is_replaced_once() -> None:
