@@ -22,7 +22,7 @@ from tests.support.fleet_life import FOREIGN, LIFE, LIMITS, POLICY, Step, at_a_v
 from tests.support.mortal_daemon import MortalDaemon
 from tests.support.real_time import until
 
-SPEED = 100.0
+SPEED = 40.0
 FLOOR, RUSHED, _, _, STOPPED, RESUMED, RELEASED = LIFE[:7]
 REQUESTS = {
     "vastai": (

@@ -81,3 +81,16 @@ async def test_what_a_store_restored_from_an_old_copy_says_of_a_worker_ends_no_m
         await daemon.live(TICK_S)
 
     assert [each for each in daemon.watcher.outcomes if each.instance == name] == []
+
+
+async def test_every_machine_is_known_again_within_a_minute_of_the_loss() -> None:
+    world = Rehearsal(CALM)
+    daemon = world.daemon()
+    await daemon.live(HOUR)
+    before = {record.provider_id for record in world.state.instances.values()}
+    for part in fields(MemoryState):
+        setattr(world.state, part.name, getattr(MemoryState(), part.name))
+
+    await daemon.live(60)
+
+    assert {record.provider_id for record in world.state.instances.values()} == before != set()

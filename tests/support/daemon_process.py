@@ -62,7 +62,7 @@ def a_config(directory: Path, redis_url: str, *, mock: Json | None = None, polic
 def autoscaler(*arguments: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
-        [AUTOSCALER, *map(str, arguments)], capture_output=True, text=True, timeout=30, check=False, **options
+        [AUTOSCALER, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False, **options
     )
 
 
@@ -95,7 +95,7 @@ class DaemonProcess:
             self._process.kill()
             self._process.wait()
 
-    def terminate(self, patience_s: float = 15.0) -> int:
+    def terminate(self, patience_s: float = 60.0) -> int:
         """End it as SIGTERM does, and give its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return self.process.wait(patience_s)
