@@ -11,8 +11,10 @@ from autoscaler.core.evidence import Evidence
 from autoscaler.core.instance import Instance, make_label
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Remote, Status
+from autoscaler.core.orders import Order, OrderKind, Orders
 from autoscaler.core.spec import Buy, Placement
-from tests.support.build import FLEET, NOW, pool
+from autoscaler.core.unit import units_of
+from tests.support.build import FLEET, NOW, instance, pool
 
 DEAR = Placement(provider="mock", max_usd_per_hour=0.9)
 SPOT = Placement(provider="mock", buy="spot", max_usd_per_hour=0.4)
@@ -53,3 +55,28 @@ def test_of_two_machines_of_one_token_that_are_found_at_once_both_are_known_and_
         ("aaaa", Phase.WARM),
         ("aaaa-m-2", Phase.RELEASING),
     ]
+
+
+STRAY = (("mock", "m-2"), replace(STOPPED, provider_id="m-2"))
+FOREIGN = (("mock", "m-9"), replace(STOPPED, provider_id="m-9", label="somebody else's"))
+
+
+def test_a_machine_of_a_token_whose_rent_is_not_answered_yet_is_left_to_the_answer() -> None:
+    evidence = Evidence(now=NOW, fleet=FLEET, pools={"images": pool()}, listings={}, calling=frozenset({"aaaa"}))
+
+    assert adopt([STRAY], {"aaaa": instance(Phase.PLANNED, provider_id=None)}, evidence) == []
+
+
+def test_no_machine_is_adopted_into_a_pool_that_is_gone_where_it_would_be_given_up() -> None:
+    into = Order(kind=OrderKind.ADOPT, subject="mock/m-9", pool="images", by="ada", at=NOW)
+    for pools, count in (({"images": pool()}, 1), ({"audio": pool(name="audio")}, 0)):
+        orders = Orders(standing=(into,))
+        evidence = Evidence(now=NOW, fleet=FLEET, pools=pools, listings={}, orders=orders)
+        assert len(adopt([FOREIGN], {}, evidence)) == count
+
+
+def test_a_unit_adopts_no_machine_of_another_units_pool() -> None:
+    audio, images = units_of(["audio", "images"])
+    for unit, count in ((audio, 0), (images, 1)):
+        evidence = Evidence(now=NOW, fleet=FLEET, pools={"images": pool()}, listings={}, unit=unit)
+        assert len(adopt([STRAY], {}, evidence)) == count
