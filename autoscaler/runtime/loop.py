@@ -7,6 +7,7 @@ they lead to is made.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
@@ -45,6 +46,7 @@ from providers.base import Provider
 _FINISH_S = 75.0  # at the end, calls under way may take their full time-out
 _LEASE_S = 5.0  # often enough to hold any lease
 _BAD_TICKS = 3  # so many in a row while leading, and another daemon that lives shall try
+_MOST_BAD_TICKS = 96  # twice as many each time: where all daemons fail alike, they hand the lead on ever more rarely
 
 
 class Loop:
@@ -91,6 +93,8 @@ class Loop:
         self._books: Books = {}
         self._bad_ticks = 0
         """In a row, while this daemon led."""
+        self._patience = _BAD_TICKS
+        """So many bad ticks before the lead is given back."""
         self._wake = wake
 
     async def tick_safely(self) -> TickReport | None:
@@ -120,17 +124,19 @@ class Loop:
             LeaseLost: another daemon took over; nothing was done.
         """
         now = self._clock.now()
-        bad_ticks, self._bad_ticks = self._bad_ticks, 0
-        if not self._executor.calling and self._store.should_yield(failing=bad_ticks >= _BAD_TICKS):
+        failing = self._bad_ticks >= self._patience
+        if not self._executor.calling and self._store.should_yield(failing=failing):
+            self._patience = min(2 * self._patience, _MOST_BAD_TICKS) if failing else self._patience
+            self._bad_ticks = 0
             await self._hand_over()
         control, demand = await self._read(now)
         leaders = dict.fromkeys(self._pools, control.leader)
         if control.leads:
-            self._bad_ticks = bad_ticks + 1
+            self._bad_ticks += 1
             report = replace(await self._lead(control, demand, now), leaders=leaders)
-            self._bad_ticks = 0
+            self._bad_ticks, self._patience = 0, _BAD_TICKS
         else:
-            self._fleet = None
+            self._fleet, self._bad_ticks = None, 0
             report = TickReport(
                 at=now,
                 duration_s=self._clock.now() - now,
@@ -142,11 +148,13 @@ class Loop:
         return report
 
     async def _hand_over(self) -> None:
-        """Let another daemon lead from now on."""
-        if self._fleet is not None:
-            await self._save(self._fleet)
-            self._fleet = None
-        await self._store.resign(stay=True)
+        """Let another daemon lead from now on, though what is left to write be refused."""
+        fleet, self._fleet = self._fleet, None
+        try:
+            if fleet is not None:
+                await self._save(fleet)
+        finally:
+            await self._store.resign(stay=True)
 
     def adapt(
         self,
@@ -230,7 +238,12 @@ class Loop:
     async def _exchange(self, fleet: Fleet) -> Control:
         if not fleet.worth_saving:
             return await self._store.read()
-        _, control = await both(self._save(fleet), self._store.read())
+        saved, control = await asyncio.gather(self._save(fleet), self._store.read(), return_exceptions=True)
+        if isinstance(control, BaseException):
+            raise control
+        if isinstance(saved, BaseException):
+            self._bad_ticks += control.leads  # the lease is held, and nothing can be written
+            raise saved
         return control
 
     async def _save(self, fleet: Fleet) -> None:
