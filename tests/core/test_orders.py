@@ -14,6 +14,7 @@ from autoscaler.core.demand import Pending, Unknown
 from autoscaler.core.fulfilment import World, became
 from autoscaler.core.guards import guard
 from autoscaler.core.instance import Instance
+from autoscaler.core.journal import order_entry
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing, Remote
 from autoscaler.core.order_checks import Known, problems, warnings
@@ -459,3 +460,17 @@ def test_a_pause_wins_over_everything(seen: PoolSnapshot, wanted: int) -> None:
 def test_no_machine_is_told_two_things_at_once(seen: PoolSnapshot, wanted: int) -> None:
     told = [command.instance for command in follow(seen, wanted)[0] if command.instance]
     assert len(told) == len(set(told))
+
+
+@pytest.mark.parametrize(
+    ("given", "pool", "machine_id"),
+    [
+        (order(K.FLOOR, "images", count=1), "images", ""),
+        (order(K.ADOPT, "mock/m-9", pool="images"), "images", ""),
+        (order(K.DRAIN, "a"), "", "a"),
+        (order(K.EVACUATE, "mock"), "", ""),
+    ],
+)
+def test_the_journal_files_an_order_under_its_pool_or_its_machine(given: Order, pool: str, machine_id: str) -> None:
+    entry = order_entry(given, "given", NOW)
+    assert (entry.pool, entry.instance) == (pool, machine_id)

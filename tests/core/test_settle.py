@@ -185,3 +185,18 @@ def test_no_end_is_ordered_while_a_worker_says_that_it_works(phase: P) -> None:
 def test_a_command_that_does_not_fit_the_phase_is_a_bug_and_raises(action: Action, phase: Phase) -> None:
     with pytest.raises(InvalidTransition):
         begin(Command(action=action, pool="images", instance="aaaa", reason="why"), instance(phase), NOW)
+
+
+def test_a_call_that_failed_is_made_again_after_five_seconds_then_ten_then_twenty() -> None:
+    record, waits = instance(Phase.RELEASING), []
+    for _ in range(3):
+        (record,) = settle(record, outcome(Action.RELEASE, Result.TRANSIENT))
+        waits.append((record.retry_at or 0.0) - record.called_at)
+
+    assert waits == [5.0, 10.0, 20.0]
+
+
+def test_a_bid_below_the_price_that_stands_frees_no_money() -> None:
+    lower = Command(action=Action.SET_BID, pool="images", instance="aaaa", bid_usd_per_hour=0.1, reason="")
+
+    assert begin(lower, instance(usd_per_hour=0.8), NOW).usd_per_hour == 0.8

@@ -5,7 +5,7 @@ from __future__ import annotations
 from autoscaler.core.fulfilment import World
 from autoscaler.core.orders import Order, OrderKind
 from autoscaler.runtime.standing import StandingOrders
-from tests.support.build import NOW
+from tests.support.build import NOW, instance
 
 WORLD = World(records=(), listings={})
 FLOOR = Order(kind=OrderKind.FLOOR, by="ada", at=NOW, count=2, for_s=60.0)
@@ -38,3 +38,15 @@ def test_an_order_in_the_place_of_one_that_ended_stands() -> None:
     assert tick(orders, newer, NOW + 70.0) == (1, 0)
     assert tick(orders, newer, NOW + 125.0) == (1, 0)
     assert tick(orders, newer, NOW + 130.0) == (0, 1)
+
+
+def test_an_evacuation_tells_each_time_that_nothing_is_left_to_do() -> None:
+    orders, evacuate = StandingOrders(), Order(kind=OrderKind.EVACUATE, subject="mock", by="ada", at=NOW)
+    found = World(records=(instance(),), listings={})
+
+    told = [
+        len(orders.follow(orders.take((evacuate,), NOW), world, NOW)[1])
+        for world in (WORLD, WORLD, found, WORLD, WORLD)
+    ]
+
+    assert told == [1, 0, 0, 1, 0]
