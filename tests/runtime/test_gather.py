@@ -68,3 +68,23 @@ def test_a_listing_that_any_loop_has_counts_and_bills_of_all_pools_add_up_where_
     together = merged([first, second])
     assert together.listings == {"mock": listing}
     assert together.accounts == {"mock": Account(balance_usd=9.0, billed_today_usd=3.0)}
+
+
+def test_a_round_tells_only_what_it_found() -> None:
+    ear = Ear()
+    gathered = Gathered(ear)  # type: ignore[arg-type]
+    a, b = gathered.of("a"), gathered.of("b")
+    a.ticked(a_report("a"))
+    b.ticked(a_report("b"))
+    gathered.over()
+    gathered.keep({"b"})
+    b.failed("Redis is away", NOW)
+    gathered.over()
+    b.ticked(a_report("b"))
+    gathered.over()
+    assert ear.told == [["a", "b"], "b: Redis is away", ["b"]]
+
+
+def test_the_records_of_a_loop_that_leads_no_more_are_another_daemons() -> None:
+    lost = a_report("b", leads=False)
+    assert set(merged([a_report("a"), lost]).instances) == {"a"}
