@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from autoscaler.store.keys import Keys
+from providers.vastai.client import SPACING_S
 from tests.support.daemon_process import FLEET
 from tests.support.real_time import until
 from tests.support.several_daemons import LEASE_S, TICK_S, Peer, Several
@@ -96,7 +97,9 @@ def test_a_leader_that_is_paused_in_the_middle_of_a_rent_leaves_no_machine_unkno
     several.until_served(client, 2)
     first.vendor.forward()
     first.wake()
-    first.wait_ticks(4)
+    first.wait_ticks(1)
+    turn_at = first.ask("/api/v1/status")[1]["at"] + SPACING_S["create"]
+    until(lambda: first.ask("/api/v1/status")[1]["at"] > turn_at + TICK_S, "the next one's turn has come")
     assert first.calls == calls, "what waited for its turn was sent although another leads"
     assert several.leader(client) is second
     assert len(several.tokens()) == 2
