@@ -1,4 +1,4 @@
-"""An operator's hand where each pool is led by a lease of its own: it reaches the machines of all, and is told of once."""
+"""An operator's hand where each pool is led by a lease of its own: it reaches the machines of all, and is told once."""
 
 from __future__ import annotations
 

@@ -54,8 +54,11 @@ class Peer(DaemonProcess):
     def wait_ticks(self, count: int = 2) -> None:
         """Wait until it has made some more good ticks."""
         for _ in range(count):
-            before = self.ask("/api/v1/status")[1].get("at")
-            real_time.until(lambda at=before: self.ask("/api/v1/status")[1].get("at") not in (None, at), "it ticked")
+            self._wait_tick()
+
+    def _wait_tick(self) -> None:
+        before = self.ask("/api/v1/status")[1].get("at")
+        real_time.until(lambda: self.ask("/api/v1/status")[1].get("at") not in (None, before), "it ticked")
 
 
 class Several:
