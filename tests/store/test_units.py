@@ -181,8 +181,28 @@ async def test_switching_there_and_back_keeps_each_record_once_and_the_books_who
     back = await again.load()
     assert {each.id for each in back.instances} == {"i1", "i2", "i3"}
     assert usd(back.ledger) == {"a": 5.0, "b": 2.0}
-    assert await redis_backend.client.hlen(Keys(FLEET, "a").instances) == 0
+    for key in (Keys(FLEET, "a").instances, Keys(FLEET, "a").documents):
+        assert not {"i1", "policy:a"} & set(await redis_backend.client.hkeys(key))
     await daemon.link.close()
+
+
+async def test_who_takes_machines_of_no_pool_knows_which_pools_are_led_or_were_lately(
+    redis_backend: RedisBackend,
+) -> None:
+    daemon = Daemon(redis_backend.url, "x", ("a", "b"))
+    long_ago_ms, lately_ms = [int((await redis_backend.client.time())[0] - ago_s) * 1000 for ago_s in (700, 500)]
+    await redis_backend.client.zadd(redis_backend.keys.pools, {"long ago": long_ago_ms, "lately": lately_ms})
+    first, second = await asyncio.gather(*(store.read() for store in daemon.stores.values()))
+    assert (first.led, second.led) == ({"a", "b", "lately"}, frozenset())
+    await daemon.link.close()
+
+
+async def test_who_gives_a_lease_back_and_stays_is_counted_until_it_goes(redis_backend: RedisBackend) -> None:
+    store = redis_backend.open("x")
+    await store.read()
+    for stay, counted in ((True, ["x"]), (False, [])):
+        await store.resign(stay=stay)
+        assert await redis_backend.client.zrange(redis_backend.keys.daemons, 0, -1) == counted
 
 
 async def test_whoever_only_looks_sees_all_and_moves_nothing(redis_backend: RedisBackend) -> None:
@@ -209,6 +229,9 @@ async def test_each_daemon_publishes_its_own_tiers_and_drops_those_whose_time_is
     assert await publish("b", 0.05) == {"a/pro", "b/pro"}
     while await publish("a", 60.0) != {"a/pro"}:
         continue
+    for key in (redis_backend.keys.admission, redis_backend.keys.admission_ends):
+        assert 50_000 < await redis_backend.client.pttl(key) <= 60_000, "it is gone soon after all daemons are"
+    assert await redis_backend.client.zrange(redis_backend.keys.admission_ends, 0, -1) == ["a/pro"]
     await daemon.link.close()
 
 
