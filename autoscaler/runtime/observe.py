@@ -143,7 +143,10 @@ class Observer:
         listing = self._listings[provider]
         if listing.asked_at > self._listed_before.get(provider, float("-inf")):
             return None
-        text = "its machines are not listed yet, and some may be ours already"
+        failed = (
+            f" ({listing.value.reason})" if isinstance(listing.value, Unknown) and listing.asking_since is None else ""
+        )
+        text = f"its machines are not listed yet{failed}, and some may be ours already"
         return Unknown(text, now) if listing.asking_since is None else Pending(text, listing.asking_since)
 
     def want_offers(self, pool: str) -> bool:
