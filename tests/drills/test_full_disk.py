@@ -1,4 +1,4 @@
-"""A full disk, wherever it is: no crash, no call without a stored intent, one clear line, and on it goes with room.
+"""A full disk, wherever it is: no crash, no call of a provider, one clear line, and on it goes with room.
 
 The log may have no room, the market's state may not be written, Redis may refuse writes because it is out of memory or
 because it could not save to its own disk.
