@@ -180,6 +180,16 @@ async def test_one_unreadable_heartbeat_hides_no_other(redis_backend: RedisBacke
     assert {name: beat.busy for name, beat in beats.items()} == {"i2": 1, "\ufffd": 1}
 
 
+async def test_an_order_that_cannot_be_read_stops_the_tick_and_can_be_withdrawn(redis_backend: RedisBackend) -> None:
+    store = await leading(redis_backend)
+    await redis_backend.client.hset(redis_backend.keys.orders, "floor:images", "{")
+    with pytest.raises(StoreUnavailable, match=r"the order floor:images cannot be read"):
+        await store.read()
+    assert await store.withdraw("floor:images", by="ada")
+    assert (await store.read()).orders == ()
+    assert (await store.journal(1))[0].text == "order floor:images, which cannot be read, withdrawn by ada"
+
+
 async def test_records_of_a_newer_program_stop_the_load(redis_backend: RedisBackend) -> None:
     store = await leading(redis_backend)
     await redis_backend.client.hset(redis_backend.keys.instances, "i9", '{"v": 99}')
