@@ -91,6 +91,8 @@ class Loop:
         self._fleet: Fleet | None = None
         self._leads_since = 0.0
         self._books: Books = {}
+        self._led_beside: frozenset[str] = frozenset()
+        """Pools that are not configured here and are led elsewhere, or were lately."""
         self._bad_ticks = 0
         """In a row, while this daemon led."""
         self._patience = _BAD_TICKS
@@ -172,6 +174,7 @@ class Loop:
         of those, as of pools that are new or gone, the past says nothing. Calls under way end as they began.
         """
         before, self.unit = self._pools.keys(), unit
+        self._store.adapt(unit)
         self._pools = {setup.pool.name: setup.pool for setup in pools}
         self._limits, self._tick_s = limits, tick_s
         self._observer.adapt(self._pools, providers, _patience_s(tick_s))
@@ -259,6 +262,10 @@ class Loop:
     # --- deciding -----------------------------------------------------------------------------------------------------
 
     async def _lead(self, control: Control, demand: Mapping[str, Demand | Unknown], now: float) -> TickReport:
+        if self._fleet is not None and self._led_beside - control.led:
+            await self._save(self._fleet)
+            self._fleet = None  # nobody leads that pool any more: what it has left is to be loaded, too
+        self._led_beside = control.led - self._pools.keys()
         fleet = self._fleet
         if fleet is None:
             fleet = Fleet.restored(await self._store.load(), self._listener, Meter(self._tick_s))
@@ -268,7 +275,7 @@ class Loop:
             await self._observer.look(now)
             self._fleet = fleet
         self._leads_since = min(self._leads_since, now)
-        unit = self.unit.beside(control.led - self._pools.keys())
+        unit = self.unit.beside(self._led_beside)
         fleet.disown([record.id for record in fleet.instances.values() if not unit.owns(record.pool)])
         self._observer.hear(control.heartbeats, now)
         fleet.book(now)

@@ -13,6 +13,7 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry
 from autoscaler.core.orders import Order
 from autoscaler.core.samples import Sample
+from autoscaler.core.unit import Unit
 
 
 class Clock(Protocol):
@@ -171,6 +172,10 @@ class Store(Protocol):
 
     async def withdraw(self, name: str, *, by: str, why: str = "") -> bool:
         """Take an order back; gives whether there was one. It needs no lease."""
+        ...
+
+    def adapt(self, unit: Unit) -> None:
+        """Go on with a lease that leads other pools by now; its name stays."""
         ...
 
     def should_yield(self, *, failing: bool) -> bool:

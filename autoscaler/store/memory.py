@@ -14,6 +14,7 @@ from autoscaler.core.journal import Entry, order_entry, withdrawal_entry
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.orders import Order
 from autoscaler.core.samples import Sample
+from autoscaler.core.unit import Unit
 from autoscaler.runtime.ports import Changes, Clock, Control, Heartbeat, Saved
 from autoscaler.store.lease import Lead
 from autoscaler.store.rules import HISTORY_LENGTH, JOURNAL_LENGTH, LEASE_S, old_days
@@ -140,6 +141,9 @@ class MemoryStore:
         if order is not None:
             self._state.journal.append(withdrawal_entry(order, by, why, self._clock.now()))
         return order is not None
+
+    def adapt(self, unit: Unit) -> None:
+        """All pools are led by one lease here."""
 
     def should_yield(self, *, failing: bool) -> bool:  # noqa: ARG002 - the signature is the store's
         """Never: it does not count those who share it."""

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 from autoscaler.core.journal import Entry
 from autoscaler.core.orders import Order
 from autoscaler.core.samples import Sample
+from autoscaler.core.unit import Unit
 from autoscaler.runtime.ports import Changes, Control, Saved
 from autoscaler.store.redis import RedisStore
 
@@ -50,6 +51,10 @@ class PreviewStore:
     async def withdraw(self, name: str, *, by: str, why: str = "") -> bool:  # noqa: ARG002 - the signature is the store's
         """Write nothing."""
         return False
+
+    def adapt(self, unit: Unit) -> None:
+        """Go on with other pools."""
+        self._store.adapt(unit)
 
     def should_yield(self, *, failing: bool) -> bool:  # noqa: ARG002 - as above
         """There is nothing to give back."""

@@ -63,6 +63,10 @@ class RedisStore:
         self._led: frozenset[str] = frozenset()
         self._days: set[str] = set()
 
+    def adapt(self, unit: Unit) -> None:
+        """Go on with a lease that leads other pools by now; its name stays."""
+        self._unit = unit
+
     def may_act(self) -> bool:
         """Whether the lease is certainly still ours, by the event loop's clock."""
         return self._lead.certain(asyncio.get_running_loop().time())

@@ -19,6 +19,7 @@ _CALL_S = 60.0
 _UNKNOWN_S = 180.0
 _UNKNOWN_IN_PEACE_S = 60.0
 """How long a machine of ours may be listed without a record: at most, and when nothing goes wrong any more."""
+_TWICE_TICKS = 3
 _OWED_BY = {
     Action.RENT: Phase.PLANNED,
     Action.RESUME: Phase.RESUMING,
@@ -36,6 +37,7 @@ class Watch:
         self._unknown_since: dict[str, float] = {}
         self._waiting_since: dict[tuple[str, float], tuple[float, float]] = {}
         self._unwanted_since: dict[str, float] = {}
+        self._twice_since: dict[str, float] = {}
         self._obedience = Obedience(world)
         self._books = Books(world)
 
@@ -66,13 +68,22 @@ class Watch:
         return next((daemon.error for daemon in self._world.daemons if daemon.error), None)
 
     def one_leader_each(self) -> str | None:
-        """No pool has two leases that are held, and no record lies under the keys of both ways to lead."""
+        """No pool has two leases that are held, and no record lies under several keys for long.
+
+        A pool that is configured again is led anew, and whoever kept its machines as strays forgets them a tick later.
+        """
         redis = self._world.ground.redis
         leaders = dict(redis.leaders())
         if "" in leaders and len(leaders) > 1:
             return f"all pools are led by {leaders.pop('')}, and yet {leaders}"
-        twice = [name for name in redis.records if redis.keys_of(name) > 1]
-        return f"{', '.join(twice)} lie under several keys" if twice else None
+        world, now = self._world, self._world.clock.now()
+        twice = {name: self._twice_since.get(name, now) for name in redis.records if redis.keys_of(name) > 1}
+        self._twice_since = twice
+        undisturbed_since = max(world.undisturbed_since(pool) for pool in world.plan.config.pools)
+        late = [
+            n for n, since in twice.items() if now - max(since, undisturbed_since) > _TWICE_TICKS * world.plan.tick_s
+        ]
+        return f"{', '.join(late)} lie under several keys" if late else None
 
     def one_writer(self) -> str | None:
         """Only the holder of a lease calls and writes, and a fence number has one owner.

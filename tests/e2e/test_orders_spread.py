@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from tests.support.daemon_process import DaemonProcess, Json, a_config, autoscaler
+from autoscaler.store.codec import decode_instance
+from autoscaler.store.keys import Keys
+from tests.support.daemon_process import FLEET, DaemonProcess, Json, a_config, autoscaler
 from tests.support.real_time import until
 
 SPEED = 120.0
@@ -59,3 +63,21 @@ def test_an_order_for_all_pools_is_told_to_be_over_once(daemon: DaemonProcess) -
     beyond = daemon.ask("/api/v1/status")[1]["clock"] + 60.0
     until(lambda: daemon.ask("/api/v1/status")[1]["at"] > beyond, "each unit had ticked since")
     assert told(daemon, "is over") == ["order is over: pause by ada, for 2m"]
+
+
+def test_the_records_of_a_pool_that_is_removed_are_taken_over_by_who_keeps_strays(
+    daemon: DaemonProcess, client: Any
+) -> None:
+    [machine] = [name for name, pool in hot(daemon).items() if pool == "videos"]
+    keys = Keys(FLEET, "videos")
+    ordered_at = decode_instance(machine, client.hget(keys.instances, machine)).ordered_at
+    del daemon.config["pools"]["videos"]
+    daemon.file.write_text(yaml.safe_dump(daemon.config))
+    daemon.process.send_signal(signal.SIGHUP)
+    until(lambda: not client.exists(keys.lease), "nobody leads it")
+    beyond = daemon.ask("/api/v1/status")[1]["clock"] + 60.0
+    until(lambda: daemon.ask("/api/v1/status")[1]["at"] > beyond, "it was seen to be led no more")
+    client.zadd(keys.pools, {"videos": 1.0})  # nor has anybody for long
+    until(lambda: not client.hexists(keys.instances, machine), "its record has left the pool's own keys")
+    taken = decode_instance(machine, client.hget(Keys(FLEET, "images").instances, machine))
+    assert (taken.ordered_at, taken.adopted) == (ordered_at, False)
