@@ -69,7 +69,9 @@ def floor(hand: Hand, count: int, pool: str, for_s: float | None) -> None:
 @pool_option
 @for_option
 def ceiling(hand: Hand, count: int, pool: str, for_s: float | None) -> None:
-    """Let at most COUNT machines run, be it fewer than `limits.hot` asks for, be it none.
+    """Let at most COUNT machines run.
+
+    Be it fewer than `limits.hot` asks for, be it none.
 
     What is too many is drained with the next tick, and stopped or released once idle; no job is cut off. A ceiling goes
     before a floor.
@@ -88,7 +90,9 @@ def ceiling(hand: Hand, count: int, pool: str, for_s: float | None) -> None:
 @hand
 @for_option
 def drain(hand: Hand, machine: str, for_s: float | None) -> None:
-    """Give machine ID no more jobs; once idle it is stopped or released, as the policies have it.
+    """Give machine ID no more jobs.
+
+    Once idle it is stopped or released, as the policies have it.
 
     ID is the machine's in `status`, or PROVIDER/ID as in the provider's console. Its jobs end in peace. If the pool
     needs a machine in its place, one is started at once. The order is done with when the machine is stopped or gone.
@@ -107,7 +111,9 @@ def drain(hand: Hand, machine: str, for_s: float | None) -> None:
 @yes_option
 @for_option
 def release(hand: Hand, machine: str, lose_jobs: bool, yes: bool, for_s: float | None) -> None:
-    """Give machine ID back to its provider for good, drained first where it may hold a job.
+    """Give machine ID back to its provider, once it is idle.
+
+    It is drained first where it may hold a job.
 
     A stopped machine, and one on its way that cannot hold a job yet, is released at once; one that serves is drained,
     and released once it is known to be idle. A worker that does not say whether it is idle holds that up for ever: the
@@ -128,7 +134,9 @@ def release(hand: Hand, machine: str, lose_jobs: bool, yes: bool, for_s: float |
 @hand
 @for_option
 def evacuate(hand: Hand, provider: str, for_s: float | None) -> None:
-    """Leave PROVIDER: start nothing more there, replace what serves there, then drain and release it.
+    """Leave PROVIDER: replace what serves there and release it.
+
+    Nothing more is started there; what serves is replaced elsewhere first, then drained and released.
 
     Stopped machines and such as are on their way are released at once. A machine that serves goes only when its
     replacement elsewhere is up; where nothing can be rented elsewhere it goes on serving, and `why` says so. The order
@@ -147,7 +155,9 @@ def evacuate(hand: Hand, provider: str, for_s: float | None) -> None:
 @hand
 @click.option("--pool", required=True, help="The pool that it is to belong to.")
 def adopt(hand: Hand, machine: str, pool: str) -> None:
-    """Make a machine of the account ours, whatever its label: it serves, bills and ends as those we rented.
+    """Make a machine of the account ours, whatever its label.
+
+    It serves, bills and ends as those we rented.
 
     From the next listing on it is known as PROVIDER-ID. Its worker must beat under that name (AUTOSCALER_INSTANCE),
     where the pool counts machines as up by their heartbeat: one that is never up is released after
@@ -163,7 +173,7 @@ def adopt(hand: Hand, machine: str, pool: str) -> None:
 @click.command()
 @hand
 def orders(hand: Hand) -> None:
-    """List the orders that stand: what was ordered, by whom, why, and until when.
+    """List the orders that stand, by whom, why and until when.
 
     \b
       autoscaler orders fleet.yaml
@@ -185,7 +195,9 @@ def _until(epoch_s: float | None) -> str:
 @click.argument("name")
 @hand
 def withdraw(hand: Hand, name: str) -> None:
-    """Take an order back, by its NAME in `orders`: floor, floor:images, drain:k3v9x0q2mf, evacuate:vastai.
+    """Take an order back, by its NAME in `orders`.
+
+    Such as floor, floor:images, drain:k3v9x0q2mf, evacuate:vastai.
 
     What it led to is not undone: a machine that was released stays released.
 

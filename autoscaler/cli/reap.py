@@ -53,7 +53,7 @@ class _Looked:
 @click.option("--dry-run", is_flag=True, help="Only show them.")
 @yes_option
 def reap(hand: Hand, dry_run: bool, yes: bool) -> None:
-    """Find machines of this fleet that nobody takes care of, and order their release.
+    """Find and release machines that nobody takes care of.
 
     It asks every provider itself, so it works while no daemon runs. It shows machines with this fleet's label that no
     record names, those whose pool is no longer configured, and those that are stuck. Machines with other labels are

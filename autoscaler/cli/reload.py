@@ -29,7 +29,7 @@ _STYLES = {": added: ": "green", ": removed": "red"}
 @click.option("--by", default=getpass.getuser, help="Who reloads it.  [default: your user name]")
 @click.option("--why", default="", help="For the journal.")
 def reload(file: Path | None, *, url: str, token: str | None, yes: bool, by: str, why: str) -> None:
-    """Show what the daemon's changed file would change, and let it take effect.
+    """Show what a changed file would change, and take it.
 
     The daemon reads the file that it was started with. FILE, the same one, serves to look for mistakes before it is
     asked, and to find the token.
