@@ -20,7 +20,7 @@ from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing
 from autoscaler.core.spec import Cap, Deadlines
 from autoscaler.core.units import Span
-from autoscaler.runtime import accounts, decider, loop, standing
+from autoscaler.runtime import accounts, decider, intents, standing
 from autoscaler.runtime.ports import Changes, Control, Saved
 from autoscaler.store.redis import RedisStore
 from tests.chaos.daemon import Parts
@@ -166,7 +166,7 @@ MUTANTS: Mapping[str, tuple[Parts, frozenset[str]]] = {
     ),
     "sees no strangers": (Parts(provider=_StrangersIgnored), frozenset({"no_machine_unknown"})),
     "drops orders when it takes the lead": (Parts(store=_OrdersDropped), frozenset({"each_order_ends_in_one_way"})),
-    "calls what it owes in a pause": (_spoilt(loop, "owed", _owed_in_no_pool), frozenset({"no_call_in_a_pause"})),
+    "calls what it owes in a pause": (_spoilt(intents, "owed", _owed_in_no_pool), frozenset({"no_call_in_a_pause"})),
     "knows no ceiling": (_spoilt(guards, "ceiling", _as_it_was), frozenset({"nothing_started_above_a_ceiling"})),
     "goes on at a provider that is evacuated": (
         _spoilt(orders.Orders, "evacuation", lambda *_: None),
