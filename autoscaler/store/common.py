@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autoscaler.core.errors import StoreUnavailable
@@ -43,6 +43,10 @@ class Share:
     def heard(self, living: int) -> None:
         """Note how many daemons were heard of within the time of a lease, this one included unless it steps back."""
         self._living = living
+
+    def held_beside(self, units: Collection[str]) -> int:
+        """How many leases it holds beside these: a unit that was just handed over claims in a turn of its own."""
+        return len(self._held.difference(units))
 
     def too_many(self) -> bool:
         """Whether one is to be given back: where they do not come out even, some daemons hold one fewer, or several."""
@@ -146,9 +150,10 @@ class Common:
     async def _take(self, claims: Sequence[Keys], *others: Command) -> list[Reply]:
         keys = [self._keys.lease, claims[0].daemons, self._keys.pools]
         room = self.share.room(asyncio.get_running_loop().time())
-        arguments: list[str | int] = [self._owner, int(self._ttl_s * 1000), int(_LED_LATELY_S * 1000), room]
         leases = [key for claim in claims for key in (claim.lease, claim.fence)]
         names = [claim.pool for claim in claims]
+        times_ms = [int(self._ttl_s * 1000), int(_LED_LATELY_S * 1000)]
+        arguments: list[str | int] = [self._owner, *times_ms, room, self.share.held_beside(names)]
         return await self._exchange.call(TAKE, [*keys, *leases], [*arguments, *names], *others)
 
     async def _free(self, keys: Keys, owner: str) -> None:

@@ -36,7 +36,8 @@ class Script:
 
 TAKE = Script("""
 local whole, daemons, pools = KEYS[1], KEYS[2], KEYS[3]
-local owner, ttl, lately, shared = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local owner, ttl, lately = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3])
+local shared, held = tonumber(ARGV[4]), tonumber(ARGV[5])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 
@@ -50,7 +51,7 @@ local living = redis.call('ZCARD', daemons)
 
 local spread = KEYS[4] ~= whole
 local all = spread and redis.call('GET', whole)
-local leases, held = {}, 0
+local leases = {}
 for at = 4, #KEYS, 2 do
   local holder = all and all ~= 'spread:0' and all or redis.call('GET', KEYS[at]) or ''
   local leader, number = string.match(holder, '^(.*):(%d+)$')
@@ -68,7 +69,7 @@ for at, lease in ipairs(leases) do
   if ours then
     redis.call('SET', lease.key, owner .. ':' .. lease.number, 'PX', ttl)
     if spread then
-      redis.call('ZADD', pools, now + ttl, ARGV[4 + at])
+      redis.call('ZADD', pools, now + ttl, ARGV[5 + at])
     end
   end
   table.insert(answers, {ours and tonumber(lease.number) or 0, ours and free and 1 or 0, lease.leader or ''})
@@ -81,8 +82,8 @@ return {living, spread and redis.call('ZRANGEBYSCORE', pools, now - lately, '+in
 """)
 """Renew the leases of one daemon, and take free ones up to its share. Keys: the lease of all pools, daemons, pools, and
 then lease and fence of each unit. Arguments: owner, milliseconds, within how many milliseconds pools that were led one
-by one are named, how many leases all daemons share (0: this one takes none, and is not counted), and the pool of each
-unit, nothing for all pools.
+by one are named, how many leases all daemons share (0: this one takes none, and is not counted), how many it holds
+beside those of these units, and the pool of each unit, nothing for all pools.
 
 Gives how many daemons live; the pools that are or lately were led one by one; and of each unit the fence number, or 0
 where this owner does not lead, whether it was taken, and who leads, if anybody."""

@@ -67,6 +67,19 @@ async def test_one_daemon_leads_all_and_gives_back_what_others_are_due(daemons: 
     assert set().union(*shares) == set(POOLS)
 
 
+async def test_a_unit_that_reads_in_a_turn_of_its_own_takes_no_more_than_the_share(daemons: list[Daemon]) -> None:
+    first, second, _ = daemons
+    assert await first.tick() == set(POOLS)
+    await second.tick()
+    await first.tick()  # hears of the other
+    given = [store for store in first.stores.values() if store.should_yield(failing=False)]
+    for store in given:
+        await store.resign(stay=True)
+        assert not (await store.read()).leads, "what is given back is left to the other"
+    assert len(given) == 3
+    assert len(await second.tick()) == 3
+
+
 async def test_a_daemon_that_goes_leaves_its_share_to_the_others_at_once(daemons: list[Daemon]) -> None:
     for daemon in daemons * 5:
         await daemon.tick()
