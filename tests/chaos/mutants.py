@@ -18,7 +18,7 @@ from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.ledger import DayLedger
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing
-from autoscaler.core.spec import Cap, Deadlines
+from autoscaler.core.spec import Deadlines
 from autoscaler.core.units import Span
 from autoscaler.runtime import accounts, decider, intents, standing
 from autoscaler.runtime.ports import Changes, Control, Saved
@@ -93,10 +93,6 @@ class _StrangersIgnored(ProviderPort):
         return replace(listing, machines=tuple(m for m in listing.machines if m.label.rpartition(".")[2] in known))
 
 
-def _without_budget(pool: PoolSettings) -> PoolSettings:
-    return replace(pool, limits=replace(pool.limits, usd_per_day=Cap(warn=1e6, stop=1e6)))
-
-
 def _without_limits(pool: PoolSettings) -> PoolSettings:
     return replace(pool, limits=replace(pool.limits, hot=Span(1, 50)))
 
@@ -157,7 +153,6 @@ MUTANTS: Mapping[str, tuple[Parts, frozenset[str]]] = {
     "stops without confirmation": (Parts(store=_NoConfirmation), frozenset({"no_job_killed"})),
     "writes without a fence": (Parts(store=_NoFence), frozenset({"one_writer"})),
     "acts before its intent is stored": (Parts(store=_NoIntent), frozenset({"intent_before_effect"})),
-    "has no budget": (Parts(pool=_without_budget), frozenset({"budget_held"})),
     "has no limits": (Parts(pool=_without_limits), frozenset({"orders_within_limits"})),
     "never escalates": (Parts(pool=_without_deadlines), frozenset({"no_phase_past_its_deadline"})),
     "believes that a failed listing is empty": (
