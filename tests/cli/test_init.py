@@ -55,7 +55,7 @@ def test_it_shows_what_it_found_and_what_it_left_out(filled: str, output: Path) 
     lines = [line.rstrip() for line in result.stdout.splitlines()]
     assert lines[0] == f"2 queues among 5 keys of {filled}:"
     assert "1  jobs  plain lists" in lines
-    assert any(re.fullmatch(r"  free        2  -        \d+d \d+h, by the job's own time", line) for line in lines)
+    assert any(re.fullmatch(r"  free +2  - +\d+d( \d+h)?, by the job.s own time", line) for line in lines), lines
     assert "  ? the order of the tiers, most urgent first, is guessed from their names" in lines
     assert lines[lines.index("left out, hash: user:1") + 1] == "left out, string: cache:page"
 
