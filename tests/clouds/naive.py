@@ -118,8 +118,11 @@ VASTAI: Mapping[str, Client] = {
     "accepts what hosts ask for": Client(
         "every host asks for more", Rule.COST_BOUND, behind(habits.accepts_every_price)
     ),
+    "knows the words of the documents only": Client(
+        "running machines show a word of no document", Rule.NOTHING_LEFT, sees("list", habits.chokes_on_a_new_word)
+    ),
     "expects a value where null may be": Client(
-        "fields are null that no document says can be", Rule.SERVED, sees("list", habits.chokes_on_null)
+        "fields are null that no document says can be", Rule.NOTHING_LEFT, sees("list", habits.chokes_on_null)
     ),
     "takes a machine that shows exited for one that has failed": Client(
         "started machines show exited until they run", Rule.SERVED, around=ExitedHasFailed

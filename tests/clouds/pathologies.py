@@ -66,6 +66,7 @@ VASTAI_LIMITS: Mapping[str, Held] = {
     "a status may be a word of no document": (
         f"{_VAST_READ}::test_no_word_breaks_the_listing_and_what_may_bill_counts_as_billing",
         "vastai day: running machines show a word of no document",
+        "vastai client: knows the words of the documents only",
     ),
     "exited may be a machine that starts": (
         f"{_VAST_READ}::test_exited_lingers_after_a_start_and_is_no_crash",
