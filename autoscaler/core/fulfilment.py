@@ -9,6 +9,7 @@ from autoscaler.core.demand import Unknown
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing
+from autoscaler.core.order_checks import listed_machine
 from autoscaler.core.orders import OF_MACHINES, OF_POOLS, Order, OrderKind
 from autoscaler.core.unit import WHOLE, Unit
 
@@ -82,13 +83,12 @@ def _is_listed(order: Order, listings: Mapping[str, Listing]) -> bool:
 
 
 def _of_adoption(order: Order, world: World) -> str | None:
-    provider, _, provider_id = order.subject.partition("/")
-    record = next((each for each in world.records if order.is_about(each) and each.phase is not Phase.GONE), None)
+    record = order.machine_among(world.records)
     if record is not None:
         return f"is fulfilled, the machine is {record.id} of {record.pool}"
-    listing = world.listings.get(provider)
-    if not isinstance(listing, Listing):
+    provider = order.subject.partition("/")[0]
+    if not isinstance(world.listings.get(provider), Listing):
         return None
-    if all(remote.provider_id != provider_id for remote in listing.machines):
+    if listed_machine(order.subject, world.listings) is None:
         return f"cannot be carried out, {provider} lists no such machine"
     return None

@@ -57,7 +57,7 @@ def warnings(order: Order, known: Known) -> list[str]:
             return [
                 f"{', '.join(only)} may rent at {order.subject} only: what serves there goes on, and nothing is added"
             ]
-    machine = machine_named(order.subject, known.instances) if order.kind in OF_MACHINES else None
+    machine = order.machine_among(known.instances.values()) if order.kind in OF_MACHINES else None
     if machine is None:
         return []
     if order.kind is OrderKind.DRAIN and machine.phase is Phase.WARM:
@@ -65,12 +65,6 @@ def warnings(order: Order, known: Known) -> list[str]:
     if order.kind is OrderKind.DRAIN and machine.phase not in (Phase.HOT, Phase.DRAINING):
         return [f"{machine.id} is {machine.phase}: it is drained once it is HOT; `release` gives it back sooner"]
     return []
-
-
-def machine_named(name: str, instances: Mapping[str, Instance]) -> Instance | None:
-    """The machine of a name, our id or `PROVIDER/ID`, that is not gone."""
-    there = (each for each in instances.values() if each.phase is not Phase.GONE)
-    return next((each for each in there if name in (each.id, f"{each.provider}/{each.provider_id}")), None)
 
 
 def listed_machine(name: str, listings: Mapping[str, Listing | Unknown]) -> Remote | None:
@@ -129,7 +123,7 @@ def _of_pools(order: Order, known: Known) -> Iterator[str]:
 
 
 def _of_machine(order: Order, known: Known) -> Iterator[str]:
-    if machine_named(order.subject, known.instances) is not None:
+    if order.machine_among(known.instances.values()) is not None:
         return
     listed = listed_machine(order.subject, known.listings)
     if listed is None:
@@ -149,7 +143,7 @@ def _of_adoption(order: Order, known: Known) -> Iterator[str]:
     if provider not in known.providers:
         yield _unknown("provider", provider, known.providers)
         return
-    record, listing = machine_named(order.subject, known.instances), known.listings.get(provider)
+    record, listing = order.machine_among(known.instances.values()), known.listings.get(provider)
     if record is not None:
         yield f"{order.subject} is ours already: {record.id} of {record.pool}"
     elif listing is None or isinstance(listing, Unknown):

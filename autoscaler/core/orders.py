@@ -9,11 +9,12 @@ gives one may have another clock.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from autoscaler.core.instance import Instance
+from autoscaler.core.lifecycle import Phase
 from autoscaler.core.units import format_duration
 
 
@@ -95,8 +96,13 @@ class Order:
         return self if self.for_s is None or self.until is not None else replace(self, until=now + self.for_s)
 
     def is_about(self, machine: Instance) -> bool:
-        """Whether it names this machine, by our id or by the provider's."""
+        """Whether it names this machine, by our id or by the provider's: `PROVIDER/ID`."""
         return self.subject in (machine.id, f"{machine.provider}/{machine.provider_id}")
+
+    def machine_among(self, machines: Iterable[Instance]) -> Instance | None:
+        """The machine that it names and that is not gone."""
+        there = (each for each in machines if each.phase is not Phase.GONE)
+        return next((each for each in there if self.is_about(each)), None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -116,7 +122,7 @@ class Orders:
 
     def of_machine(self, machine: Instance) -> Order | None:
         """The order that takes a machine away: a release before a drain, either before an evacuation."""
-        found = {order.kind: order for order in self._of_machines() if order.is_about(machine)}
+        found = {order.kind: order for order in self.standing if order.kind in OF_MACHINES and order.is_about(machine)}
         return found.get(OrderKind.RELEASE) or found.get(OrderKind.DRAIN) or self.evacuation(machine.provider)
 
     def evacuation(self, provider: str) -> Order | None:
@@ -135,9 +141,6 @@ class Orders:
             return busy
         given_up = {each.id for each in instances.values() if any(order.is_about(each) for order in lost)}
         return {name: slots for name, slots in busy.items() if name not in given_up}
-
-    def _of_machines(self) -> Iterator[Order]:
-        return (order for order in self.standing if order.kind in OF_MACHINES)
 
 
 NO_ORDERS = Orders()

@@ -18,13 +18,13 @@ from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.ledger import DayLedger
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing
-from autoscaler.core.spec import Deadlines
+from autoscaler.core.spec import Cap, Deadlines
 from autoscaler.core.units import Span
 from autoscaler.runtime import accounts, decider, intents, standing
 from autoscaler.runtime.ports import Changes, Control, Saved
 from autoscaler.store.redis import RedisStore
 from tests.chaos.daemon import Parts
-from tests.chaos.plan import Blow
+from tests.chaos.plan import Blow, Plan
 from tests.chaos.ports import ProviderPort
 
 _NEVER_S = 1e9
@@ -93,6 +93,10 @@ class _StrangersIgnored(ProviderPort):
         return replace(listing, machines=tuple(m for m in listing.machines if m.label.rpartition(".")[2] in known))
 
 
+def _without_budget(pool: PoolSettings) -> PoolSettings:
+    return replace(pool, limits=replace(pool.limits, usd_per_day=Cap(warn=1e6, stop=1e6)))
+
+
 def _without_limits(pool: PoolSettings) -> PoolSettings:
     return replace(pool, limits=replace(pool.limits, hot=Span(1, 50)))
 
@@ -134,8 +138,19 @@ def _half_booked(books: DayLedger | None, instances: Iterable[Instance], now: fl
 
 _BOOK, _PARSE = ledger.book, instance.parse_label
 
-SHOWN_BY: Mapping[str, tuple[Blow, ...]] = {
-    "keeps what belongs to no pool": (Blow.RELOAD,),
+
+def _dealt(blow: Blow, plan: Plan) -> float:
+    return plan.drawn.get(blow, 0)
+
+
+def _tightness(plan: Plan) -> float:
+    """How little may be spent in a day for each machine that may run."""
+    return -min(pool.limits.usd_per_day.stop / pool.limits.hot.high for pool in plan.config.pools.values())
+
+
+SHOWN_BY: Mapping[str, Callable[[Plan], float]] = {
+    "has no budget": _tightness,
+    "keeps what belongs to no pool": partial(_dealt, Blow.RELOAD),
     **dict.fromkeys(
         (
             "drops orders when it takes the lead",
@@ -144,15 +159,16 @@ SHOWN_BY: Mapping[str, tuple[Blow, ...]] = {
             "goes on at a provider that is evacuated",
             "ends orders and tells nobody",
         ),
-        (Blow.ORDER,),
+        partial(_dealt, Blow.ORDER),
     ),
 }
-"""The blows by which a mutant shows, where there are any: days with most of all of them are lived through first."""
+"""How likely a day shows a mutant, where that is known: the likeliest days are lived through first."""
 
 MUTANTS: Mapping[str, tuple[Parts, frozenset[str]]] = {
     "stops without confirmation": (Parts(store=_NoConfirmation), frozenset({"no_job_killed"})),
     "writes without a fence": (Parts(store=_NoFence), frozenset({"one_writer"})),
     "acts before its intent is stored": (Parts(store=_NoIntent), frozenset({"intent_before_effect"})),
+    "has no budget": (Parts(pool=_without_budget), frozenset({"budget_held"})),
     "has no limits": (Parts(pool=_without_limits), frozenset({"orders_within_limits"})),
     "never escalates": (Parts(pool=_without_deadlines), frozenset({"no_phase_past_its_deadline"})),
     "believes that a failed listing is empty": (

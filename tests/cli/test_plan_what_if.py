@@ -23,7 +23,7 @@ pools:
     placements: [{provider: mock, max_usd_per_hour: 0.9}]
     limits: {hot: 1..4, warm: 0..2}
     policies: [thresholds, priority]
-providers: {mock: {}}
+providers: {mock: {price_swing: 0}}
 """
 SECOND_POOL = """\
   chat:
@@ -44,7 +44,7 @@ def config(tmp_path: Path) -> Path:
 @pytest.fixture
 def two_pools(tmp_path: Path) -> Path:
     file = tmp_path / "fleet.yaml"
-    file.write_text(CONFIG.replace("providers: {mock: {}}\n", SECOND_POOL))
+    file.write_text(CONFIG.replace("providers: {mock: {price_swing: 0}}\n", SECOND_POOL))
     return file
 
 

@@ -31,7 +31,7 @@ from autoscaler.config import load_config
 from autoscaler.core.instance import Instance
 from autoscaler.core.market import Offer
 from autoscaler.runtime.clock import LoopClock, SystemClock
-from autoscaler.runtime.ports import Changes
+from autoscaler.runtime.ports import Changes, Saved
 from autoscaler.store.redis import RedisStore
 from autoscaler.telemetry.logging import configure_logging
 from providers.http import Request
@@ -84,6 +84,10 @@ class Stored:
     def __init__(self) -> None:
         self._known: dict[str, Instance] = {}
 
+    def learn(self, records: Iterable[Instance]) -> None:
+        """What was stored before this process."""
+        self._known |= {record.id: record for record in records}
+
     def __call__(self, changes: Changes) -> Iterator[str]:
         """The names of a commit: one for each record that is new, is in another phase, or whose call was answered."""
         for record in changes.instances:
@@ -109,8 +113,16 @@ def name_the_awaits(points: Points) -> None:
         points.around(MockProvider, call, lambda *_, call=call, **__: [call])
     points.around(Session, "send", _asked)
     points.around(RedisStore, "read", lambda: ["read"])
+    stored, load = Stored(), RedisStore.load
+
+    async def loading(this: RedisStore) -> Saved:
+        saved = await load(this)
+        stored.learn(saved.instances)
+        return saved
+
+    setattr(RedisStore, "load", loading)  # noqa: B010 - mypy knows methods that are assigned for mistakes
     points.around(RedisStore, "load", lambda: ["load"])
-    points.around(RedisStore, "commit", Stored())
+    points.around(RedisStore, "commit", stored)
     send = aiohttp.ClientRequest.send
 
     async def sending(this: aiohttp.ClientRequest, *arguments: Any) -> aiohttp.ClientResponse:

@@ -9,7 +9,8 @@ _, URL, QUEUE, MAX_JOBS, JOB_COMPLETION_WAIT = sys.argv
 
 
 async def hold(ctx, name):
-    """Work until somebody pushes something to the list `release:NAME`; try again in a minute, if that is `retry`."""
+    """Add NAME to the set `begun`, and work until the list `release:NAME` has something: `retry` is for in a minute."""
+    await ctx["redis"].sadd("begun", name)
     said = await ctx["redis"].blpop([f"release:{name}"], timeout=30)
     if said is not None and said[1] == b"retry":
         raise Retry(defer=60)
