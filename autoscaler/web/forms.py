@@ -18,6 +18,7 @@ from autoscaler.core.market import Status
 from autoscaler.core.orders import OrderKind
 from autoscaler.core.spec import Buy
 from autoscaler.core.utilisation import Use
+from autoscaler.runtime.concerns import Name, Severity
 
 _DESCRIBED = ConfigDict(use_attribute_docstrings=True)
 
@@ -252,6 +253,21 @@ class OrdersForm(TypedDict):
 
 
 @with_config(_DESCRIBED)
+class ConcernForm(TypedDict):
+    """One thing that needs a person."""
+
+    name: Name
+    severity: Severity
+    text: str
+    """What, since when, at what cost."""
+    command: str
+    """What examines or mends it, FILE being the configuration; empty where nothing has to be done."""
+    pool: str
+    subject: str
+    """The machine, tier, provider or cap that it is about."""
+
+
+@with_config(_DESCRIBED)
 class StatusForm(InstancesForm):
     """The whole fleet."""
 
@@ -266,6 +282,8 @@ class StatusForm(InstancesForm):
     """Which daemon leads each pool, as HOST:PID and what tells it from any other; empty where none does. `pools` has
     those that this one leads."""
     orders: list[OrderForm]
+    concerns: list[ConcernForm]
+    """What needs a person, the most severe first."""
     error: str | None
     """Why the newest tick failed; null when it did not."""
     clock: float

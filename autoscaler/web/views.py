@@ -19,12 +19,14 @@ from autoscaler.core.money import CAPS, caps
 from autoscaler.core.orders import Order
 from autoscaler.core.spec import FleetLimits, Limits, Tier
 from autoscaler.core.units import format_duration
+from autoscaler.runtime.concerns import Concern, concerns
 from autoscaler.runtime.report import Account, PoolReport, TickReport
 from autoscaler.store.codec import admission_fields, order_fields
 from autoscaler.web.forms import (
     AdmissionForm,
     CapsForm,
     CommandForm,
+    ConcernForm,
     DecisionForm,
     DemandForm,
     InstanceForm,
@@ -99,6 +101,7 @@ class Board:
             "leads": report.leads,
             "leaders": {**report.leaders},
             "orders": orders_view(report.orders.standing),
+            "concerns": [_concern(each) for each in concerns(report, fleet=self._fleet, error=self.error, now=now)],
             "error": self.error,
             "clock": now,
             "usd_per_hour": sum(instance.burn_usd_per_hour for instance in _present(report)),
@@ -152,6 +155,17 @@ class Board:
             if (pool := label[0]) not in report.pools or (name, remote.provider_id) not in known
         ]
         return {"at": self.at, "strays": found}
+
+
+def _concern(concern: Concern) -> ConcernForm:
+    return {
+        "name": concern.name,
+        "severity": concern.severity,
+        "text": concern.text,
+        "command": concern.command,
+        "pool": concern.pool,
+        "subject": concern.subject,
+    }
 
 
 def _present(report: TickReport) -> list[Instance]:
