@@ -78,7 +78,7 @@ def test_the_form_is_stable(board: Board) -> None:
         **keys("fleet version at age_s leads error clock"),
         "leaders": {},
         "orders": [],
-        "concerns": [],
+        "concerns": [keys("name severity text command pool subject")],
         **keys("usd_per_hour usd_today usd_month usd_month_forecast"),
         "limits": caps,
         "pools": [pool],
