@@ -71,7 +71,9 @@ class Reloading:
             StoreUnavailable: whether machines stand in the way cannot be told.
         """
         if self._file is None:
-            raise SettingsError("this daemon was started without a file: there is nothing to reload")
+            raise SettingsError(
+                "this daemon was started without a file: there is nothing to reload; a new environment needs a restart"
+            )
         before, after = self._app.config, load_config(self._file, os.environ)
         refused = needs_restart(before, after) or await self._refused_by_redis(after)
         lines = differences(before, after)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
+
+from autoscaler.cli.options import config_of, file_argument
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,21 +21,21 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path))
+@file_argument
 @click.option("--full", is_flag=True, help="Print the whole configuration with every default, secrets masked.")
 @click.option(
     "--providers", is_flag=True, help="Ask each provider, too: key, credit, and what is on offer. Rents nothing."
 )
-def check(file: Path, full: bool, providers: bool) -> None:
-    """Check a configuration and say what it means; touch nothing.
+def check(file: Path | None, full: bool, providers: bool) -> None:
+    """Check a configuration and say what it means; touch nothing. Without FILE, the one in AUTOSCALER_CONFIG.
 
     With --providers it asks each provider, with a daemon's own requests, for its machines, its credit and what it has
     on offer for each placement; where it has nothing, more widely, to say why. It cannot rent. Exit code 2 says that
     something must be mended.
     """
-    from autoscaler.config import full_yaml, load_config, warnings
+    from autoscaler.config import full_yaml, warnings
 
-    config = load_config(file, os.environ)
+    config = config_of(file)
     for warning in warnings(config):
         click.echo(f"warning: {warning}", err=True)
     if full:
@@ -45,7 +46,7 @@ def check(file: Path, full: bool, providers: bool) -> None:
     if providers:
         _show(asyncio.run(_ask(config)))
     if not full:
-        click.echo(f"\nNext: autoscaler plan {file}")
+        click.echo(f"\nNext: autoscaler plan {file or ''}".rstrip())
 
 
 async def _ask(config: Config) -> Survey:

@@ -13,7 +13,10 @@ if TYPE_CHECKING:
     from autoscaler.config import Config
 
 file_argument = click.argument("file", required=False, type=click.Path(path_type=Path))
-"""The configuration; without it, the embedded Redis and the mock provider."""
+"""The configuration; without it that in AUTOSCALER_CONFIG; else the embedded Redis and the mock provider."""
+
+CONFIG_VARIABLE = "AUTOSCALER_CONFIG"
+"""The environment variable that may hold a configuration: the YAML itself, for where no file can be put."""
 
 
 def packaged(name: str) -> Config:
@@ -24,14 +27,31 @@ def packaged(name: str) -> Config:
 
 
 def config_of(file: Path | None) -> Config:
-    """The configuration in a file, or the packaged default.
+    """The configuration that was given, or the packaged default.
 
     Raises:
-        SettingsError: every problem of the file.
+        SettingsError: every problem of it.
+    """
+    return given(file) or packaged("default")
+
+
+def given(file: Path | None) -> Config | None:
+    """The configuration in a file, or else in the environment; None where there is neither.
+
+    Raises:
+        SettingsError: every problem of it.
     """
     from autoscaler.config import load_config
+    from autoscaler.core.errors import SettingsError
 
-    return packaged("default") if file is None else load_config(file, os.environ)
+    if file is not None:
+        return load_config(file, os.environ)
+    if (text := os.environ.get(CONFIG_VARIABLE)) is None:
+        return None
+    try:
+        return load_config(text, os.environ)
+    except SettingsError as error:
+        raise SettingsError(*(f"{CONFIG_VARIABLE}: {problem}" for problem in error.problems)) from error
 
 
 trace_option = click.option(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from autoscaler.cli.endpoint import ask_orders, give_order, withdraw_order
-from autoscaler.cli.options import config_of, file_argument, packaged, some_duration
+from autoscaler.cli.options import file_argument, given, packaged, some_duration
 from autoscaler.core.errors import SettingsError, StoreUnavailable
 from autoscaler.core.orders import OF_MACHINES, Order, OrderKind
 
@@ -139,7 +139,7 @@ async def opened(file: Path | None) -> AsyncIterator[App]:
     from autoscaler.app import build
     from autoscaler.runtime.clock import SystemClock
 
-    config = config_of(file) if file else await _running()
+    config = given(file) or await _running()
     app = build(config, clock=SystemClock())
     try:
         await app.check_access()

@@ -26,7 +26,8 @@ _DEMO_SPEED = 120.0  # a second of the demo is two minutes of its world
 def run(file: Path | None, demo: bool, once: bool, speed: float | None) -> None:
     """Keep the right number of machines behind the queues of FILE.
 
-    Without FILE it brings its own Redis and a mock provider: nothing to install, no money spent.
+    Without FILE it takes the configuration that the environment variable AUTOSCALER_CONFIG holds, as YAML; without that
+    it brings its own Redis and a mock provider: nothing to install, no money spent.
 
     \b
       autoscaler run --demo          watch a fleet come and go within a minute

@@ -164,7 +164,7 @@ def test_every_command_of_the_table_exists() -> None:
 
 def test_an_unknown_command_and_a_missing_argument_exit_with_2() -> None:
     assert CliRunner().invoke(main, ["chekc"]).exit_code == 2
-    assert CliRunner().invoke(main, ["check"]).exit_code == 2
+    assert CliRunner().invoke(main, ["floor"]).exit_code == 2
 
 
 def test_an_interrupt_exits_with_130() -> None:
