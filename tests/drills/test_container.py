@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,30 +18,10 @@ import yaml
 
 from tests.support.confined import USER, confined
 from tests.support.daemon_process import AUTOSCALER, DaemonProcess, a_config
+from tests.support.dockerfile import ROOT, health_check, instructions, last
 from tests.support.real_time import until
 
-ROOT = Path(__file__).parents[2]
 _READS_ALL = 1 << 2  # CAP_DAC_READ_SEARCH
-DOCKERFILE = ROOT / "deploy" / "Dockerfile"
-
-
-def instructions() -> Iterator[tuple[str, str]]:
-    """Each instruction of the Dockerfile and its words."""
-    text = re.sub(r"^#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE).replace("\\\n", " ")
-    for line in filter(None, map(str.strip, text.splitlines())):
-        name, _, words = line.partition(" ")
-        yield name, words.strip()
-
-
-def last(name: str) -> str:
-    """The words of the last instruction of a name, which is the one that counts."""
-    return [words for each, words in instructions() if each == name][-1]
-
-
-def health_check(port: str) -> list[str]:
-    """The container's own check, with this Python and that port."""
-    _, *words = json.loads(last("HEALTHCHECK").partition("CMD ")[2])
-    return [sys.executable, *(word.replace(":8080", f":{port}") for word in words)]
 
 
 # --- what the file says -----------------------------------------------------------------------------------------------
@@ -57,7 +35,7 @@ def test_the_image_is_not_roots_and_needs_no_shell() -> None:
         if name in ("RUN", "CMD", "ENTRYPOINT"):
             assert isinstance(json.loads(words), list), f"{name} {words}: a shell would swallow SIGTERM"
     assert json.loads(last("ENTRYPOINT"))[-1].endswith("/bin/autoscaler")
-    assert json.loads(last("CMD"))[0] == "run"
+    assert json.loads(last("CMD")) == ["--help"], "what rents machines is asked for"
 
 
 def test_only_what_was_locked_is_installed_and_only_our_sources_are_sent() -> None:

