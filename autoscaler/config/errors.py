@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 from autoscaler.config import checks
 from autoscaler.config.document import Document, Problem, Where
 from autoscaler.config.hints import bare, field_docs, field_hints, is_tagged, kinds, members
-from autoscaler.config.schema import Config, PolicyChoice
+from autoscaler.config.schema import PolicyChoice
 from autoscaler.config.words import either, one_line, suggest
 from autoscaler.core.units import Secret
 from policies import POLICIES
@@ -53,7 +53,7 @@ class _Place:
     """Where a validation error lies."""
 
     path: Where = ()
-    hint: Any = Config
+    hint: Any = None
     """The type wanted there; None where it is not known."""
     owner: Any = None
     """The type that has the last part of the path as its field."""
@@ -68,11 +68,11 @@ class _Place:
         return {**dict.fromkeys(field_hints(self.owner), "it is required"), **field_docs(self.owner)}
 
 
-def problems_of(error: ValidationError, document: Document) -> Iterator[Problem]:
-    """What a validation found, each place once."""
+def problems_of(error: ValidationError, document: Document, wanted: Any) -> Iterator[Problem]:
+    """What a validation of the type `wanted` found, each place once."""
     by_path: dict[Where, Problem] = {}
     for details in error.errors(include_url=False):
-        for problem in _translate(details, document):
+        for problem in _translate(details, document, _Place(hint=wanted)):
             earlier = by_path.get(problem.path)
             if earlier is not None and problem.message not in earlier.message:
                 problem = replace(earlier, message=f"{earlier.message}; {problem.message}")  # noqa: PLW2901
@@ -87,14 +87,14 @@ def line_of(problem: Problem, document: Document) -> str:
     return f"{where}: {shown}{' - ' if shown else ''}{problem.message} (line {document.line(problem.path)})"
 
 
-def _translate(details: ErrorDetails, document: Document, above: Where = ()) -> Iterator[Problem]:
+def _translate(details: ErrorDetails, document: Document, root: _Place, above: Where = ()) -> Iterator[Problem]:
     loc = (*above, *details["loc"])
-    place = _locate(loc)
+    place = _locate(loc, root)
     path, context = place.path, details.get("ctx", {})
     match details["type"]:
         case checks.FINDINGS:
             for inner in context["errors"]:
-                yield from _translate(inner, document, loc)
+                yield from _translate(inner, document, root, loc)
             for below, message in context[checks.FINDINGS]:
                 found = (*path, *below)
                 yield Problem(found, message, _to_show(found, _hint_below(place.hint, below), document))
@@ -135,9 +135,9 @@ def _expectation(kind: str, details: ErrorDetails, place: _Place) -> str:
     return details["msg"][0].lower() + details["msg"][1:]
 
 
-def _locate(loc: Where) -> _Place:
+def _locate(loc: Where, root: _Place) -> _Place:
     """The place that a validator's location means: it also names the members of unions that were tried."""
-    place = _Place()
+    place = root
     for part in loc:
         if part == "[key]":
             place = replace(place, of_key=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -18,6 +19,8 @@ from autoscaler.core.errors import SettingsError
 from providers.base import Capabilities
 from providers.installed import provider_kinds
 
+T = TypeVar("T")
+
 
 def load_config(source: Path | str, env: Mapping[str, str]) -> Config:
     """The settings in a file, or in YAML text, with variables taken from `env`.
@@ -25,16 +28,39 @@ def load_config(source: Path | str, env: Mapping[str, str]) -> Config:
     Raises:
         SettingsError: the file cannot be read, or something in it is wrong: one line for each problem.
     """
-    text = _read(source) if isinstance(source, Path) else source
-    document = read_document(text, env)
+    document = _document(source, env)
+    return _typed(Config, settings_adapter(), document, _context(document.data))
+
+
+def load_settings(
+    wanted: type[T], source: Path | str, env: Mapping[str, str], disagreements: Callable[[T], Iterable[Problem]]
+) -> T:
+    """Settings of any type, like `load_config`; `disagreements` says which of their values do not fit together.
+
+    Raises:
+        SettingsError: the file cannot be read, or something in it is wrong: one line for each problem. What does not fit
+            together is told once each value is sound by itself.
+    """
+    document = _document(source, env)
+    settings = _typed(wanted, TypeAdapter(wanted), document, Context())
+    if found := tuple(disagreements(settings)):
+        raise _settings_error(found, document)
+    return settings
+
+
+def _document(source: Path | str, env: Mapping[str, str]) -> Document:
+    return read_document(_read(source) if isinstance(source, Path) else source, env)
+
+
+def _typed(wanted: type[T], adapter: TypeAdapter[T], document: Document, context: Context) -> T:
     try:
-        config = settings_adapter().validate_python(document.data, context=_context(document.data))
+        settings = adapter.validate_python(document.data, context=context)
     except ValidationError as error:
-        raise _settings_error(problems_of(error, document), document) from error
-    infinite = tuple(_not_finite(config, ()))
+        raise _settings_error(problems_of(error, document, wanted), document) from error
+    infinite = tuple(_not_finite(settings, ()))
     if document.problems or infinite:
         raise _settings_error(infinite, document)
-    return config
+    return settings
 
 
 def _settings_error(problems: Iterable[Problem], document: Document) -> SettingsError:
