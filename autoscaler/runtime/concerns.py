@@ -6,15 +6,16 @@ name in CamelCase, and the runbook has a section of that name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from autoscaler.core.demand import Unknown
-from autoscaler.core.instance import Instance, parse_label
+from autoscaler.core.decision import Action
+from autoscaler.core.demand import Pending, Unknown
+from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.money import caps
-from autoscaler.core.spec import Cap, FleetLimits, Limits
+from autoscaler.core.spec import Cap, FleetLimits, Health, Limits
 from autoscaler.core.units import format_duration
 from autoscaler.core.utilisation import Use
 from autoscaler.runtime.report import PoolReport, TickReport
@@ -26,6 +27,9 @@ _LATE_FACTOR = 2.0
 """A wait so many times its target is critical."""
 _LOW_BALANCE_H = 24.0
 """An account with money for less than this is spoken of."""
+_STARTS = frozenset({Action.RENT, Action.RESUME, Action.UNDRAIN})
+_WHY_SHORT = frozenset({"plan.rent", "plan.resume"})
+"""The rules that say why a machine is not started."""
 
 
 class Severity(StrEnum):
@@ -43,23 +47,42 @@ class Name(StrEnum):
     """What a concern is about."""
 
     TICK_FAILING = "tick_failing"
+    """The newest tick failed, so nothing is started or stopped."""
     NO_LEADER = "no_leader"
+    """No daemon leads a pool."""
     PAUSED = "paused"
+    """An operator has paused the fleet."""
     QUEUE_UNKNOWN = "queue_unknown"
+    """A queue cannot be read."""
     QUEUE_DOUBTED = "queue_doubted"
+    """Jobs are gone from a queue that nothing explains."""
     WAIT_TARGET_MISSED = "wait_target_missed"
+    CAPACITY_SHORT = "capacity_short"
+    """A job waits for longer than its tier's target."""
     BUDGET_NEAR = "budget_near"
+    """More is spent than a cap warns of."""
     BUDGET_SPENT = "budget_spent"
+    """A cap is reached: only floors run on."""
     FORECAST_OVER_BUDGET = "forecast_over_budget"
+    """At its present pace the month will cost more than its cap warns of."""
     BALANCE_LOW = "balance_low"
+    """The account at a provider will be empty within a day."""
     PROVIDER_FAILING = "provider_failing"
+    """A provider's machines cannot be listed."""
     PHASE_STUCK = "phase_stuck"
+    """A machine has outlived the deadline of its phase."""
     MACHINE_UNKNOWN = "machine_unknown"
+    """A machine carries our label, and no record speaks of it."""
     MACHINE_DEGRADED = "machine_degraded"
+    """A machine runs and is not well."""
     MACHINE_DOWN = "machine_down"
+    """A machine that should run is listed no more."""
     GPU_UNUSED = "gpu_unused"
+    """A HOT machine hardly uses its GPU."""
     STANDBY_LOST = "standby_lost"
+    """A stopped machine was refused time and again when it was to resume."""
     IMAGE_GIVEN_UP = "image_given_up"
+    """An image crashed in a loop on several hosts, and is rented no more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,15 +105,20 @@ class Concern:
         return (self.name, self.pool, self.subject)
 
 
-def concerns(report: TickReport, *, fleet: str, error: str | None, now: float) -> list[Concern]:
+def lost_standby(machine: Instance) -> bool:
+    """Whether a stopped machine was refused so often that it will hardly come back."""
+    return machine.phase in _STANDBY and machine.refusals >= _REFUSALS
+
+
+def concerns(report: TickReport, *, error: str | None, now: float) -> list[Concern]:
     """All that needs a person, the most severe first; `error` says why the newest tick failed, if it did."""
+    rules = {name: pool.snapshot.pool.health for name, pool in report.pools.items()}
     found = [
         *_of_daemon(report, error),
         *(each for name, pool in report.pools.items() for each in _of_pool(name, pool)),
         *_of_caps("", report.limits, _spent(report.pools.values())),
         *_of_providers(report),
-        *(each for machine in report.instances.values() for each in _of_machine(machine, now)),
-        *_of_strays(report, fleet),
+        *(each for machine in report.instances.values() for each in _of_machine(machine, rules, now)),
     ]
     return sorted(found, key=lambda concern: [*Severity].index(concern.severity), reverse=True)
 
@@ -109,7 +137,7 @@ def _of_daemon(report: TickReport, error: str | None) -> Iterator[Concern]:
             severity=Severity.CRITICAL,
             pool=pool,
             text=f"{pool}: no daemon leads it, so nobody starts or stops its machines",
-            command="autoscaler run FILE",
+            command="autoscaler run",
         )
     pause = report.orders.pause("")
     if pause is not None:
@@ -124,6 +152,7 @@ def _of_daemon(report: TickReport, error: str | None) -> Iterator[Concern]:
 def _of_pool(name: str, pool: PoolReport) -> Iterator[Concern]:
     snapshot = pool.snapshot
     yield from _of_queue(name, pool)
+    yield from _of_capacity(name, pool)
     yield from _of_caps(name, snapshot.pool.limits, _spent([pool]))
     if snapshot.image.given_up:
         yield Concern(
@@ -143,7 +172,7 @@ def _of_queue(name: str, pool: PoolReport) -> Iterator[Concern]:
             severity=Severity.CRITICAL,
             pool=name,
             text=f"{name}: its queue cannot be read, so no machine is stopped: {demand.reason}",
-            command="autoscaler queue FILE",
+            command="autoscaler queue",
         )
         return
     if (fall := pool.snapshot.signal.fall) is not None:
@@ -152,7 +181,7 @@ def _of_queue(name: str, pool: PoolReport) -> Iterator[Concern]:
             severity=Severity.WARNING,
             pool=name,
             text=f"{name}: {fall.text}",
-            command="autoscaler queue FILE",
+            command="autoscaler queue",
         )
     targets = {tier.name: tier.wait_target for tier in pool.snapshot.pool.tiers}
     for tier in demand.tiers:
@@ -167,6 +196,24 @@ def _of_queue(name: str, pool: PoolReport) -> Iterator[Concern]:
                 text=f"{name}: {waits}; the target is {format_duration(target_s)}",
                 command="autoscaler why",
             )
+
+
+def _of_capacity(name: str, pool: PoolReport) -> Iterator[Concern]:
+    """Machines that are wanted and that nothing was done about, though nobody forbade it."""
+    snapshot, decision = pool.snapshot, pool.decision
+    starting = any(command.action in _STARTS for command in pool.commands)
+    asking = any(isinstance(offers, Pending) for offers in snapshot.offers.values())
+    if decision.hot <= snapshot.up or decision.hold_up or starting or asking:
+        return
+    why = "; ".join(reason.text for reason in decision.why_not if reason.rule in _WHY_SHORT)
+    yield Concern(
+        name=Name.CAPACITY_SHORT,
+        severity=Severity.WARNING if snapshot.up else Severity.CRITICAL,
+        pool=name,
+        text=f"{name}: {decision.hot} machines wanted, {snapshot.up} up, and no more can be had: "
+        f"{why or 'no placement offers any'}",
+        command=f"autoscaler why {name}",
+    )
 
 
 # --- money ------------------------------------------------------------------------------------------------------------
@@ -231,77 +278,79 @@ def _of_providers(report: TickReport) -> Iterator[Concern]:
     for machine in report.instances.values():
         burning[machine.provider] = burning.get(machine.provider, 0.0) + machine.burn_usd_per_hour
     for name, listing in report.listings.items():
-        if isinstance(listing, Unknown):
+        if isinstance(listing, Unknown) and not isinstance(listing, Pending):
             yield Concern(
                 name=Name.PROVIDER_FAILING,
                 severity=Severity.WARNING,
                 subject=name,
                 text=f"{name} cannot be listed, so what runs there at {burning.get(name, 0.0):.2f} USD/h is not seen: "
                 f"{listing.reason}",
-                command="autoscaler check FILE --providers",
+                command="autoscaler check --providers",
             )
     for name, account in report.accounts.items():
         usd, usd_per_hour = account.balance_usd, burning.get(name, 0.0)
-        if usd is not None and usd < usd_per_hour * _LOW_BALANCE_H:
+        if usd is not None and usd_per_hour > 0 and usd < usd_per_hour * _LOW_BALANCE_H:
             lasts = format_duration(3600.0 * max(0.0, usd) / usd_per_hour)
             yield Concern(
                 name=Name.BALANCE_LOW,
                 severity=Severity.CRITICAL,
                 subject=name,
                 text=f"{name}: {usd:.2f} USD are left, for {lasts} at {usd_per_hour:.2f} USD/h; then all machines end",
+                command="autoscaler check --providers",
             )
 
 
-def _of_machine(machine: Instance, now: float) -> Iterator[Concern]:
-    """What is wrong with a machine. Thousands are asked in a tick, so one without trouble is passed over at once."""
-    lost = machine.phase is Phase.LOST
-    unused = machine.phase is Phase.HOT and machine.gpu_use is not Use.NORMAL
-    refused = machine.phase in _STANDBY and machine.refusals >= _REFUSALS
-    if machine.phase is Phase.GONE or not (machine.alarmed or lost or machine.ailment or unused or refused):
+def _of_machine(machine: Instance, rules: Mapping[str, Health], now: float) -> Iterator[Concern]:
+    """What is wrong with a machine. Thousands are asked in a tick, so one without trouble is passed over at once.
+
+    `rules` goes by pool; a machine of a pool that has none carries our label, and no configuration knows it.
+    """
+    phase = machine.phase
+    if phase is Phase.GONE:
         return
-    since, cost = format_duration(now - machine.phase_since), f"{machine.cost_usd(now):.2f} USD so far"
+    stray, lost = machine.pool not in rules, phase is Phase.LOST
+    degraded = phase is Phase.HOT and machine.ailment
+    unused = phase is Phase.HOT and machine.gpu_use is not Use.NORMAL
+    if not (stray or machine.alarmed or lost or degraded or unused or lost_standby(machine)):
+        return
+    burns, cost = f"{machine.burn_usd_per_hour:.3f} USD/h", f"{machine.cost_usd(now):.2f} USD so far"
+    since = format_duration(now - machine.phase_since)
 
     def about(name: Name, severity: Severity, text: str, command: str) -> Concern:
-        return Concern(
-            name=name,
-            severity=severity,
-            pool=machine.pool,
-            subject=machine.id,
-            text=f"{machine.id} {text}",
-            command=command,
-        )
+        text = f"{machine.id} {text}"
+        return Concern(name=name, severity=severity, pool=machine.pool, subject=machine.id, text=text, command=command)
 
+    if stray:
+        text = f"carries our label for {machine.pool}, a pool that no configuration names: {burns}, {cost}"
+        yield about(Name.MACHINE_UNKNOWN, Severity.CRITICAL, text, "autoscaler reap --dry-run")
     if machine.alarmed:
         severity = Severity.CRITICAL if machine.burn_usd_per_hour else Severity.WARNING
-        text = f"has been {machine.phase} for {since}, longer than it may: {machine.reason}; {cost}"
-        yield about(Name.PHASE_STUCK, severity, text, f"autoscaler release {machine.id}")
+        text = f"has been {phase} for {since}, longer than it may: {machine.reason}; {cost}"
+        command = "autoscaler reap --dry-run" if phase is Phase.RELEASING else f"autoscaler release {machine.id}"
+        yield about(Name.PHASE_STUCK, severity, text, command)
     if lost:
-        text = f"is listed by {machine.provider} no more, for {since}: {machine.reason}"
-        yield about(Name.MACHINE_DOWN, Severity.CRITICAL, text, "autoscaler why")
-    elif machine.ailment:
-        text = f"is degraded: {machine.ailment}; {machine.burn_usd_per_hour:.3f} USD/h"
-        yield about(Name.MACHINE_DEGRADED, Severity.WARNING, text, f"autoscaler drain {machine.id}")
-    if unused:
-        text = f"hardly uses its GPU ({machine.gpu_use}) at {machine.burn_usd_per_hour:.3f} USD/h"
-        yield about(Name.GPU_UNUSED, Severity.WARNING, text, f"autoscaler drain {machine.id}")
-    if refused:
-        text = f"was refused {machine.refusals} times when it was to resume, and costs its disk: {cost}"
+        text = f"has been down for {since}: {machine.reason}; {burns}"
+        yield about(Name.MACHINE_DOWN, Severity.CRITICAL, text, f"autoscaler why {machine.pool}")
+    if degraded:
+        yield about(
+            Name.MACHINE_DEGRADED,
+            Severity.WARNING,
+            f"is degraded: {machine.ailment}; {burns}",
+            f"autoscaler drain {machine.id}",
+        )
+    if unused and not stray:
+        yield about(*_unused(machine, rules[machine.pool]), f"autoscaler drain {machine.id}")
+    if lost_standby(machine):
+        disk = f"its disk costs {machine.disk_usd_per_hour:.3f} USD/h"
+        text = f"was refused {machine.refusals} times in a row when it was to resume; {disk}, {cost}"
         yield about(Name.STANDBY_LOST, Severity.WARNING, text, f"autoscaler release {machine.id}")
 
 
-def _of_strays(report: TickReport, fleet: str) -> Iterator[Concern]:
-    known = {(machine.provider, machine.provider_id) for machine in report.instances.values()}
-    for provider, listing in report.listings.items():
-        for remote in () if isinstance(listing, Unknown) else listing.machines:
-            label = parse_label(remote.label, fleet)
-            if label is None or (label[0] in report.pools and (provider, remote.provider_id) in known):
-                continue
-            name = f"{provider}/{remote.provider_id}"
-            yield Concern(
-                name=Name.MACHINE_UNKNOWN,
-                severity=Severity.CRITICAL,
-                pool=label[0],
-                subject=name,
-                text=f"{name} carries our label and no record speaks of it: {remote.burn_usd_per_hour:.3f} USD/h",
-                command="autoscaler reap FILE --dry-run",
-            )
+def _unused(machine: Instance, rules: Health) -> tuple[Name, Severity, str]:
+    """What is said of a GPU that has little to do; how long that is so already, its pool's rules tell at least."""
+    if machine.gpu_use is Use.IDLE:
+        severity, share, least_s = Severity.CRITICAL, rules.idle_gpu, rules.idle_gpu_for
+    else:
+        severity, share, least_s = Severity.WARNING, rules.low_gpu, rules.low_gpu_for
+    little = f"has used less than {share:.0%} of its GPU for {format_duration(least_s)} or longer"
+    return Name.GPU_UNUSED, severity, f"{little}, at {machine.burn_usd_per_hour:.3f} USD/h"

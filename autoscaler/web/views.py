@@ -101,7 +101,7 @@ class Board:
             "leads": report.leads,
             "leaders": {**report.leaders},
             "orders": orders_view(report.orders.standing),
-            "concerns": [_concern(each) for each in concerns(report, fleet=self._fleet, error=self.error, now=now)],
+            "concerns": [_concern(each) for each in concerns(report, error=self.error, now=now)],
             "error": self.error,
             "clock": now,
             "usd_per_hour": sum(instance.burn_usd_per_hour for instance in _present(report)),
