@@ -1,4 +1,4 @@
-"""The container's image: its steps are done, on nothing but what an engine would be sent, and what they made is started.
+"""The image: its steps are done, on nothing but what an engine would be sent, and what they made is started.
 
 No engine is at hand. What the started daemon may do is drilled in tests/drills/test_container.py.
 """
