@@ -13,11 +13,12 @@ from prometheus_client.core import GaugeMetricFamily
 
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.health import Condition, condition
-from autoscaler.core.lifecycle import Phase
+from autoscaler.core.lifecycle import ESCALATIONS, Phase
 from autoscaler.core.money import CAPS, caps
 from autoscaler.core.signal import Signal
 from autoscaler.core.spec import Cap
 from autoscaler.core.utilisation import Use
+from autoscaler.runtime.concerns import lost_standby
 from autoscaler.runtime.report import TickReport
 
 UNCONFIGURED = "_unconfigured"
@@ -32,6 +33,8 @@ def gauges(report: TickReport, now: float) -> Iterator[GaugeMetricFamily]:
     yield from _wishes(report)
     yield _instances(report)
     yield from _health(report)
+    yield from _stuck(report)
+    yield from _lost_standbys(report, now)
     yield from _money(report)
     yield from _budgets(report)
     yield from _listings(report, now)
@@ -89,7 +92,10 @@ def _tiers(report: TickReport) -> Iterator[GaugeMetricFamily]:
     depth = _gauge("queue_depth_jobs", "Jobs that wait and could start now.", "pool", "tier")
     delayed = _gauge("queue_delayed_jobs", "Jobs that may not start yet.", "pool", "tier")
     oldest = _gauge("queue_oldest_wait_seconds", "How long the next job has waited.", "pool", "tier")
+    target = _gauge("wait_target_seconds", "The longest that a job of the tier should wait.", "pool", "tier")
     for name, pool in report.pools.items():
+        for each in pool.snapshot.pool.tiers:
+            target.add_metric([name, each.name], each.wait_target)
         demand = pool.snapshot.demand
         for tier in () if isinstance(demand, Unknown) else demand.tiers:
             depth.add_metric([name, tier.tier], tier.waiting)
@@ -97,7 +103,7 @@ def _tiers(report: TickReport) -> Iterator[GaugeMetricFamily]:
                 delayed.add_metric([name, tier.tier], tier.delayed)
             if tier.oldest_wait_s is not None:
                 oldest.add_metric([name, tier.tier], tier.oldest_wait_s)
-    yield from (depth, delayed, oldest)
+    yield from (depth, delayed, oldest, target)
 
 
 def _admission(report: TickReport) -> Iterator[GaugeMetricFamily]:
@@ -143,6 +149,7 @@ def _instances(report: TickReport) -> GaugeMetricFamily:
 def _health(report: TickReport) -> Iterator[GaugeMetricFamily]:
     health = _gauge("health_instances", "Machines that are HOT or LOST, by health.", "pool", "health")
     use = _gauge("gpu_use_instances", "HOT machines by how their GPU was used of late.", "pool", "use")
+    burns = _gauge("gpu_use_usd_per_hour", "What HOT machines cost, by how their GPU was used.", "pool", "use")
     given_up = _gauge("image_given_up", "1 while the image crashes in a loop and is rented no more, else 0.", "pool")
     for name, pool in report.pools.items():
         hot = pool.snapshot.in_phase(Phase.HOT)
@@ -152,28 +159,57 @@ def _health(report: TickReport) -> Iterator[GaugeMetricFamily]:
             health.add_metric([name, each.value], healths[each])
         for level in Use:
             use.add_metric([name, level.value], uses[level])
+            burns.add_metric([name, level.value], sum(m.burn_usd_per_hour for m in hot if m.gpu_use is level))
         given_up.add_metric([name], float(pool.snapshot.image.given_up))
-    yield from (health, use, given_up)
+    yield from (health, use, burns, given_up)
+
+
+def _stuck(report: TickReport) -> Iterator[GaugeMetricFamily]:
+    """Of each pool, and of machines of no pool where any is stuck."""
+    count = _gauge("stuck_instances", "Machines in a phase for longer than they may, by phase.", "pool", "phase")
+    burn = _gauge("stuck_usd_per_hour", "What machines cost that are in a phase for longer than they may.", "pool")
+    stuck = [(pool_label(report, m.pool), m) for m in report.instances.values() if m.alarmed]
+    counts = Counter((pool, machine.phase) for pool, machine in stuck)
+    for pool in dict.fromkeys([*report.pools, *(pool for pool, _ in stuck)]):
+        for phase in ESCALATIONS:
+            count.add_metric([pool, phase.value], counts[pool, phase])
+        burn.add_metric([pool], sum(m.burn_usd_per_hour for label, m in stuck if label == pool))
+    yield from (count, burn)
+
+
+def _lost_standbys(report: TickReport, now: float) -> Iterator[GaugeMetricFamily]:
+    count = _gauge("lost_standby_instances", "Stopped machines whose resume is refused again and again.", "pool")
+    cost = _gauge(
+        "lost_standby_usd", "What these have cost: stopped, and their resume refused again and again.", "pool"
+    )
+    for name, pool in report.pools.items():
+        lost = [machine for machine in pool.snapshot.instances if lost_standby(machine)]
+        count.add_metric([name], len(lost))
+        cost.add_metric([name], sum(machine.cost_usd(now) for machine in lost))
+    yield from (count, cost)
 
 
 def _money(report: TickReport) -> Iterator[GaugeMetricFamily]:
     burn = _gauge("usd_per_hour", "What the pool's machines cost at this moment.", "pool")
+    there = _gauge("provider_usd_per_hour", "What the machines at the provider cost at this moment.", "provider")
     today = _gauge("usd_today", "What the pool has cost on this UTC day.", "pool")
     month = _gauge("month_to_date_usd", "What the pool has cost in this UTC month.", "pool")
     forecast = _gauge("month_forecast_usd", "What the month will have cost at the pace of the last 7 days.", "pool")
-    burning = dict.fromkeys(report.pools, 0.0)
+    burning, at_provider = dict.fromkeys(report.pools, 0.0), dict.fromkeys(report.listings, 0.0)
     for instance in report.instances.values():
         if instance.phase is not Phase.GONE:
-            label = pool_label(report, instance.pool)
+            label, provider = pool_label(report, instance.pool), provider_label(report, instance.provider)
             burning[label] = burning.get(label, 0.0) + instance.burn_usd_per_hour
-    for label, usd_per_hour in burning.items():
-        burn.add_metric([label], usd_per_hour)
+            at_provider[provider] = at_provider.get(provider, 0.0) + instance.burn_usd_per_hour
+    for gauge, costs in ((burn, burning), (there, at_provider)):
+        for label, usd_per_hour in costs.items():
+            gauge.add_metric([label], usd_per_hour)
     for name, pool in report.pools.items():
         today.add_metric([name], pool.spent_today.usd)
         month.add_metric([name], pool.snapshot.spent_month_usd)
         if pool.snapshot.forecast_usd is not None:
             forecast.add_metric([name], pool.snapshot.forecast_usd)
-    yield from (burn, today, month, forecast)
+    yield from (burn, there, today, month, forecast)
 
 
 def _budgets(report: TickReport) -> Iterator[GaugeMetricFamily]:
@@ -220,6 +256,9 @@ def _daemon(report: TickReport) -> Iterator[GaugeMetricFamily]:
     paused = _gauge("paused", "1 while an operator has paused the fleet, else 0; only the leader knows.")
     if report.leads:
         paused.add_metric([], float(report.orders.pause("") is not None))
+    leader = _gauge("pool_leader", "1 while this daemon leads the pool, 0 while another does or nobody.", "pool")
+    for name in report.leaders:
+        leader.add_metric([name], float(name in report.pools))
     good = _gauge("last_good_tick_timestamp_seconds", "When the newest good tick began, in Unix time.")
     good.add_metric([], report.at)
-    yield from (paused, good)
+    yield from (paused, leader, good)

@@ -42,6 +42,7 @@ UNITLESS = {
     "queue_warning",
     "listing_unknown",
     "leader",
+    "pool_leader",
     "paused",
     "image_given_up",
     "admission_open",
@@ -252,6 +253,48 @@ def test_a_forecast_and_caps_are_shown_where_there_are_any(scrape: Scrape) -> No
         {("images",): 400.0},
         {(): 50.0},
     ]
+
+
+def test_how_long_a_job_should_wait_is_shown_though_the_queue_cannot_be_read(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report(pools={"images": pool_report(demand=Unknown("NOPERM", NOW - 50))}))
+    assert scrape.samples("wait_target_seconds") == {("images", "pro"): 30, ("images", "free"): 300}
+
+
+def test_stuck_machines_are_counted_by_phase_and_with_what_they_cost(scrape: Scrape) -> None:
+    stray = machine("s", Phase.RELEASING, pool="typo", alarmed=True, burn_usd_per_hour=0.1)
+    scrape.metrics.ticked(report(machine("a", Phase.DRAINING, alarmed=True), machine("b"), stray))
+    counts = scrape.samples("stuck_instances")
+    assert {key: count for key, count in counts.items() if count} == {
+        ("images", "draining"): 1,
+        (UNCONFIGURED, "releasing"): 1,
+    }
+    assert len(counts) == 16, "8 phases that wait, of the pool and of the stray"
+    assert scrape.samples("stuck_usd_per_hour") == {("images",): 0.4, (UNCONFIGURED,): 0.1}
+
+
+def test_stopped_machines_that_do_not_come_back_are_counted_with_what_they_have_cost(scrape: Scrape) -> None:
+    warm = machine("a", Phase.WARM, refusals=3, usd_spent=1.0, burn_usd_per_hour=0.1)
+    scrape.metrics.ticked(report(warm, machine("b", Phase.WARM, refusals=2)))
+    assert scrape.samples("lost_standby_instances") == {("images",): 1}
+    assert scrape.samples("lost_standby_usd") == {("images",): pytest.approx(1.1)}
+
+
+def test_what_idle_gpus_cost_is_told_apart(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report(machine("a", gpu_use=Use.IDLE), machine("b"), machine("c")))
+    burning = {("images", "normal"): 0.8, ("images", "low"): 0, ("images", "idle"): 0.4}
+    assert scrape.samples("gpu_use_usd_per_hour") == pytest.approx(burning)
+
+
+def test_what_machines_cost_is_told_by_provider_and_zero_where_none_is(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report(machine("a"), machine("b"), listings={"mock": listing(), "other": listing()}))
+    assert scrape.samples("provider_usd_per_hour") == {("mock",): 0.8, ("other",): 0.0}
+
+
+def test_each_daemon_says_of_each_pool_whether_it_leads_it(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report(leaders={"images": "me", "llm": "you"}))
+    assert scrape.samples("pool_leader") == {("images",): 1, ("llm",): 0}
+    scrape.metrics.ticked(report(leads=False, pools={}, leaders={"images": "you", "llm": ""}))
+    assert scrape.samples("pool_leader") == {("images",): 0, ("llm",): 0}
 
 
 def test_money_adds_up_over_midnight_and_over_failed_ticks(scrape: Scrape) -> None:

@@ -46,7 +46,7 @@ def only(view: Mapping[str, Any], name: str) -> dict[str, Any]:
 
 
 def test_the_form_is_stable(board: Board) -> None:
-    board.ticked(report(machine()))
+    board.ticked(report(machine(ailment="its fan howls")))
     reasons = [keys("rule text")]
     plan = {
         "up": None,
