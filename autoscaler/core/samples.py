@@ -55,6 +55,25 @@ class PoolSample:
     """What the machines have cost, as booked."""
     offered_usd_per_hour: float | None = None
     """The cheapest machine that could have been rented at the end of the minute; None where nobody had looked."""
+    wanted: int | None = None
+    """Machines that were wanted running at the end of the minute; None in samples of older programs."""
+
+
+class Stay(NamedTuple):
+    """The time of a machine in one phase, which is over."""
+
+    instance: str
+    pool: str
+    placement: str
+    provider: str
+    gpu: str
+    region: str
+    phase: Phase
+    since: float
+    """Epoch seconds."""
+    until: float
+    usd_per_hour: float
+    """What it cost when the phase ended."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -65,6 +84,8 @@ class Sample:
     """Epoch seconds of the daemon's clock when it begins."""
     until: float
     pools: Mapping[str, PoolSample] = field(default_factory=dict)
+    stays: tuple[Stay, ...] = ()
+    """What machines did until they did something else within that time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -105,6 +105,7 @@ class Decider:
             fleet.note(relief_entry(name, text, now))
         decision, commands, states = decide(setup.policies, snapshot, fleet.policies.get(name, {}), now)
         fleet.remember_policies(name, states)
+        fleet.wanted[name] = decision.hot
         self._led_to(fleet, snapshot, decision)
         moment.over(setup.pool, commands)
         if any(reason.rule == RENT for reason in decision.why_not) and self._observer.want_offers(name):

@@ -31,7 +31,7 @@ from autoscaler.core.lifecycle import Phase
 from autoscaler.core.load import Finished, Load
 from autoscaler.core.meter import Meter
 from autoscaler.core.reserve import set_all_apart
-from autoscaler.core.samples import Sample
+from autoscaler.core.samples import Sample, Stay
 from autoscaler.core.signal import Signal
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Pool
@@ -62,6 +62,8 @@ class Fleet:
     """By pool."""
     signals: dict[str, Signal] = field(default_factory=dict)
     """By pool."""
+    wanted: dict[str, int] = field(default_factory=dict)
+    """By pool: machines wanted running, as of the last decision."""
     idle_since: dict[str, float] = field(default_factory=dict)
     """By instance id of the HOT machines known to hold no job."""
     watch: Watch = field(default_factory=Watch)
@@ -80,6 +82,7 @@ class Fleet:
     _disowned: list[str] = field(default_factory=list)
     _entries: list[Entry] = field(default_factory=list)
     _samples: list[Sample] = field(default_factory=list)
+    _stays: list[Stay] = field(default_factory=list)  # that ended since the last sample
     _finished: Finished = field(default_factory=Finished)
     _learned: set[tuple[str, ...]] = field(default_factory=set)
     """Documents that are not stored yet, by kind, pool and, for a policy's state, the policy."""
@@ -125,6 +128,7 @@ class Fleet:
         if old is None or old.phase is not record.phase:
             self.note(phase_entry(old, record, now))
             if old:
+                self._stays.append(_stay(old, record.phase_since))
                 self._learn(old, record, now, ordered=ordered)
             if old and not ordered and (loss := loss_entry(old, record, self._busy.get(old.id), now)):
                 self.note(loss)
@@ -241,11 +245,17 @@ class Fleet:
         sample = self.meter.tick(snapshots, taken, now)
         if sample is None:
             return
-        self._samples.append(sample)
+        self._samples.append(self._filled(sample))
         for pool, measured in sample.pools.items():
             load = self.loads.get(pool, Load())
             self.loads[pool] = load.learned(measured, self._finished.take(pool), sample.until)
             self._learned.add(("load", pool))
+
+    def _filled(self, sample: Sample) -> Sample:
+        """A sample with what the meter does not see: what was wanted, and what machines did until they changed."""
+        stays, self._stays = tuple(self._stays), []
+        pools = {pool: replace(measured, wanted=self.wanted.get(pool)) for pool, measured in sample.pools.items()}
+        return replace(sample, pools=pools, stays=stays)
 
     def watch_idle(self, busy: Mapping[str, int], now: float) -> None:
         """Follow which machines hold jobs, and since when each HOT one is known to hold none."""
@@ -326,3 +336,18 @@ class Fleet:
         self._published = NO_NOTICE
         self._learned.update(tuple(name.split(":")) for name in changes.documents)
         self.accounts.not_stored(json.loads(text)["day"] for text in changes.ledger.values())
+
+
+def _stay(old: Instance, until: float) -> Stay:
+    return Stay(
+        instance=old.id,
+        pool=old.pool,
+        placement=old.placement,
+        provider=old.provider,
+        gpu=old.gpu,
+        region=old.region,
+        phase=old.phase,
+        since=old.phase_since,
+        until=until,
+        usd_per_hour=old.burn_usd_per_hour,
+    )

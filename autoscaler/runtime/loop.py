@@ -199,9 +199,9 @@ class Loop:
         """The records of its machines, as it keeps them or, while another daemon leads, as they are stored."""
         return (await self._store.load()).instances if self._fleet is None else self._fleet.instances.values()
 
-    def samples(self) -> AsyncIterator[Sample]:
-        """The history of its pools, oldest first."""
-        return self._store.samples()
+    def samples(self, *, newest_first: bool = False) -> AsyncIterator[Sample]:
+        """The history of its pools, oldest first unless told otherwise."""
+        return self._store.samples(newest_first=newest_first)
 
     async def calls_over(self) -> None:
         """Wait until every provider call that is under way now has ended."""

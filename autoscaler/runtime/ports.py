@@ -154,8 +154,8 @@ class Store(Protocol):
         """The newest entries, newest first."""
         ...
 
-    def samples(self) -> AsyncIterator[Sample]:
-        """The history of about a month, oldest first; it needs no lease.
+    def samples(self, *, newest_first: bool = False) -> AsyncIterator[Sample]:
+        """The history of about a month, oldest first unless told otherwise; it needs no lease.
 
         Raises:
             NewerRecords: a newer program wrote it.

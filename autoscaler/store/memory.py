@@ -121,9 +121,9 @@ class MemoryStore:
         """The newest entries, newest first."""
         return list(islice(reversed(self._state.journal), count))
 
-    async def samples(self) -> AsyncIterator[Sample]:
-        """The history of about a month, oldest first."""
-        for sample in tuple(self._state.samples):
+    async def samples(self, *, newest_first: bool = False) -> AsyncIterator[Sample]:
+        """The history of about a month, oldest first unless told otherwise."""
+        for sample in tuple(reversed(self._state.samples) if newest_first else self._state.samples):
             yield sample
 
     async def orders(self) -> Sequence[Order]:

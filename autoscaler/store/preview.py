@@ -37,9 +37,9 @@ class PreviewStore:
         """The newest entries, newest first."""
         return await self._store.journal(count)
 
-    def samples(self) -> AsyncIterator[Sample]:
-        """The history of about a month, oldest first."""
-        return self._store.samples()
+    def samples(self, *, newest_first: bool = False) -> AsyncIterator[Sample]:
+        """The history of about a month, oldest first unless told otherwise."""
+        return self._store.samples(newest_first=newest_first)
 
     async def orders(self) -> Sequence[Order]:
         """What operators have ordered and not withdrawn."""
