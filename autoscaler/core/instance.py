@@ -11,7 +11,7 @@ from autoscaler.core.lifecycle import Phase
 from autoscaler.core.spec import Buy
 from autoscaler.core.utilisation import Use
 
-RECORD_VERSION = 2
+RECORD_VERSION = 3
 """Version of the stored forms; it rises when an older program could not read them, or would do wrong by them."""
 
 _LABEL_PREFIX = "autoscaler"

@@ -19,6 +19,8 @@ _JOBS = 200.0
 """Finished jobs after which an older one counts for 1/e of a new one."""
 
 _FEW = 5.0
+_MOST_JOBS, _MOST_WORK_S = 10**6, 30 * 86400.0
+"""What a worker may have finished from one beat to the next; a jump above that is no count."""
 
 Done = Mapping[str, tuple[int, float]]
 """Jobs finished and the slot-seconds they took, by tier."""
@@ -113,6 +115,8 @@ class Finished:
             jobs_before, work_before_s = before.get(tier, (0, 0.0))
             if jobs < jobs_before or work_s < work_before_s:
                 jobs_before, work_before_s = 0, 0.0
+            if jobs - jobs_before > _MOST_JOBS or work_s - work_before_s > _MOST_WORK_S:
+                continue
             sum_jobs, sum_s = added.get(tier, (0, 0.0))
             added[tier] = (sum_jobs + jobs - jobs_before, sum_s + work_s - work_before_s)
 

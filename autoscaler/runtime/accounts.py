@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from autoscaler.core.decision import Action, Command
 from autoscaler.core.instance import Instance
-from autoscaler.core.ledger import KEPT_DAYS, Books, DayLedger, Spent, book, forecast_usd, merged, month_usd
+from autoscaler.core.ledger import KEPT_DAYS, Books, DayLedger, Spent, Work, book, forecast_usd, merged, month_usd
 from autoscaler.core.money import Burn, FleetMoney, burn
+from autoscaler.core.purposes import AtWork
 from autoscaler.core.spec import FleetLimits, Pool
+from autoscaler.core.waste import Waste, boot_is_over, dropped_disk_usd, why_failed
 
 _WRITE_S = 60.0  # while nothing else changes, the books are written as seldom as this
+_BOOT_DAYS = 3  # on which a boot that has just ended may have cost something
 _STARTS = frozenset({Action.RENT, Action.RESUME, Action.UNDRAIN})
 
 
@@ -46,13 +49,61 @@ class Accounts:
         self._unsaved.update(day for day, ledger in together.items() if ledger != self.books.get(day))
         self.books = together
 
-    def book(self, instances: Iterable[Instance], now: float) -> None:
-        """Bring the books up to now."""
-        for ledger in book(self.newest, instances, now):
-            self.books[ledger.day] = ledger
-            self._unsaved.add(ledger.day)
+    def book(self, instances: Iterable[Instance], now: float, at_work: AtWork | None = None) -> None:
+        """Bring the books up to now; `at_work` is what was known since the last time."""
+        for ledger in book(self.newest, instances, now, at_work):
+            self._put(ledger)
         for day in [day for day in self.books if day <= max(self.books) - KEPT_DAYS]:
             del self.books[day]
+
+    def changed(self, old: Instance, new: Instance, now: float, *, ordered: bool) -> None:
+        """Take from the change of a machine's phase what money turned out to be wasted."""
+        if boot_is_over(new):
+            self._boot_over(new, why_failed(old, new, ordered=ordered))
+        usd = dropped_disk_usd(old, new, now)
+        if usd is not None:
+            self._update(new.pool, lambda spent: spent.with_waste(Waste.DROPPED_DISK, usd))
+
+    def _boot_over(self, machine: Instance, why: Waste | None) -> None:
+        """A boot may have begun on a day before; it is counted on its last."""
+        times = 1
+        for day in sorted(self.books, reverse=True)[:_BOOT_DAYS]:
+            ledger = self.books[day]
+            spent = ledger.pools.get(machine.pool)
+            if spent is not None and machine.id in spent.booting:
+                self._put(ledger.with_pool(machine.pool, spent.boot_over(machine.id, why, times=times)))
+                times = 0
+
+    def worked(self, pool: str, tiers: Mapping[str, Work], classes: Mapping[str, Work]) -> None:
+        """Take what a pool's workers have done lately."""
+        if tiers or classes:
+            self._update(pool, lambda spent: spent.with_work(tiers, classes))
+
+    def downloads(self, machine: Instance, usd: float) -> None:
+        """Take what a new machine's downloads should cost by its offer."""
+        if usd:
+            self._update(
+                machine.pool,
+                lambda spent: replace(
+                    spent,
+                    downloads={**spent.downloads, machine.provider: spent.downloads.get(machine.provider, 0.0) + usd},
+                ),
+            )
+
+    def billed(self, provider: str, day: int, usd: float) -> None:
+        """Take what a provider has billed for a day."""
+        ledger = self.books.get(day)
+        if ledger is not None and ledger.bills.get(provider) != usd:
+            self._put(replace(ledger, bills={**ledger.bills, provider: usd}))
+
+    def _update(self, pool: str, change: Callable[[Spent], Spent]) -> None:
+        """Change a pool's page of the present day."""
+        if (newest := self.newest) is not None:
+            self._put(newest.with_pool(pool, change(newest.pools.get(pool, Spent()))))
+
+    def _put(self, ledger: DayLedger) -> None:
+        self.books[ledger.day] = ledger
+        self._unsaved.add(ledger.day)
 
     def set_back(self, now: float) -> bool:
         """Whether the books lie in the future, because the clock was set back; then they go on from now."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
@@ -30,13 +30,15 @@ from autoscaler.core.lessons import Lesson, lesson_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.load import Finished, Load
 from autoscaler.core.meter import Meter
+from autoscaler.core.purposes import AtWork
 from autoscaler.core.reserve import set_all_apart
 from autoscaler.core.samples import Sample, Stay
 from autoscaler.core.signal import Signal
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Pool
+from autoscaler.core.work import in_flight, told_work, work_of
 from autoscaler.runtime.accounts import Accounts
-from autoscaler.runtime.documents import fields_of, read_ledger, read_load, read_signal
+from autoscaler.runtime.documents import fields_of, ledger_fields, read_ledger, read_load, read_signal
 from autoscaler.runtime.experience import Experience
 from autoscaler.runtime.ports import Changes, Heartbeat, Saved
 from autoscaler.runtime.report import Listener
@@ -75,6 +77,7 @@ class Fleet:
     orders: StandingOrders = field(default_factory=StandingOrders)
     machine_books: MachineBooks = field(default_factory=MachineBooks)
     _busy: Mapping[str, int] = field(default_factory=dict)  # slots at work, as of the last tick
+    _in_flight: Mapping[str, int] = field(default_factory=dict)  # jobs by pool, as of the last tick
     _published: Notice = NO_NOTICE
     _turn: int = 0
     _unsaved: dict[str, Instance] = field(default_factory=dict)
@@ -84,6 +87,7 @@ class Fleet:
     _samples: list[Sample] = field(default_factory=list)
     _stays: list[Stay] = field(default_factory=list)  # that ended since the last sample
     _finished: Finished = field(default_factory=Finished)
+    _finished_classes: Finished = field(default_factory=Finished)
     _learned: set[tuple[str, ...]] = field(default_factory=set)
     """Documents that are not stored yet, by kind, pool and, for a policy's state, the policy."""
 
@@ -130,6 +134,7 @@ class Fleet:
             if old:
                 self._stays.append(_stay(old, record.phase_since))
                 self._learn(old, record, now, ordered=ordered)
+                self.accounts.changed(old, record, now, ordered=ordered)
             if old and not ordered and (loss := loss_entry(old, record, self._busy.get(old.id), now)):
                 self.note(loss)
         elif record.alarmed and not old.alarmed:
@@ -219,7 +224,7 @@ class Fleet:
         """Bring the books up to now. Books that lie in the future tell that the clock was set back."""
         if self.accounts.set_back(now):
             self._set_back(now)
-        self.accounts.book(self.instances.values(), now)
+        self.accounts.book(self.instances.values(), now, AtWork(busy=self._busy, in_flight=self._in_flight))
         if self.machine_books.turn(self.instances.values(), now):
             self._learned.add(("bills",))
 
@@ -237,19 +242,23 @@ class Fleet:
 
     # --- the history --------------------------------------------------------------------------------------------------
 
-    def measure(self, snapshots: Iterable[PoolSnapshot], heartbeats: Mapping[str, Heartbeat], now: float) -> None:
+    def measure(self, snapshots: Sequence[PoolSnapshot], heartbeats: Mapping[str, Heartbeat], now: float) -> None:
         """Take a tick into the history."""
         taken = {instance_id: beat.taken for instance_id, beat in heartbeats.items()}
-        done = {instance_id: beat.done for instance_id, beat in heartbeats.items()}
-        self._finished.hear({record.id: record.pool for record in self.instances.values()}, done)
+        pools = {record.id: record.pool for record in self.instances.values()}
+        self._finished.hear(pools, {instance_id: beat.done for instance_id, beat in heartbeats.items()})
+        self._finished_classes.hear(pools, {name: beat.classes for name, beat in heartbeats.items() if beat.classes})
+        self._in_flight = in_flight(snapshots)
         sample = self.meter.tick(snapshots, taken, now)
         if sample is None:
             return
         self._samples.append(self._filled(sample))
         for pool, measured in sample.pools.items():
-            load = self.loads.get(pool, Load())
-            self.loads[pool] = load.learned(measured, self._finished.take(pool), sample.until)
+            load, done = self.loads.get(pool, Load()), self._finished.take(pool)
+            self.loads[pool] = load.learned(measured, done, sample.until)
             self._learned.add(("load", pool))
+            classes = told_work(self._finished_classes.take(pool))
+            self.accounts.worked(pool, work_of(measured, done, load), classes)
 
     def _filled(self, sample: Sample) -> Sample:
         """A sample with what the meter does not see: what was wanted, and what machines did until they changed."""
@@ -295,7 +304,7 @@ class Fleet:
             dated_orders=dated,
             ended_orders=ended,
             documents=learned,
-            ledger={day_name(day.day): json.dumps(day, default=fields_of) for day in self.accounts.take_unsaved()},
+            ledger={day_name(day.day): json.dumps(ledger_fields(day)) for day in self.accounts.take_unsaved()},
             notice=self.notice,
         )
         self._unsaved, self._forgotten, self._entries, self._samples = {}, [], [], []

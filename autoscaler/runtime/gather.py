@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from autoscaler.core.decision import Outcome
 from autoscaler.core.demand import Unknown
 from autoscaler.core.journal import Entry
+from autoscaler.core.ledger import together
 from autoscaler.core.market import Listing
 from autoscaler.runtime.report import Account, Listener, TickReport
 
@@ -85,6 +86,7 @@ def merged(reports: Sequence[TickReport]) -> TickReport:
         instances={name: record for report in leading for name, record in report.instances.items()},
         listings=_best([report.listings for report in leading]),
         accounts=_summed([report.accounts for report in leading]),
+        books=together(report.books for report in leading),
     )
 
 

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from dataclasses import replace
 
 from autoscaler.core.admission import notice
-from autoscaler.core.decision import Command, Outcome
+from autoscaler.core.decision import Command, Outcome, Result
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import AutoscalerError, LeaseLost, StoreUnavailable
 from autoscaler.core.evidence import Evidence
@@ -317,6 +317,7 @@ class Loop:
             instances=dict(fleet.instances),
             listings=self._observer.listings,
             accounts=self._statements.tell(fleet, self._observer.listings, now),
+            books={**fleet.accounts.books},
         )
 
     def _mirror(self, fleet: Fleet, unit: Unit, orders: Orders, now: float) -> Orders:
@@ -368,6 +369,9 @@ class Loop:
         fleet.note(outcome_entry(command, record, outcome))
         fleet.learn_outcome(record, outcome, self._pools.values())
         self._statements.called(fleet, record.provider, outcome)
+        if command.offer is not None and outcome.result is Result.OK and record.pool in self._pools:
+            download_gb = self._pools[record.pool].machine.download_gb
+            fleet.accounts.downloads(record, command.offer.usd_per_gb * download_gb)
         for settled in settle(record, outcome):
             fleet.put(settled, outcome.ended_at)
         self._wake.set()

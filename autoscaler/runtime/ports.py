@@ -58,6 +58,8 @@ class Heartbeat:
     done: Mapping[str, tuple[int, float]] | None = None
     """Jobs finished since the worker began and the seconds that a slot worked on them, by tier; None when it does not
     say."""
+    classes: Mapping[str, tuple[int, float]] | None = None
+    """The same by class of job, in the worker's own words; None when it tells of none."""
     trouble: str = ""
     """What the worker itself holds to be wrong with its machine; empty while all is well."""
     gpu_util: float | None = None

@@ -11,7 +11,7 @@ from autoscaler.core.decision import Command, Decision, Outcome
 from autoscaler.core.demand import Unknown
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry
-from autoscaler.core.ledger import Spent
+from autoscaler.core.ledger import Books, Spent
 from autoscaler.core.market import Listing
 from autoscaler.core.orders import NO_ORDERS, Orders
 from autoscaler.core.snapshot import PoolSnapshot
@@ -60,6 +60,8 @@ class TickReport:
     listings: Mapping[str, Listing | Unknown] = field(default_factory=dict)
     accounts: Mapping[str, Account] = field(default_factory=dict)
     """By provider."""
+    books: Books = field(default_factory=dict)
+    """What the days at hand have cost, the present one included; empty where another daemon keeps them."""
 
 
 class Listener(Protocol):

@@ -140,10 +140,15 @@ class _Account:
             for provider_id, usd in self._leaks.read(today, billed_today, gone, now).items():
                 fleet.note(leak_entry(self._name, provider_id, usd, gone[provider_id], now))
             ours = books.costs(self._name, today, machines, now)
-            self.known = replace(self.known, billed_today_usd=_total(billed_today, ours))
+            so_far = _total(billed_today, ours)
+            self.known = replace(self.known, billed_today_usd=so_far)
+            if so_far is not None:
+                fleet.accounts.billed(self._name, today, so_far)
         booked = books.costs(self._name, today - 1, machines, now)
         billed_usd = _total(billed_before, booked)
         self.known = replace(self.known, billed_yesterday_usd=billed_usd)
+        if billed_usd is not None:
+            fleet.accounts.billed(self._name, today - 1, billed_usd)
         if booked and billed_usd is not None and now - today * DAY_S >= SETTLED_S:
             entry = bill_entry(self._name, today - 1, billed_usd, sum(booked.values()), now)
             fleet.note_bill(self._name, today - 1, entry)

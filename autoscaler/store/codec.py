@@ -27,12 +27,15 @@ from autoscaler.runtime.ports import Heartbeat
 _MOST_WORDS = 200  # of a worker's own, in characters: they go into records and the journal
 _MOST_BYTES = 16_384  # of a heartbeat: each is read with every tick
 _MOST_TIERS = 100  # that a worker tells of
+_MOST_CLASSES = 20
+_CLASS = r"^[A-Za-z0-9][A-Za-z0-9._:/+@-]{0,47}$"
 
 T = TypeVar("T")
 _Count = Annotated[int, Field(ge=0, le=10**12)]
 """Of jobs or slots: no more than can be reckoned with, whatever a worker writes."""
 _Seconds = Annotated[float, Field(ge=0, le=1e15)]
 _ByTier = Annotated[dict[str, T], Field(max_length=_MOST_TIERS)]
+_ByClass = Annotated[dict[Annotated[str, Field(pattern=_CLASS)], T], Field(max_length=_MOST_CLASSES)]
 
 
 def _or_none(value: Any, read: ValidatorFunctionWrapHandler) -> Any:
@@ -52,6 +55,7 @@ class _Beat:
     slots: _Count | None = None
     taken: Annotated[_ByTier[_Count] | None, WrapValidator(_or_none)] = None
     done: Annotated[_ByTier[tuple[_Count, _Seconds]] | None, WrapValidator(_or_none)] = None
+    classes: Annotated[_ByClass[tuple[_Count, _Seconds]] | None, WrapValidator(_or_none)] = None
     trouble: Annotated[str | None, WrapValidator(_or_none)] = None
     gpu_util: Annotated[Annotated[float, Field(ge=0, le=1)] | None, WrapValidator(_or_none)] = None
 
@@ -171,6 +175,7 @@ def decode_heartbeat(stored: bytes) -> Heartbeat | None:
         slots=beat.slots,
         taken=beat.taken,
         done=beat.done,
+        classes=beat.classes,
         trouble=one_line(beat.trouble or "", _MOST_WORDS),
         gpu_util=beat.gpu_util,
         stamp=stamp,

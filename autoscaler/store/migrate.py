@@ -4,7 +4,8 @@ The key `version` says in which forms a fleet's state lies; where there is none,
 program refuses what a newer one wrote. Records, journal and history carry their version as well, for the programs of
 version 1, which do not know the key.
 
-Forms that only gained fields need no step here: fields that are missing have defaults.
+Forms that only gained fields need no step here: fields that are missing have defaults. Such is version 3, whose books
+say what money was for: programs of version 2 cannot read those.
 """
 
 from __future__ import annotations

@@ -86,4 +86,4 @@ def _merged(own: bytes | None, other: bytes, owns: Callable[[str], bool]) -> byt
 
 
 def _usd(spent: dict[str, Any]) -> float:
-    return float(sum(spent.values()))
+    return float(spent.get("running_usd", 0.0) + spent.get("stopped_usd", 0.0))

@@ -110,7 +110,7 @@ class Books:
             day = json.loads(stored)
             for pool, usd in day["pools"].items():
                 known = spent.get((day["day"], pool), 0.0)
-                spent[day["day"], pool] = max(known, sum(usd.values()))
+                spent[day["day"], pool] = max(known, usd["running_usd"] + usd["stopped_usd"])
         booked: dict[str, float] = {}
         for (_, pool), usd in spent.items():
             booked[pool] = booked.get(pool, 0.0) + usd

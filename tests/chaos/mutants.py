@@ -18,6 +18,7 @@ from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.ledger import DayLedger
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing
+from autoscaler.core.purposes import AtWork
 from autoscaler.core.spec import Cap, Deadlines
 from autoscaler.core.units import Span
 from autoscaler.runtime import accounts, decider, intents, standing
@@ -131,9 +132,11 @@ def _silence(order: orders.Order, _became: str, now: float) -> Entry:
     return Entry(at=now, kind=Kind.OPERATOR, text=f"order given: {order.text}")
 
 
-def _half_booked(books: DayLedger | None, instances: Iterable[Instance], now: float) -> list[DayLedger]:
+def _half_booked(
+    books: DayLedger | None, instances: Iterable[Instance], now: float, at_work: AtWork | None
+) -> list[DayLedger]:
     halves = [replace(each, burn_usd_per_hour=each.burn_usd_per_hour / 2) for each in instances]
-    return _BOOK(books, halves, now)
+    return _BOOK(books, halves, now, at_work)
 
 
 _BOOK, _PARSE = ledger.book, instance.parse_label

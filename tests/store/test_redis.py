@@ -13,6 +13,7 @@ from redis.asyncio import Redis
 
 from autoscaler.core.admission import Admission, Notice
 from autoscaler.core.errors import LeaseLost, NewerRecords, StoreUnavailable
+from autoscaler.core.instance import RECORD_VERSION
 from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.orders import Order, OrderKind
@@ -193,7 +194,7 @@ async def test_an_order_that_cannot_be_read_stops_the_tick_and_can_be_withdrawn(
 async def test_records_of_a_newer_program_stop_the_load(redis_backend: RedisBackend) -> None:
     store = await leading(redis_backend)
     await redis_backend.client.hset(redis_backend.keys.instances, "i9", '{"v": 99}')
-    with pytest.raises(NewerRecords, match=r"instance i9 has version 99.*up to 2"):
+    with pytest.raises(NewerRecords, match=f"instance i9 has version 99.*up to {RECORD_VERSION}"):
         await store.load()
 
 
