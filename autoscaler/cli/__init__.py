@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "compare": "autoscaler.cli.compare:compare",
         "tune": "autoscaler.cli.tune:tune",
         "hindsight": "autoscaler.cli.hindsight:hindsight",
+        "economics": "autoscaler.cli.economics:economics",
         "pause": "autoscaler.cli.orders:pause",
         "unpause": "autoscaler.cli.orders:unpause",
         "floor": "autoscaler.cli.orders:floor",
