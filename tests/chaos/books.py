@@ -13,6 +13,7 @@ from tests.support.build import FLEET
 
 _CALL_S = 60.0
 _BOOKED_WITHIN_S = 1800.0
+_ROUNDING_USD = 1e-6
 _UNBOOKED_USD = 0.25
 """What a machine costs from when it was made until a listing shows it, some times a day."""
 
@@ -33,7 +34,7 @@ class Books:
     @property
     def checks(self) -> tuple[Callable[[], str | None], ...]:
         """All of them."""
-        return (self.budget_held, self.books_cover_the_bill)
+        return (self.budget_held, self.books_cover_the_bill, self.lines_add_up)
 
     def billed(self) -> dict[str, float]:
         """USD that the market has charged so far for machines of ours, by pool."""
@@ -102,6 +103,17 @@ class Books:
         short = {pool: usd - booked.get(pool, 0.0) for pool, usd in self.billed().items()}
         missing = [f"{usd:.2f} USD of {pool}" for pool, usd in short.items() if usd > _UNBOOKED_USD]
         return f"billed, and in no books: {', '.join(missing)}" if missing else None
+
+    def lines_add_up(self) -> str | None:
+        """Whatever befell the daemons, each stored page says of every cent what it was for."""
+        for stored in self._world.ground.redis.ledgers():
+            day = json.loads(stored)
+            for pool, usd in day["pools"].items():
+                total = usd["running_usd"] + usd["stopped_usd"]
+                lines = sum(line[-1] for line in usd.get("lines", ()))
+                if abs(lines - total) > _ROUNDING_USD:
+                    return f"{pool} has cost {total} USD on day {day['day']}, and the lines add up to {lines}"
+        return None
 
     def booked(self) -> dict[str, float]:
         """USD in the books of all days, by pool; of a day that lies under several keys the one that knows more."""
