@@ -106,9 +106,10 @@ class PoolCost:
 def rows(books: Books, days: Iterable[int], pool: str | None = None) -> Iterator[Row]:
     """The books of some days line by line, in order; they add up to what was booked."""
     for day in sorted(books.keys() & set(days)):
-        for name, spent in sorted(books[day].pools.items()):
-            if pool in (None, name):
-                yield from _rows(day, name, spent)
+        pages = books[day].pools
+        for name in sorted(pages) if pool is None else [pool]:
+            if name in pages:
+                yield from _rows(day, name, pages[name])
 
 
 def _rows(day: int, pool: str, spent: Spent) -> Iterator[Row]:

@@ -108,7 +108,7 @@ class Board:
             "usd_today": sum(pool.spent_today.usd for pool in report.pools.values()),
             "usd_month": sum(pool.snapshot.spent_month_usd for pool in report.pools.values()),
             "usd_month_forecast": _sum(pool.snapshot.forecast_usd for pool in report.pools.values()),
-            "limits": _caps(report.limits),
+            "limits": caps_view(report.limits),
             "pools": [_pool(name, pool, own.get(name, [])) for name, pool in report.pools.items()],
             **self.instances(now),
             "providers": [_provider(name, report, self._fleet, now) for name in report.listings],
@@ -276,11 +276,11 @@ def _limits(limits: Limits) -> LimitsForm:
     return {
         "hot": str(limits.hot),
         "warm": str(limits.warm),
-        **_caps(limits),
+        **caps_view(limits),
     }
 
 
-def _caps(limits: Limits | FleetLimits) -> CapsForm:
+def caps_view(limits: Limits | FleetLimits) -> CapsForm:
     """Each cap's warning and stop; None where there is no cap."""
     found = caps(limits)
     parts = {f"{name}_{part}": getattr(found.get(name), part, None) for name in CAPS for part in ("warn", "stop")}
