@@ -1,0 +1,130 @@
+// The page: hears what the daemon says, keeps it, and draws what has changed, once a frame. A hidden tab has no frames.
+
+import { Charts } from "./charts.js";
+import { drawConcerns } from "./concerns.js";
+import { byId, h, onChange, say } from "./dom.js";
+import { drawHeader, drawTitle } from "./header.js";
+import { History } from "./history.js";
+import { Journal } from "./journal.js";
+import { goTo, listenForKeys } from "./keys.js";
+import { Machines } from "./machines.js";
+import { drawPools } from "./pools.js";
+import { listen } from "./stream.js";
+import * as theme from "./theme.js";
+import { duration, moment } from "./words.js";
+
+const RANGES_H = [1, 6, 24];
+const ENTRIES = 300;
+
+let status = null;
+let heardAt = 0;
+let lostFor = null; // seconds until the next try, while there is no connection
+let frame = 0;
+
+const history = new History();
+const charts = new Charts(history);
+const machines = new Machines(redraw);
+const journal = new Journal(redraw);
+const drawStatus = onChange((said) => {
+  drawConcerns(said);
+  drawPools(said);
+});
+
+function redraw() {
+  frame ||= requestAnimationFrame(() => {
+    frame = 0;
+    drawLink();
+    journal.draw();
+    if (!status) return;
+    drawHeader(status, (performance.now() - heardAt) / 1000);
+    drawStatus(status);
+    machines.draw(status);
+  });
+}
+
+function drawLink() {
+  const lost = lostFor !== null;
+  document.documentElement.classList.toggle("lost", lost);
+  say(byId("link"), lost ? "lost" : status ? "live" : "connecting");
+  const banner = byId("stale");
+  const again = lostFor ? `trying again in ${lostFor} s` : "trying again";
+  const asOf = status ? ` What is shown is as of ${moment(status.clock)} UTC.` : "";
+  if (lost) say(banner, `Connection lost, ${again}.${asOf}`);
+  banner.hidden = !lost;
+}
+
+// --- what is heard ----------------------------------------------------------------------------------------------------
+
+function takeStatus(said) {
+  if (status && status.version !== said.version) location.reload(); // another daemon's page is another page
+  status = said;
+  heardAt = performance.now();
+  lostFor = null;
+  history.add(said);
+  charts.draw();
+  drawTitle(said, false);
+  redraw();
+}
+
+function takeJournal({ entries }) {
+  journal.add(entries);
+  redraw();
+}
+
+async function takeAll() {
+  await Promise.all([loadHistory(history.hours), loadJournal()]);
+}
+
+async function loadHistory(hours) {
+  await history.load(hours);
+  charts.draw();
+}
+
+async function loadJournal() {
+  const answer = await fetch(`/api/v1/journal?count=${ENTRIES}`);
+  if (answer.ok) takeJournal(await answer.json());
+}
+
+listen("/api/v1/events", {
+  names: ["status", "journal"],
+  heard: (name, said) => (name === "status" ? takeStatus : takeJournal)(said),
+  opened: takeAll,
+  lost: (seconds) => {
+    lostFor = seconds;
+    if (status) drawTitle(status, true);
+    redraw();
+  },
+});
+setInterval(redraw, 1000); // the age of what is shown
+
+// --- what a person asks for -------------------------------------------------------------------------------------------
+
+function chooseRange(hours) {
+  for (const button of byId("ranges").children) button.setAttribute("aria-pressed", String(button.dataset.hours === String(hours)));
+  loadHistory(hours);
+}
+
+for (const hours of RANGES_H) {
+  const button = h("button", { type: "button", "data-hours": hours, "aria-pressed": String(hours === history.hours), click: () => chooseRange(hours) });
+  say(button, duration(hours * 3600));
+  byId("ranges").append(button);
+}
+
+function nextTheme() {
+  say(byId("theme"), theme.next());
+}
+
+say(byId("theme"), theme.chosen());
+byId("theme").addEventListener("click", nextTheme);
+
+listenForKeys([
+  { key: "c", text: "what needs you", run: () => goTo("concerns") },
+  { key: "m", text: "filter the machines", run: () => goTo("machine-filter") },
+  { key: "j", text: "filter the journal", run: () => goTo("journal-filter") },
+  ...RANGES_H.map((hours, place) => ({
+    key: String(place + 1),
+    text: `history of ${duration(hours * 3600)}`,
+    run: () => chooseRange(hours),
+  })),
+  { key: "t", text: "theme: as the system, light, dark", run: nextTheme },
+]);
