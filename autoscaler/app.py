@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from prometheus_client import CollectorRegistry
@@ -12,6 +12,7 @@ from autoscaler.config import Config
 from autoscaler.core.errors import SettingsError, StoreRefused, StoreUnavailable
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry
+from autoscaler.core.samples import Sample
 from autoscaler.core.unit import WHOLE, Unit, units_of
 from autoscaler.embedded import EmbeddedRedis
 from autoscaler.link import RedisLink
@@ -32,6 +33,7 @@ from autoscaler.store.redis import RedisStore
 from autoscaler.telemetry.listeners import Listeners
 from autoscaler.telemetry.logging import LogListener
 from autoscaler.telemetry.metrics import Metrics
+from autoscaler.web.events import News
 from autoscaler.web.views import Board
 from policies import POLICIES
 from providers.base import Provider
@@ -60,6 +62,7 @@ class App:
     parts: Parts
     """What follows the configuration."""
     board: Board
+    news: News
     metrics: Metrics
     registry: CollectorRegistry
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -143,6 +146,10 @@ class App:
         kept = await asyncio.gather(*(loop.records() for loop in self.loops))
         return [record for records in kept for record in records]
 
+    def histories(self) -> dict[str, AsyncIterator[Sample]]:
+        """The history of the pools of each unit, newest first, by the unit's name."""
+        return {loop.unit.name: loop.samples(newest_first=True) for loop in self.loops}
+
     def note(self, entry: Entry) -> None:
         """Put an entry into the journal, if this daemon leads; it is told to the listeners in any case."""
         leading = next((loop for loop in self.loops if loop.leads), None)
@@ -209,8 +216,8 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
     entropy = Entropy()
     owner = name_of_this_run(entropy.token())
     own = parts.links[config.store or config.redis]
-    board = Board(config.fleet)
-    listeners: list[Listener] = [board] if preview else [board, metrics, LogListener()]
+    board, news = Board(config.fleet), News()
+    listeners: list[Listener] = [board] if preview else [board, news, metrics, LogListener()]
     gathered, wake = Gathered(Listeners(listeners)), Wake()
     probe = ServiceProbe(clock)
 
@@ -248,6 +255,7 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         store=store_of(WHOLE),
         parts=parts,
         board=board,
+        news=news,
         metrics=metrics,
         registry=registry,
     )

@@ -16,6 +16,7 @@ from autoscaler.reload import Reloading
 from autoscaler.runtime.ports import Clock
 from autoscaler.runtime.rounds import go_round
 from autoscaler.runtime.supervise import Supervisor
+from autoscaler.web.cost import cost_route
 from autoscaler.web.reload import reload_route
 from autoscaler.web.server import make_app, serve
 
@@ -60,11 +61,13 @@ async def run(config: Config, clock: Clock, started_up: Started, *, file: Path |
             app.board,
             app.registry,
             app.store,
+            news=app.news,
+            histories=app.histories,
             records=app.records,
             config=lambda: app.config,
             now=clock.now,
             wake=app.wake.set,
-            more=[reload_route(reloading)],
+            more=[reload_route(reloading), cost_route(app.board, clock.now)],
         )
         server = await serve(web, config.http.listen)
         supervisor = Supervisor()

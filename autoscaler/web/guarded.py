@@ -10,6 +10,7 @@ import asyncio
 import hmac
 import ipaddress
 from collections.abc import Callable
+from contextvars import ContextVar
 
 import structlog
 from aiohttp import web
@@ -26,6 +27,7 @@ MOST_BYTES = 65_536
 _ANSWERED_S = 15.0  # a request read and its answer made: the store gives up long before
 _SENT_S = 30.0  # an answer read by whoever asked
 _LOGGED_EVERY_S = 60.0
+_LIMIT: ContextVar[asyncio.Timeout] = ContextVar("limit")
 _HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
@@ -124,7 +126,8 @@ def _is_ip(name: str) -> bool:
 async def in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Hold nothing for whoever sends a body or reads an answer too slowly."""
     try:
-        async with asyncio.timeout(_ANSWERED_S):
+        async with asyncio.timeout(_ANSWERED_S) as limit:
+            _LIMIT.set(limit)
             response = await handler(request)
     except TimeoutError:
         response = problem(408, f"the request was not read and answered within {_ANSWERED_S:g}s")
@@ -141,6 +144,11 @@ async def in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
     return response
 
 
+def without_limit() -> None:
+    """Let the present answer go on for as long as somebody listens; who makes it sees to those who do not read."""
+    _LIMIT.get().reschedule(None)
+
+
 @web.middleware
 async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     """One form for all that goes wrong; a traceback is for the log alone."""
@@ -154,7 +162,7 @@ async def errors_as_json(request: web.Request, handler: Handler) -> web.StreamRe
         allowed = ", ".join(sorted(error.allowed_methods))
         return problem(405, f"{request.method[:20]} is not allowed here; {allowed} is", headers={"Allow": allowed})
     except web.HTTPNotFound:
-        return problem(404, "there is nothing here; / lists what there is")
+        return problem(404, "there is nothing here; /api/v1 lists what there is")
     except web.HTTPRequestEntityTooLarge:
         return problem(413, f"the body is longer than {MOST_BYTES} bytes")
     except web.HTTPException as error:
@@ -170,6 +178,7 @@ def problem(status: int, text: str, *, headers: dict[str, str] | None = None) ->
 
 
 async def finish_headers(_request: web.Request, response: web.StreamResponse) -> None:
-    """What each answer bears, and what it does not."""
-    response.headers.update(_HEADERS)
+    """What each answer bears unless it says otherwise, and what it does not."""
+    for name, value in _HEADERS.items():
+        response.headers.setdefault(name, value)
     response.headers.popall("Server", None)

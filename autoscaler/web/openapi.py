@@ -115,6 +115,8 @@ def _response(answer: Answer, schema: Json | None) -> Json:
         }
     if schema is not None:
         response["content"] = {"application/json": {"schema": schema}}
+    elif answer.media:
+        response["content"] = {media: {"schema": {"type": "string"}} for media in answer.media}
     return response
 
 

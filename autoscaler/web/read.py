@@ -131,19 +131,23 @@ class Reader:
             _state("/readyz", self._readyz, "200 while the newest tick was good", ReadyForm),
         ]
 
-    async def _status(self, _request: web.Request) -> web.Response:
+    def status(self) -> bytes:
+        """The whole fleet."""
         return self._rendered("status", self.board.status)
+
+    async def _status(self, _request: web.Request) -> web.Response:
+        return _bytes(self.status())
 
     async def _plan(self, _request: web.Request) -> web.Response:
         return web.json_response(self.board.plan())
 
     async def _instances(self, _request: web.Request) -> web.Response:
-        return self._rendered("instances", self.board.instances)
+        return _bytes(self._rendered("instances", self.board.instances))
 
     async def _strays(self, _request: web.Request) -> web.Response:
         return web.json_response(self.board.strays())
 
-    def _rendered(self, name: str, view: Callable[[float], object]) -> web.Response:
+    def _rendered(self, name: str, view: Callable[[float], object]) -> bytes:
         """A view as it was at most a second ago: that of a large fleet takes a while, and ticks must go on."""
         now, board = self.now(), self.board
         second = now // _FRESH_S
@@ -151,7 +155,7 @@ class Reader:
         if known is None or known.report is not board.report or (known.error, known.second) != (board.error, second):
             body = json.dumps(view(now)).encode()
             known = self.rendered[name] = _Rendered(report=board.report, error=board.error, second=second, body=body)
-        return _bytes(known.body)
+        return known.body
 
     async def _journal(self, request: web.Request) -> web.Response:
         entries = await self.store.journal(read_query(request, JournalQuery).count)

@@ -5,7 +5,7 @@ Whoever adds an endpoint writes a handler and a `Route` beside it; nothing else 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -30,7 +30,9 @@ class Answer:
     text: str
     """When it is given."""
     form: Any = None
-    """The type whose JSON it is; None: plain text."""
+    """The type whose JSON it is; None where it is none."""
+    media: Sequence[str] = ()
+    """What kinds of media it may be, where it is no JSON; none: it is empty, or whatever the text says."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """What each header says."""
 

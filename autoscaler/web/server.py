@@ -1,4 +1,4 @@
-"""The HTTP API: JSON, health for supervisors, metrics for Prometheus, orders for operators."""
+"""The HTTP API: the dashboard, JSON, health for supervisors, metrics for Prometheus, orders for operators."""
 
 from __future__ import annotations
 
@@ -17,11 +17,15 @@ from autoscaler.config.schema import Config
 from autoscaler.core.errors import SettingsError
 from autoscaler.core.instance import Instance
 from autoscaler.runtime.ports import Store
+from autoscaler.web.events import Events, News
 from autoscaler.web.guarded import MOST_BYTES, Guard, errors_as_json, finish_headers, in_time
 from autoscaler.web.openapi import document
 from autoscaler.web.orders import OrderDesk
+from autoscaler.web.page import Files
 from autoscaler.web.read import Reader
+from autoscaler.web.recent import Histories
 from autoscaler.web.routes import Answer, Route
+from autoscaler.web.timeline import Timeline
 from autoscaler.web.views import Board
 
 _TICKS_LATE = 3
@@ -44,6 +48,8 @@ def make_app(
     registry: CollectorRegistry,
     store: Store,
     *,
+    news: News,
+    histories: Histories,
     records: Callable[[], Awaitable[Sequence[Instance]]],
     config: Callable[[], Config],
     now: Callable[[], float],
@@ -52,8 +58,9 @@ def make_app(
 ) -> web.Application:
     """The application.
 
-    `records` gives all machines, `config` the configuration in force, `now` the daemon's time in epoch seconds, and
-    `wake` lets the next tick begin. Routes of others are served, guarded and described like our own.
+    `news` hears what happens, `histories` gives the history of each unit's pools, newest first, `records` all machines,
+    `config` the configuration in force, `now` the daemon's time in epoch seconds, and `wake` lets the next tick begin.
+    Routes of others are served, guarded and described like our own.
     """
     refusals = Counter(
         "autoscaler_admission_refusals_total",
@@ -72,7 +79,9 @@ def make_app(
     )
     desk = OrderDesk(board=board, store=store, records=records, config=config, now=now, wake=wake)
     guard = Guard(lambda: config().http, registry, now)
-    routes = _with_index(*reader.routes(), *desk.routes(), *more)
+    events = Events(news, store, reader.status)
+    timeline = Timeline(histories, records, config, now)
+    routes = _with_index(*Files().routes(), *reader.routes(), events.route(), timeline.route(), *desk.routes(), *more)
     app = web.Application(
         middlewares=[in_time, errors_as_json, guard.known_host],
         client_max_size=MOST_BYTES,
@@ -83,6 +92,8 @@ def make_app(
             [web.get(route.path, handler) if route.method == "GET" else web.route(route.method, route.path, handler)]
         )
     app.on_response_prepare.append(finish_headers)
+    app.cleanup_ctx.append(events.running)
+    app.on_shutdown.append(events.close)
     return app
 
 
@@ -104,10 +115,10 @@ def _with_index(*routes: Route) -> list[Route]:
     found = [
         Route(
             method="GET",
-            path="/",
+            path="/api/v1",
             handler=index,
-            summary="this page",
-            answers={200: Answer(text="A line for each route.")},
+            summary="this list",
+            answers={200: Answer(text="A line for each route.", media=("text/plain",))},
         ),
         Route(
             method="GET",

@@ -102,6 +102,8 @@ async def _served(app: App) -> AsyncIterator[str]:
         app.board,
         app.registry,
         app.store,
+        news=app.news,
+        histories=app.histories,
         records=app.records,
         config=lambda: config,
         now=SystemClock().now,

@@ -18,6 +18,7 @@ from autoscaler.core.orders import Order
 from autoscaler.core.units import Secret
 from autoscaler.store.memory import MemoryState, MemoryStore
 from autoscaler.telemetry.metrics import Metrics
+from autoscaler.web.events import News
 from autoscaler.web.routes import Route
 from autoscaler.web.server import make_app, serve
 from autoscaler.web.views import Board
@@ -71,6 +72,7 @@ class Daemon:
 
     client: ClientSession
     board: Board
+    news: News
     metrics: Metrics
     clock: HandClock
     store: BreakableStore
@@ -114,6 +116,7 @@ async def served(config: Config | None = None, *more: Route) -> AsyncIterator[Da
         daemon = Daemon(
             client=client,
             board=Board(FLEET),
+            news=News(),
             metrics=Metrics(registry),
             clock=clock,
             store=BreakableStore(clock),
@@ -123,6 +126,8 @@ async def served(config: Config | None = None, *more: Route) -> AsyncIterator[Da
             daemon.board,
             registry,
             daemon.store,
+            news=daemon.news,
+            histories=lambda: {"": daemon.store.samples(newest_first=True)},
             records=daemon.records,
             config=lambda: daemon.config,
             now=clock.now,

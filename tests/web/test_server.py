@@ -37,7 +37,7 @@ JSON_PATHS = (
     "/healthz",
     "/readyz",
 )
-PATHS = ("/", "/metrics", *JSON_PATHS)
+PATHS = ("/api/v1", "/metrics", *JSON_PATHS)
 READ_ONLY = [path for path in PATHS if path != "/api/v1/orders"]
 
 
@@ -64,7 +64,7 @@ async def test_each_view_answers_before_the_first_tick(daemon: Daemon) -> None:
 
 
 async def test_the_index_names_every_path(daemon: Daemon) -> None:
-    response, text = await daemon.ask("/")
+    response, text = await daemon.ask("/api/v1")
     assert response.content_type == "text/plain"
     assert [path for path in PATHS if path not in text] == []
 
@@ -302,7 +302,7 @@ async def test_head_is_get_without_the_body(daemon: Daemon) -> None:
 
 async def test_an_unknown_path_is_answered_with_where_to_look(daemon: Daemon) -> None:
     for path in ("/nothing", "/api/v1/status/", "/..%2f..%2fetc/passwd", "/%00"):
-        assert await daemon.json(path) == (404, {"error": "there is nothing here; / lists what there is"})
+        assert await daemon.json(path) == (404, {"error": "there is nothing here; /api/v1 lists what there is"})
 
 
 async def test_a_bug_is_answered_without_a_traceback_and_logged_with_one(daemon: Daemon) -> None:
