@@ -20,6 +20,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "queue": "autoscaler.cli.queue:queue",
         "status": "autoscaler.cli.status:status",
         "why": "autoscaler.cli.why:why",
+        "cost": "autoscaler.cli.cost:cost",
         "simulate": "autoscaler.cli.simulate:simulate",
         "compare": "autoscaler.cli.compare:compare",
         "tune": "autoscaler.cli.tune:tune",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import aiohttp
 import click
@@ -49,6 +49,16 @@ async def ask_journal(url: str, count: int) -> list[dict[str, Any]]:
     answer = await _ask(url, f"/api/v1/journal?count={count}", "entries", "error")
     entries: list[dict[str, Any]] = answer.get("entries", [])
     return entries
+
+
+async def ask_cost(url: str, query: dict[str, str]) -> dict[str, Any]:
+    """What `/api/v1/cost` gives for these days and this pool.
+
+    Raises:
+        NoDaemon: there is none.
+        Refused: it has no such days or no such pool.
+    """
+    return _taken(await _ask(url, f"/api/v1/cost?{urlencode(query)}", "books_since", "error"))
 
 
 async def ask_reload(url: str, token: str, wish: dict[str, Any]) -> dict[str, Any]:
