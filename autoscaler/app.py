@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from random import SystemRandom
 
 from prometheus_client import CollectorRegistry
 
@@ -33,6 +34,7 @@ from autoscaler.store.redis import RedisStore
 from autoscaler.telemetry.listeners import Listeners
 from autoscaler.telemetry.logging import LogListener
 from autoscaler.telemetry.metrics import Metrics
+from autoscaler.telemetry.notify import Notifier
 from autoscaler.web.events import News
 from autoscaler.web.views import Board
 from policies import POLICIES
@@ -64,6 +66,8 @@ class App:
     board: Board
     news: News
     metrics: Metrics
+    notifier: Notifier
+    """Tells people."""
     registry: CollectorRegistry
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Whoever holds it is between two ticks."""
@@ -130,6 +134,7 @@ class App:
             providers=self.config.providers.keys() - config.providers.keys(),
             placements=_placements(self.config) - _placements(config),
         )
+        self.notifier.adapt(config.notify)
         self.config = config
         self._leaving += gone
         task = asyncio.get_running_loop().create_task(self._let_go(gone, retired), name="let go")
@@ -217,7 +222,16 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
     owner = name_of_this_run(entropy.token())
     own = parts.links[config.store or config.redis]
     board, news = Board(config.fleet), News()
-    listeners: list[Listener] = [board] if preview else [board, news, metrics, LogListener()]
+    notifier = Notifier(
+        config.fleet,
+        config.notify,
+        registry,
+        desks=lambda: app.loops,
+        clock=clock,
+        entropy=entropy,
+        chance=SystemRandom(),
+    )
+    listeners: list[Listener] = [board] if preview else [board, news, metrics, LogListener(), notifier]
     gathered, wake = Gathered(Listeners(listeners)), Wake()
     probe = ServiceProbe(clock)
 
@@ -244,7 +258,7 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
 
     units = units_in(config)
     common = Common(own, config.fleet, owner, config.lease_s, units=len(units))
-    return App(
+    app = App(
         config=config,
         loops=tuple(make(unit, config) for unit in units),
         make=make,
@@ -257,8 +271,10 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         board=board,
         news=news,
         metrics=metrics,
+        notifier=notifier,
         registry=registry,
     )
+    return app
 
 
 def _placements(config: Config) -> set[str]:

@@ -37,6 +37,7 @@ COMMANDS: Mapping[str, str] = MappingProxyType(
         "reap": "autoscaler.cli.reap:reap",
         "orders": "autoscaler.cli.orders:orders",
         "withdraw": "autoscaler.cli.orders:withdraw",
+        "notify": "autoscaler.cli.notify:notify",
         "agent": "autoscaler.cli.agent:agent",
         "deadman": "autoscaler.cli.deadman:deadman",
         "schema": "autoscaler.cli.schema:schema",

@@ -6,12 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Union
 
-from pydantic import BeforeValidator, Field, GetCoreSchemaHandler, GetJsonSchemaHandler
+from pydantic import Field, GetCoreSchemaHandler, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
-from autoscaler.config import checks, redis_checks
+from autoscaler.config import checks, notify_checks, redis_checks
 from autoscaler.config.checks import checked
+from autoscaler.config.kinds import kind_by_name
+from autoscaler.config.notify import NotifySettings
 from autoscaler.config.redis_checks import UrlAlone
 from autoscaler.config.words import suggest
 from autoscaler.core.spec import (
@@ -170,18 +172,6 @@ class PoolSettings:
         )
 
 
-def _name_kinds(providers: object) -> object:
-    """Give each provider whose key is itself a kind that kind."""
-    if not isinstance(providers, Mapping):
-        return providers
-    return {
-        name: {"kind": name, **(settings or {})}
-        if name in provider_kinds() and (settings is None or isinstance(settings, Mapping))
-        else settings
-        for name, settings in providers.items()
-    }
-
-
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Config:
     """Everything the daemon is told."""
@@ -212,11 +202,14 @@ class Config:
     """What all pools together may never leave."""
     pools: Annotated[Mapping[Name, PoolSettings], Field(min_length=1)]
     """The workloads, by name."""
-    providers: Annotated[Mapping[Name, ProviderSettings], BeforeValidator(_name_kinds), Field(min_length=1)]
+    providers: Annotated[Mapping[Name, ProviderSettings], kind_by_name(provider_kinds), Field(min_length=1)]
     """The accounts to rent from, by name. `kind` may be left out where the name is itself a kind."""
     stand_ins: Annotated[Mapping[Name, MockSettings], checked(checks.stand_ins)] = field(default_factory=dict)
     """The mock markets that stand in for providers in `simulate`, `compare`, `tune` and `plan --what-if`, by the
     provider's name. One that is not named here is played by the mock market with its defaults; a mock by itself."""
+
+    notify: Annotated[NotifySettings, checked(notify_checks.notify)] = NotifySettings()
+    """Messages to people of what needs one of them."""
 
     @property
     def lease_s(self) -> float:

@@ -22,6 +22,7 @@ def secrets_of(config: Config) -> frozenset[str]:
 def _secrets(value: object) -> Iterator[str]:
     if isinstance(value, Secret):
         yield from (value.reveal(), *value.reveal().split())  # a registry's login is several words
+        yield from url_secrets(value.reveal())
     elif isinstance(value, MachineSpec):
         for text in value.env.values():
             yield from (text, *_passwords(text))
@@ -49,3 +50,20 @@ def _passwords(text: str) -> Iterator[str]:
     options = [given for name, given in parse_qsl(url.query) if name.endswith("password")]
     for password in (url.password or "", *options):
         yield from (password, unquote(password))
+
+
+def url_secrets(text: str) -> Iterator[str]:
+    """What is secret in a URL that is a secret itself, as of a webhook: all of it, and the parts that errors repeat.
+
+    Of `https://host/services/T0/B0/token` that is the path and its last part; of `tgram://token/chat`, whose first part
+    names no host, that one, too.
+    """
+    if "://" not in text:
+        return
+    scheme, _, rest = text.partition("://")
+    place, slash, path = rest.partition("/")
+    yield from (text, *_passwords(text))
+    if path:
+        yield from (slash + path, path.partition("?")[0].rstrip("/").rpartition("/")[2])
+    if scheme not in ("http", "https"):
+        yield place.rpartition("@")[0] or place

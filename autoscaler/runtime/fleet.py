@@ -43,6 +43,7 @@ from autoscaler.runtime.experience import Experience
 from autoscaler.runtime.ports import Changes, Heartbeat, Saved
 from autoscaler.runtime.report import Listener
 from autoscaler.runtime.standing import StandingOrders
+from autoscaler.runtime.told import Told, read_told
 
 _MOST_UNSAVED_ENTRIES = 1000  # while the store is away, the oldest journal entries are dropped first
 _CAN_WAIT = frozenset({"policy", "signal"})
@@ -76,6 +77,8 @@ class Fleet:
     accounts: Accounts = field(default_factory=Accounts)
     orders: StandingOrders = field(default_factory=StandingOrders)
     machine_books: MachineBooks = field(default_factory=MachineBooks)
+    told: tuple[Told, ...] = ()
+    """What people were told of its concerns."""
     _busy: Mapping[str, int] = field(default_factory=dict)  # slots at work, as of the last tick
     _in_flight: Mapping[str, int] = field(default_factory=dict)  # jobs by pool, as of the last tick
     _published: Notice = NO_NOTICE
@@ -103,6 +106,8 @@ class Fleet:
                     fleet.refused[pool] = json.loads(text)
                 case ["bills"]:
                     fleet.machine_books.read(json.loads(text))
+                case ["told"]:
+                    fleet.told = read_told(json.loads(text))
                 case ["images"]:
                     fleet.experience.read_images(json.loads(text))
                 case "places", provider:
@@ -199,6 +204,12 @@ class Fleet:
         """Take what is known by now of a queue's readings."""
         self.signals[pool] = signal
         self._learned.add(("signal", pool))
+
+    def remember_told(self, told: tuple[Told, ...]) -> None:
+        """Take what people were told of by now."""
+        if told != self.told:
+            self.told = told
+            self._learned.add(("told",))
 
     def set_apart(self, pools: Iterable[Pool], now: float) -> None:
         """Give each tier of the pools the machines that it has reserved."""
@@ -312,6 +323,8 @@ class Fleet:
         return changes
 
     def _document(self, kind: str, pool: str = "", policy: str = "") -> Any:
+        if kind == "told":
+            return self.told
         if kind == "bills":
             return self.machine_books.document()
         if kind == "images":

@@ -41,6 +41,7 @@ from autoscaler.runtime.ports import Clock, Control, DemandSource, Entropy, Read
 from autoscaler.runtime.report import Listener, TickReport
 from autoscaler.runtime.statements import Statements
 from autoscaler.runtime.supervise import Wake, both
+from autoscaler.runtime.told import Told
 from providers.base import Provider
 
 _FINISH_S = 75.0  # at the end, calls under way may take their full time-out
@@ -194,6 +195,16 @@ class Loop:
         """Put an entry into the journal; to be called while it leads."""
         if self._fleet is not None:
             self._fleet.note(entry)
+
+    @property
+    def told(self) -> tuple[Told, ...]:
+        """What people were told of its concerns; nothing while another daemon leads."""
+        return () if self._fleet is None else self._fleet.told
+
+    def remember_told(self, told: tuple[Told, ...]) -> None:
+        """Keep what people were told of, while it leads."""
+        if self._fleet is not None:
+            self._fleet.remember_told(told)
 
     async def records(self) -> Iterable[Instance]:
         """The records of its machines, as it keeps them or, while another daemon leads, as they are stored."""

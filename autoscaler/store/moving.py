@@ -21,8 +21,8 @@ from autoscaler.store.keys import Keys
 
 _OF_POOL = frozenset({"history", "admission", "load", "policy", "signal"})
 """Kinds of documents that name a pool in their second place."""
-_SHARED = frozenset({"places", "images"})
-"""Kinds that speak of hosts and images, whichever pool met them."""
+_SHARED = frozenset({"places", "images", "told"})
+"""Kinds that speak of hosts, images and what people were told, whichever pool met them."""
 
 
 @dataclass(frozen=True, slots=True)
