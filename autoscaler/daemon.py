@@ -73,6 +73,7 @@ async def run(config: Config, clock: Clock, started_up: Started, *, file: Path |
         supervisor = Supervisor()
         supervisor.start("loop", go_round(app.tick, app.wake, clock, lambda: app.config.tick))
         supervisor.start("reload", reloading.by_signal(reload))
+        supervisor.start("notify", app.notifier.run())
         for name, work in started_up(app):
             supervisor.start(name, work)
         gc.freeze()  # what is there by now lives as long as we do: looking at it again and again delays ticks by 35 ms
