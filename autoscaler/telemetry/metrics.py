@@ -10,9 +10,11 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
 
 from autoscaler.core.decision import Outcome, Result
+from autoscaler.core.diagnosis import Diagnosis
 from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.settle import CALLS
 from autoscaler.runtime.report import TickReport
+from autoscaler.telemetry.costs import CostMeter
 from autoscaler.telemetry.gauges import gauges, pool_label, provider_label
 
 _START_BUCKETS_S = (30, 60, 120, 180, 240, 300, 450, 600, 900, 1200, 1800, 2400, 3000, 3600, 4500, 5400, 7200)
@@ -50,6 +52,13 @@ class Metrics(Collector):
         self._usd = Counter(
             "autoscaler_usd_total", "Cost of the pool's machines while this daemon led.", ("pool",), registry=registry
         )
+        self._costs = CostMeter()
+        self._cost = Counter(
+            "autoscaler_cost_usd_total",
+            "What was booked while this daemon led, by what it was for; a boot's cost when the boot has ended.",
+            ("pool", "placement", "tier", "for"),
+            registry=registry,
+        )
         self._tick = Histogram(
             "autoscaler_tick_duration_seconds", "How long good ticks took.", buckets=_TICK_BUCKETS_S, registry=registry
         )
@@ -84,20 +93,35 @@ class Metrics(Collector):
         self._good.inc()
         self._tick.observe(report.duration_s)
         self._leads.set(report.leads)
+        self._begin(report)
         for instance in (report.instances[name] for name in self._losses):
             self._lost.labels(pool_label(report, instance.pool), provider_label(report, instance.provider)).inc()
         self._losses.clear()
         for pool, usd in self._meter.growth(report).items():
             self._usd.labels(pool).inc(usd)
+        for labels, usd in self._costs.growth(report):
+            self._cost.labels(*labels).inc(usd)
+
+    def _begin(self, report: TickReport) -> None:
+        """Let what may rise be there at 0: the first rise of a series that is new is one that Prometheus cannot see."""
+        for diagnosis in Diagnosis:
+            self._diagnoses.labels(diagnosis.value)
+        for name, pool in report.pools.items():
+            for placement in pool.snapshot.pool.placements:
+                self._lost.labels(name, placement.provider)
 
     def forget(self, pools: Iterable[str] = (), providers: Iterable[str] = (), placements: Iterable[str] = ()) -> None:
         """Drop the series of what is no longer configured; all others go on."""
         for pool in pools:
             self._usd.remove_by_labels({"pool": pool})
+            self._cost.remove_by_labels({"pool": pool})
+            self._lost.remove_by_labels({"pool": pool})
         for provider in providers:
+            self._lost.remove_by_labels({"provider": provider})
             self._calls.remove_by_labels({"provider": provider})
             self._asked.remove_by_labels({"provider": provider})
         for placement in placements:
+            self._cost.remove_by_labels({"placement": placement})
             self._setup.remove_by_labels({"placement": placement})
             self._resume.remove_by_labels({"placement": placement})
 

@@ -434,6 +434,12 @@ def test_machines_count_by_health_and_by_the_use_of_their_gpu(scrape: Scrape) ->
     assert scrape.samples("gpu_use_instances") == {("images", use): count for use, count in uses.items()}
 
 
+def test_what_went_wrong_is_counted_from_zero(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report())
+    assert scrape.samples("lost_machines_total") == {("images", "mock"): 0}
+    assert scrape.samples("diagnoses_total") == {(each.value,): 0 for each in Diagnosis}
+
+
 def test_diagnoses_count_by_their_code(scrape: Scrape) -> None:
     for diagnosis in (Diagnosis.CRASH_LOOP, Diagnosis.CRASH_LOOP, Diagnosis.SLOW_PULL):
         scrape.metrics.noted(diagnosis_entry(machine(), diagnosis, NOW))
