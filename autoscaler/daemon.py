@@ -17,6 +17,7 @@ from autoscaler.runtime.ports import Clock
 from autoscaler.runtime.rounds import go_round
 from autoscaler.runtime.supervise import Supervisor
 from autoscaler.web.cost import cost_route
+from autoscaler.web.discovery import discovery_route
 from autoscaler.web.reload import reload_route
 from autoscaler.web.server import make_app, serve
 
@@ -67,7 +68,13 @@ async def run(config: Config, clock: Clock, started_up: Started, *, file: Path |
             config=lambda: app.config,
             now=clock.now,
             wake=app.wake.set,
-            more=[reload_route(reloading), cost_route(app.board, clock.now)],
+            more=[
+                reload_route(reloading),
+                cost_route(app.board, clock.now),
+                discovery_route(
+                    app.records, lambda: {name: pool.machine.port for name, pool in app.config.pools.items()}
+                ),
+            ],
         )
         server = await serve(web, config.http.listen)
         supervisor = Supervisor()
