@@ -60,8 +60,9 @@ def make_secrets(directory: Path) -> Path:
 
 def test_it_is_what_the_compose_specification_says() -> None:
     DEPLOY_TOOLS.require()
-    command = [DEPLOY_TOOLS.home / "bin" / "check-jsonschema", "--builtin-schema", "vendor.compose-spec"]
-    checked = subprocess.run([*command, DEPLOY / "compose.yaml"], check=False, capture_output=True, text=True)
+    program = str(DEPLOY_TOOLS.home / "bin" / "check-jsonschema")
+    command = [program, "--builtin-schema", "vendor.compose-spec", str(DEPLOY / "compose.yaml")]
+    checked = subprocess.run(command, check=False, capture_output=True, text=True)
     assert checked.returncode == 0, checked.stdout
 
 
@@ -205,7 +206,7 @@ def test_the_daemon_takes_its_configuration_and_works_on_that_redis(queue: Queue
         daemon.wait_ready()
         with queue.client() as client:
             client.rpush("jobs:pro", *"abc")
-            until(lambda: daemon.pool()["tiers"][0]["waiting"] == 3, "the jobs were seen", patience_s=40)
+            until(lambda: daemon.pool()["demand"]["tiers"][0]["waiting"] == 3, "the jobs were seen", patience_s=40)
             assert client.exists("autoscaler:{compose}:lease")
         assert daemon.terminate() == 0
     finally:
