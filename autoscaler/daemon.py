@@ -16,7 +16,6 @@ from autoscaler.reload import Reloading
 from autoscaler.runtime.ports import Clock
 from autoscaler.runtime.rounds import go_round
 from autoscaler.runtime.supervise import Supervisor
-from autoscaler.web.cost import cost_route
 from autoscaler.web.discovery import discovery_route
 from autoscaler.web.reload import reload_route
 from autoscaler.web.server import make_app, serve

@@ -17,6 +17,7 @@ from autoscaler.config.schema import Config
 from autoscaler.core.errors import SettingsError
 from autoscaler.core.instance import Instance
 from autoscaler.runtime.ports import Store
+from autoscaler.web.cost import cost_route
 from autoscaler.web.events import Events, News
 from autoscaler.web.guarded import MOST_BYTES, Guard, errors_as_json, finish_headers, in_time
 from autoscaler.web.openapi import document
@@ -81,7 +82,15 @@ def make_app(
     guard = Guard(lambda: config().http, registry, now)
     events = Events(news, store, reader.status)
     timeline = Timeline(histories, records, config, now)
-    routes = _with_index(*Files().routes(), *reader.routes(), events.route(), timeline.route(), *desk.routes(), *more)
+    routes = _with_index(
+        *Files().routes(),
+        *reader.routes(),
+        events.route(),
+        timeline.route(),
+        cost_route(board, now),
+        *desk.routes(),
+        *more,
+    )
     app = web.Application(
         middlewares=[in_time, errors_as_json, guard.known_host],
         client_max_size=MOST_BYTES,
