@@ -11,20 +11,23 @@ import { Machines } from "./machines.js";
 import { drawPools } from "./pools.js";
 import { listen } from "./stream.js";
 import * as theme from "./theme.js";
-import { duration, moment } from "./words.js";
+import { moment } from "./words.js";
 
 const RANGES_H = [1, 6, 24];
 const ENTRIES = 300;
+const RETRY_MS = 5000;
 
 let status = null;
 let heardAt = 0;
 let lostFor = null; // seconds until the next try, while there is no connection
 let frame = 0;
+let again = 0;
 
 const history = new History();
 const charts = new Charts(history);
 const machines = new Machines(redraw);
 const journal = new Journal(redraw);
+const drawCharts = onChange(() => charts.draw());
 const drawStatus = onChange((said) => {
   drawConcerns(said);
   drawPools(said);
@@ -35,11 +38,16 @@ function redraw() {
     frame = 0;
     drawLink();
     journal.draw();
+    drawCharts([history.until, history.hours]);
     if (!status) return;
-    drawHeader(status, (performance.now() - heardAt) / 1000);
+    drawAge();
     drawStatus(status);
     machines.draw(status);
   });
+}
+
+function drawAge() {
+  if (status) drawHeader(status, (performance.now() - heardAt) / 1000);
 }
 
 function drawLink() {
@@ -56,12 +64,14 @@ function drawLink() {
 // --- what is heard ----------------------------------------------------------------------------------------------------
 
 function takeStatus(said) {
-  if (status && status.version !== said.version) location.reload(); // another daemon's page is another page
+  if (status && status.version !== said.version) {
+    location.reload(); // the page of another version is another page
+    return;
+  }
   status = said;
   heardAt = performance.now();
   lostFor = null;
   history.add(said);
-  charts.draw();
   drawTitle(said, false);
   redraw();
 }
@@ -71,18 +81,30 @@ function takeJournal({ entries }) {
   redraw();
 }
 
-async function takeAll() {
-  await Promise.all([loadHistory(history.hours), loadJournal()]);
+function takeAll() {
+  loadHistory(history.hours);
+  loadJournal();
 }
 
 async function loadHistory(hours) {
-  await history.load(hours);
-  charts.draw();
+  clearTimeout(again);
+  try {
+    await history.load(hours);
+    say(byId("history-note"), "times are UTC");
+  } catch {
+    say(byId("history-note"), "what was before cannot be had; trying again");
+    again = setTimeout(loadHistory, RETRY_MS, hours);
+  }
+  redraw();
 }
 
 async function loadJournal() {
-  const answer = await fetch(`/api/v1/journal?count=${ENTRIES}`);
-  if (answer.ok) takeJournal(await answer.json());
+  try {
+    const answer = await fetch(`/api/v1/journal?count=${ENTRIES}`);
+    if (answer.ok) takeJournal(await answer.json());
+  } catch {
+    // the connection is lost again, and with the next one it is asked for anew
+  }
 }
 
 listen("/api/v1/events", {
@@ -95,7 +117,7 @@ listen("/api/v1/events", {
     redraw();
   },
 });
-setInterval(redraw, 1000); // the age of what is shown
+setInterval(drawAge, 1000);
 
 // --- what a person asks for -------------------------------------------------------------------------------------------
 
@@ -106,15 +128,20 @@ function chooseRange(hours) {
 
 for (const hours of RANGES_H) {
   const button = h("button", { type: "button", "data-hours": hours, "aria-pressed": String(hours === history.hours), click: () => chooseRange(hours) });
-  say(button, duration(hours * 3600));
+  say(button, `${hours}h`);
   byId("ranges").append(button);
 }
 
 function nextTheme() {
-  say(byId("theme"), theme.next());
+  theme.next();
+  sayTheme();
 }
 
-say(byId("theme"), theme.chosen());
+function sayTheme() {
+  say(byId("theme"), `theme: ${theme.chosen()}`);
+}
+
+sayTheme();
 byId("theme").addEventListener("click", nextTheme);
 
 listenForKeys([
@@ -123,7 +150,7 @@ listenForKeys([
   { key: "j", text: "filter the journal", run: () => goTo("journal-filter") },
   ...RANGES_H.map((hours, place) => ({
     key: String(place + 1),
-    text: `history of ${duration(hours * 3600)}`,
+    text: `the last ${hours}h`,
     run: () => chooseRange(hours),
   })),
   { key: "t", text: "theme: as the system, light, dark", run: nextTheme },

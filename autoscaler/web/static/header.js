@@ -4,6 +4,8 @@ import { attribute, byId, h, keep, say } from "./dom.js";
 import { meter, setMeter } from "./meter.js";
 import { duration, leaderName, moment, usd } from "./words.js";
 
+const LATE_S = 60;
+
 /** Draw the header from a status; `heardAgoS` is how long ago it came, in seconds. */
 export function drawHeader(status, heardAgoS) {
   say(byId("fleet"), status.fleet);
@@ -48,7 +50,8 @@ function* figures(status, heardAgoS) {
     yield { name: "month's forecast", value: `~${status.usd_month_forecast.toFixed(0)} USD` };
   }
   const age = status.age_s === null ? "none yet" : `${duration(status.age_s + heardAgoS)} ago`;
-  yield { name: "newest tick", value: age, title: status.at === null ? "" : `${moment(status.at)} UTC` };
+  const late = status.age_s + heardAgoS > LATE_S;
+  yield { name: "newest tick", value: age, tone: late ? "bad" : "", title: status.at === null ? "" : `${moment(status.at)} UTC` };
 }
 
 /** What the day may cost: the whole fleet's cap, or all pools' together where that is less. */

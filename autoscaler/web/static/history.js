@@ -1,6 +1,7 @@
 // The last hours: points over time and machines by phase, as the daemon remembers them, with what has come since.
 
 const POINTS = 1440;
+const LEAST_S = 600;
 
 /** What is known of the last `hours`; nothing before it was loaded. Times are epoch seconds. */
 export class History {
@@ -8,27 +9,45 @@ export class History {
   until = 0;
   #pools = new Map(); // pool → its targets by tier, and its points, oldest first
   #machines = new Map(); // id → machine with its phases, oldest first
-  #waiting = []; // statuses that came while it was loading
+  #waiting = null; // statuses that came while it is loading
   #loads = 0;
 
+  /** Where the charts begin: so many hours ago, or where anything is known first. */
   get from() {
+    const firsts = [...this.#pools.values()].map(({ points }) => points[0]?.at ?? Infinity);
+    const known = Math.min(...firsts, this.until - LEAST_S);
+    return Math.max(known, this.#earliest);
+  }
+
+  get #earliest() {
     return this.until - this.hours * 3600;
   }
 
-  /** Ask the daemon for the last `hours`. */
+  /** Ask the daemon for the last `hours`; what it says meanwhile is added afterwards. */
   async load(hours) {
     const load = ++this.#loads;
-    this.#waiting = [];
-    const answer = await fetch(`/api/v1/timeline?hours=${hours}`);
-    if (!answer.ok) throw new Error(`the timeline cannot be had: ${answer.status}`);
-    const timeline = await answer.json();
-    if (load !== this.#loads) return; // a later load is under way
+    this.#waiting ??= [];
+    try {
+      const answer = await fetch(`/api/v1/timeline?hours=${hours}`);
+      if (!answer.ok) throw new Error(`the history cannot be had: ${answer.status}`);
+      const timeline = await answer.json();
+      if (load === this.#loads) this.#begin(timeline, hours);
+    } finally {
+      if (load === this.#loads) this.#takeWaiting();
+    }
+  }
+
+  #begin(timeline, hours) {
     this.hours = hours;
     this.until = timeline.to;
     this.#pools = new Map(timeline.pools.map((pool) => [pool.name, poolOf(pool)]));
     this.#machines = new Map(timeline.machines.map((machine) => [machine.id, machine]));
-    for (const status of this.#waiting) this.#take(status);
+  }
+
+  #takeWaiting() {
+    const statuses = this.#waiting;
     this.#waiting = null;
+    for (const status of statuses) this.#take(status);
   }
 
   /** Add what a status says. */
@@ -74,12 +93,13 @@ export class History {
   }
 
   #forget() {
+    const earliest = this.#earliest;
     for (const { points } of this.#pools.values()) {
-      const first = points.findIndex((point) => point.at >= this.from);
+      const first = points.findIndex((point) => point.at >= earliest);
       if (first > 0) points.splice(0, first);
     }
     for (const [id, { phases }] of this.#machines) {
-      if ((phases.at(-1).to ?? this.until) < this.from) this.#machines.delete(id);
+      if ((phases.at(-1).to ?? this.until) < earliest) this.#machines.delete(id);
     }
   }
 

@@ -93,6 +93,7 @@ function compare(a, b, order) {
 /** Whether a machine has all words of a filter, in any of its columns. */
 function matching(filter) {
   const words = filter.toLowerCase().split(/\s+/).filter(Boolean);
+  if (words.length === 0) return () => true;
   return (machine) => {
     const text = COLUMNS.map((column) => column.words(machine)).join(" ").toLowerCase();
     return words.every((word) => text.includes(word));

@@ -19,7 +19,7 @@ const LOOKS = {
   hot: ["hot", ""],
   draining: ["hot", "/"],
   stopping: ["warm", "/"],
-  warm: ["warm", "."],
+  warm: ["warm", ""],
   releasing: ["releasing", "/"],
   lost: ["lost", "x"],
 };

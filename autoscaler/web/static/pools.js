@@ -58,7 +58,7 @@ function update(card, pool) {
     update: (element, texts) => texts.forEach((text, place) => say(element.children[place], text)),
   });
   const { why, why_not: whyNot } = pool.decision;
-  told(part(".why"), [...why].sort((a, b) => isDetail(a) - isDetail(b)).map((reason) => reason.text));
+  told(part(".why"), [...why].sort((a, b) => isDetail(a) - isDetail(b)).map(reasonLine));
   told(part(".why-not"), whyNot.map((reason) => `${ruleSubject(reason.rule)}: ${reason.text}`));
   told(part(".commands"), pool.commands.map(commandLine));
 }
@@ -67,6 +67,11 @@ function update(card, pool) {
 function told(list, texts) {
   lines(list, "li", texts);
   list.hidden = list.previousElementSibling.hidden = texts.length === 0;
+}
+
+/** A limit's own words do not say what it limits. */
+function reasonLine({ rule, text }) {
+  return rule.startsWith("limits.") ? `${ruleSubject(rule)}: ${text}` : text;
 }
 
 /** Whether it is one rule's own word; what all policies want comes first. */

@@ -17,7 +17,7 @@ function remembered() {
 /** The theme that was chosen. */
 export const chosen = () => theme;
 
-/** Take the next theme, and tell what it is. */
+/** Take the next theme. */
 export function next() {
   theme = THEMES[(THEMES.indexOf(theme) + 1) % THEMES.length];
   try {
@@ -26,7 +26,6 @@ export function next() {
     // then it holds until the page is left
   }
   apply();
-  return theme;
 }
 
 /** Call back whenever the colours have changed. */
