@@ -69,7 +69,6 @@ async def run(config: Config, clock: Clock, started_up: Started, *, file: Path |
             wake=app.wake.set,
             more=[
                 reload_route(reloading),
-                cost_route(app.board, clock.now),
                 discovery_route(
                     app.records, lambda: {name: pool.machine.port for name, pool in app.config.pools.items()}
                 ),
