@@ -1,28 +1,27 @@
-"""The demo: the daemon with made-up traffic and simulated workers, shown live on a terminal."""
+"""The demo: the daemon with made-up traffic and simulated workers, watched on a terminal."""
 
 from __future__ import annotations
 
+import asyncio
 import json
+import signal
 from collections.abc import Coroutine
 from typing import Any
 
-from rich.console import Console
-from rich.live import Live
-
 from autoscaler import daemon
 from autoscaler.app import App
-from autoscaler.cli.view import render
+from autoscaler.cli.watch.session import Session
+from autoscaler.cli.watch.state import Watch
 from autoscaler.config import Config
 from autoscaler.demo import DemoTraffic, RedisJobSource
 from autoscaler.queues.list import ListQueue
-from autoscaler.runtime.clock import SystemClock
 from autoscaler.runtime.entropy import seeded
 from autoscaler.runtime.ports import Clock
 from autoscaler.sim.workers import SimulatedWorkers
 from autoscaler.store.codec import encode_entry
 
-_FRAME_S = 0.25
-_ENTRIES = 20
+_FRAME_S = 0.5
+_ENTRIES = 300
 
 
 async def run_demo(config: Config, clock: Clock, *, watching: bool) -> None:
@@ -45,11 +44,12 @@ async def run_demo(config: Config, clock: Clock, *, watching: bool) -> None:
 
 
 async def _draw(app: App, clock: Clock) -> None:
-    console = Console(highlight=False)
-    real = SystemClock()
-    with Live(console=console, screen=True, auto_refresh=False) as live:
-        while True:
-            journal = [json.loads(encode_entry(entry)) for entry in await app.store.journal(_ENTRIES)]
-            status = app.board.status(clock.now())
-            live.update(render(status, journal, width=console.width, height=console.height), refresh=True)
-            await real.sleep(_FRAME_S)
+    """Watch the fleet on the whole terminal; the end of the watch is the end of the demo."""
+
+    async def look() -> tuple[Any, list[Any]]:
+        journal = [json.loads(encode_entry(entry)) for entry in await app.store.journal(_ENTRIES)]
+        return app.board.status(clock.now()), journal
+
+    await Session(Watch(), look, interval_s=_FRAME_S).run()
+    signal.raise_signal(signal.SIGINT)
+    await asyncio.Event().wait()  # until the daemon has taken its leave

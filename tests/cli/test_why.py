@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+import json
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from autoscaler.cli.why import why
-from tests.support.api import FakeDaemon, Json, a_pool, a_status, an_entry, run_command
+from tests.support.api import JOURNAL, FakeDaemon, Json, a_concern, a_pool, a_status, an_entry, an_order, run_command
 from tests.support.redis_server import free_port
 
 
@@ -28,36 +30,186 @@ def quiet_pool(*why_not: tuple[str, str], why: tuple[tuple[str, str], ...] = (),
     return a_pool(**({"decision": decision, "commands": []} | changes))
 
 
+NOT = {"rent": "not rented", "resume": "not resumed", "stop": "not stopped", "release": "not released"}
+
+
 def reasons_against(action: str, output: str) -> list[str]:
     """What `why` says of one action."""
+    found: dict[str, list[str]] = {}
+    label = ""
     _, _, after = output.partition("Why nothing else is done:\n")
-    return [line.split(maxsplit=1)[1] for line in after.splitlines() if line.split(maxsplit=1)[:1] == [action]]
+    for line in after.splitlines():
+        if not line.startswith("    "):
+            break
+        label = line[4:18].strip() or label
+        found.setdefault(label, []).append(line[18:])
+    return found[NOT[action]]
 
 
-def test_it_tells_the_last_decisions_with_their_reasons(daemon: FakeDaemon) -> None:
-    result = run_command(why, "--url", daemon.url)
-    assert result.exit_code == 0
-    lines = [line.strip() for line in result.output.splitlines()]
-    assert lines[:6] == [
-        "Pool images",
-        "What was decided, newest first:",
-        "11-18 11:06:37  3 HOT, at most 2 WARM",
-        "because 33 jobs wait, more than 30, and no standby is left: rent",
-        "11-18 11:05:10  2 HOT, at most 2 WARM",
-        "because nothing was to be changed",
+def told(*arguments: str) -> list[str]:
+    """What it says, line by line."""
+    result = run_command(why, *arguments)
+    assert result.exit_code == 0, result.stderr
+    return result.output.splitlines()
+
+
+def part(lines: list[str], heading: str) -> list[str]:
+    """The lines below a heading."""
+    rest = lines[lines.index(heading) + 1 :]
+    return [line.strip() for line in itertools.takewhile(lambda line: line.startswith("    "), rest)]
+
+
+def test_a_pool_says_in_sentences_what_it_wants_since_when_and_why(daemon: FakeDaemon) -> None:
+    lines = told("--url", daemon.url)
+    assert lines[:4] == [
+        "Pool images: 3 HOT wanted, 2 up or on their way, 1 missing; 0 WARM, at most 2 kept.",
+        "  Since 11-18 11:06:37 UTC, for 3s, because",
+        "    - 33 jobs wait, more than 30, and no standby is left: rent",
+        "  33 jobs wait, 2 are in flight; free is late: its oldest job has waited for 12m 34s, the target is 5m.",
     ]
 
 
-def test_count_limits_the_decisions(daemon: FakeDaemon) -> None:
-    assert "11:05:10" not in run_command(why, "--count", "1", "--url", daemon.url).output
-    assert "What was decided" not in run_command(why, "--count", "0", "--url", daemon.url).output
+def test_a_decision_that_says_the_same_in_other_words_is_no_new_one(daemon: FakeDaemon) -> None:
+    again = an_entry("decision", "", 600.0, hot=3, warm=2, why=[{"rule": "x", "text": "another word"}])
+    daemon.journal = {"entries": [*JOURNAL[:2], again]}
+    lines = told("--url", daemon.url)
+    assert lines[1] == "  Since 11-18 10:56:40 UTC, for 10m, because"
+    assert "  Before that:" not in lines
 
 
-def test_it_tells_what_is_wanted_and_done_now(daemon: FakeDaemon) -> None:
+def test_a_decision_older_than_the_journal_has_no_invented_beginning(daemon: FakeDaemon) -> None:
+    daemon.journal = {"entries": []}
+    assert "  For longer than was looked back, because" in told("--url", daemon.url)
+
+
+def test_what_was_done_and_what_came_of_it_is_told_the_newest_first(daemon: FakeDaemon) -> None:
+    lines = told("--url", daemon.url)
+    assert part(lines, "  What is done about it, and what came of it, the newest first:") == [
+        "now             rent a machine at mock-spot: 3 machines wanted, 2 up: RTX 4090 in US at 0.412 USD/h",
+        "11-18 11:06:38  rent cccc: ok",
+    ]
+    daemon.status, daemon.journal = a_status(pools=[quiet_pool()]), {"entries": []}
+    assert "  Nothing had to be done about it." in told("--url", daemon.url)
+
+
+def test_it_says_what_a_pool_costs_against_its_cap(daemon: FakeDaemon) -> None:
+    cost = (
+        "  It costs 0.82 USD/h now; today 3.40 USD of 30 allowed, with a warning at 20; the month 123 USD at this pace."
+    )
+    assert cost in told("--url", daemon.url)
+
+
+def test_orders_caps_and_doubt_are_what_stands_in_the_way(daemon: FakeDaemon) -> None:
+    assert "  Nothing stands in its way: no order, no cap, no doubt." in told("--url", daemon.url)
+    orders = [
+        an_order("pause", by="ann"),
+        {**an_order("drain:x", by="bob"), "subject": "x", "kind": "drain"},
+        {**an_order("drain:aaaa", by="bob"), "subject": "aaaa", "kind": "drain"},
+        {**an_order("floor:chat", by="cat"), "subject": "chat", "kind": "floor"},
+        {**an_order("evacuate:mock", by="dan"), "subject": "mock", "kind": "evacuate"},
+        {**an_order("adopt:mock/m9", by="eve"), "subject": "mock/m9", "kind": "adopt", "pool": "chat"},
+    ]
+    providers = [{"name": "mock", "unknown": "503", "listing_age_s": None, "machines": None}]
+    pool = quiet_pool(why=(("budget.stop", "31 of 30 USD spent"),))
+    pool["demand"]["warnings"] = ["clock_skew"]
+    daemon.status = a_status(pools=[pool], orders=orders, providers=providers, error="Redis is away")
+    assert part(told("--url", daemon.url), "  What stands in its way:") == [
+        "- an order: pause by ann",
+        "- an order: drain:aaaa by bob",
+        "- an order: evacuate:mock by dan",
+        "- 31 of 30 USD spent  [budget.stop]",
+        "- mock cannot be listed: 503",
+        "- a warning about the queue: clock_skew",
+        "- the newest tick failed: Redis is away",
+    ]
+
+
+def test_what_to_do_is_a_line_to_be_typed(daemon: FakeDaemon) -> None:
+    assert "  To do: nothing, it needs nobody." in told("--url", daemon.url)
+    daemon.status = a_status(concerns=[a_concern("bbbb is stuck"), a_concern("of chat", pool="chat")])
+    assert part(told("--url", daemon.url), "  To do:") == ["- bbbb is stuck", "autoscaler drain bbbb"]
+
+
+def test_earlier_decisions_are_told_with_their_reasons_as_many_as_asked_for(daemon: FakeDaemon) -> None:
+    assert part(told("--url", daemon.url), "  Before that:") == [
+        "11-18 11:05:10  2 HOT, at most 2 WARM, because",
+        "- nothing asked for a change",
+    ]
+    assert "  Before that:" not in told("--count", "0", "--url", daemon.url)
+
+
+def test_last_takes_all_of_a_time_and_nothing_before_it(daemon: FakeDaemon) -> None:
+    entries = [an_entry("decision", "", 60.0 * number, hot=number, warm=0) for number in range(1, 20)]
+    daemon.journal = {"entries": entries}
+    times = [line for line in told("--last", "10m", "--url", daemon.url) if " HOT, at most 0 WARM" in line]
+    assert len(times) == 10
+    assert "a duration" in run_command(why, "--last", "soon", "--url", daemon.url).stderr
+
+
+# --- one machine ------------------------------------------------------------------------------------------------------
+
+LIFE = [
+    an_entry("phase", "bbbb booting → hot: ready, 12m after it was ordered", 125.0, instance="bbbb", result="hot"),
+    an_entry("outcome", "rent bbbb: ok", 845.0, instance="bbbb", action="rent", result="ok"),
+    an_entry("phase", "bbbb planned: 2 machines wanted, 1 up", 846.0, instance="bbbb", result="planned"),
+    an_entry("phase", "zzzz planned: another", 900.0, instance="zzzz", result="planned"),
+]
+
+
+def test_the_life_of_a_machine_is_told_with_what_it_has_cost(daemon: FakeDaemon) -> None:
+    daemon.journal = {"entries": LIFE}
+    assert told("--instance", "bbbb", "--url", daemon.url) == [
+        "Machine bbbb: hot for 2m 05s, ready after 12m of booting",
+        "  RTX 4090 in CA, on demand, by placement mock-spot; mock/m1 on host h3.",
+        "  It serves the pool images.",
+        "  It costs 0.412 USD/h now, and has cost 1.23 USD.",
+        "  nobody knows how many of its 1 slots at work.",
+        "  Its life:",
+        "    11-18 10:52:34  bbbb planned: 2 machines wanted, 1 up; 12m 01s long",
+        "    11-18 10:52:35  rent bbbb: ok",
+        "    11-18 11:04:35  bbbb booting → hot: ready, 12m after it was ordered",
+    ]
+    assert told("--instance", "mock/m1", "--url", daemon.url)[0].startswith("Machine aaaa"), "the first of that name"
+
+
+def test_a_machine_that_is_gone_has_a_life_as_far_as_the_journal_reaches(daemon: FakeDaemon) -> None:
+    daemon.journal = {
+        "entries": [an_entry("phase", "yyyy releasing → gone: x; it has cost 2.00 USD", 9.0, instance="yyyy")]
+    }
+    lines = told("--instance", "yyyy", "--url", daemon.url)
+    assert lines[0] == "Machine yyyy: it is no more of the fleet."
+    assert lines[2].endswith("it has cost 2.00 USD")
+    assert lines[3] == "    (what was before 11-18 11:06:31 UTC was not looked at)"
+
+
+def test_a_machine_that_nobody_knows_is_an_error(daemon: FakeDaemon) -> None:
+    result = run_command(why, "--instance", "nope", "--url", daemon.url)
+    assert result.exit_code == 2
+    assert result.stderr == "error: no machine 'nope' in the fleet or in the journal's newest 4 entries\n"
+
+
+def test_what_ails_a_machine_comes_with_what_to_do(daemon: FakeDaemon) -> None:
+    daemon.status = a_status(concerns=[a_concern("bbbb is stuck")])
+    assert part(told("--instance", "bbbb", "--url", daemon.url), "  To do:") == [
+        "- bbbb is stuck",
+        "autoscaler drain bbbb",
+    ]
+
+
+def test_json_has_what_it_is_told_from(daemon: FakeDaemon) -> None:
+    daemon.status = a_status(pools=[a_pool(), a_pool("chat")])
+    found = json.loads(run_command(why, "images", "--json", "--url", daemon.url).output)
+    assert found == {"pools": [a_pool()], "entries": JOURNAL}
+    daemon.journal = {"entries": LIFE}
+    found = json.loads(run_command(why, "--instance", "bbbb", "--json", "--url", daemon.url).output)
+    assert (found["instance"]["id"], found["entries"]) == ("bbbb", LIFE[:3])
+
+
+def test_a_strangers_words_do_nothing_to_the_terminal(daemon: FakeDaemon) -> None:
+    daemon.status = a_status(pools=[quiet_pool(("plan.rent", "\x1b[2Jcleared\x07"))])
     output = run_command(why, "--url", daemon.url).output
-    assert "Now 33 jobs wait; machines up or on their way: 2, WARM: 0." in output
-    assert "wanted   3 HOT, at most 2 WARM" in output
-    assert "done     rent a machine at mock-spot: 3 machines wanted, 2 up" in output
+    assert "\x1b" not in output
+    assert "[2Jcleared" in output
 
 
 def test_every_action_has_a_reason_against_it_with_how_far_it_is(daemon: FakeDaemon) -> None:
@@ -155,13 +307,16 @@ def test_an_unknown_queue_is_said_to_be_unknown(daemon: FakeDaemon) -> None:
     pool = quiet_pool()
     pool["demand"] = {**pool["demand"], "unknown": "Redis cannot be reached", "waiting": None, "tiers": []}
     daemon.status = a_status(pools=[pool])
-    assert "Now the queue cannot be read (Redis cannot be reached)" in run_command(why, "--url", daemon.url).output
+    assert "  The queue cannot be read (Redis cannot be reached): nothing is stopped for that." in told(
+        "--url", daemon.url
+    )
 
 
-def test_one_pool_can_be_asked_for(daemon: FakeDaemon) -> None:
+@pytest.mark.parametrize("arguments", [["chat"], ["--pool", "chat"]])
+def test_one_pool_can_be_asked_for(daemon: FakeDaemon, arguments: list[str]) -> None:
     daemon.status = a_status(pools=[a_pool(), a_pool("chat")])
     daemon.journal = {"entries": [an_entry("decision", "", 5.0, hot=7, warm=1)]}
-    output = run_command(why, "chat", "--url", daemon.url).output
+    output = run_command(why, *arguments, "--url", daemon.url).output
     assert "Pool chat" in output
     assert "Pool images" not in output
     assert "7 HOT" not in output, "another pool's decision"

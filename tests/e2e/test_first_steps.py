@@ -86,8 +86,8 @@ def test_the_commands_that_ask_a_daemon_answer(daemon: DaemonProcess) -> None:
     as_json = json.loads(autoscaler("status", "--json", "--url", daemon.url).stdout)
     assert as_json["pools"][0]["name"] == "images"
     why = autoscaler("why", "--url", daemon.url).stdout
-    assert "wanted   1 HOT" in why
-    assert "resume   no machine is WARM  [plan]" in why
+    assert "Pool images: 1 HOT wanted, 1 up" in why
+    assert "no machine is WARM  [plan]" in why
     plan = autoscaler("plan", daemon.file)
     assert (plan.returncode, plan.stderr) == (0, "")
     assert "images: 1 HOT wanted, 1 up" in plan.stdout

@@ -42,7 +42,8 @@ _TIERS = [
 
 def an_order(name: str, *, by: str) -> Json:
     """A standing order as the API gives it."""
-    return {"name": name, "kind": name, "text": f"{name} by {by}", "by": by, "why": "", "at": NOW, "until": None}
+    order = {"name": name, "kind": name, "text": f"{name} by {by}", "by": by, "why": "", "at": NOW, "until": None}
+    return {**order, "subject": "", "pool": ""}
 
 
 def a_machine(name: str, phase: str = "hot", **changes: Any) -> Json:
@@ -143,6 +144,7 @@ def a_status(**changes: Any) -> Json:
         "leads": True,
         "leaders": {"images": "night:4711:abcdefghij"},
         "orders": [],
+        "concerns": [],
         "error": None,
         "clock": NOW,
         "usd_per_hour": 0.824,
@@ -158,6 +160,12 @@ def a_status(**changes: Any) -> Json:
         "providers": [{"name": "mock", "unknown": None, "listing_age_s": 4.0, "machines": 2}],
     }
     return {**status, **changes}
+
+
+def a_concern(text: str, *, severity: str = "warning", **changes: Any) -> Json:
+    """What needs a person, as the API gives it."""
+    concern = {"name": "phase_stuck", "severity": severity, "text": text, "command": "autoscaler drain bbbb"}
+    return {**concern, "pool": "images", "subject": "bbbb", **changes}
 
 
 def an_entry(kind: str, text: str, ago_s: float, **changes: Any) -> Json:
