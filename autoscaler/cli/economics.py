@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
 
@@ -33,9 +33,17 @@ def _margin(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
     metavar="PERCENT",
     help="The margin to quote with, such as 40%; else the file's.",
 )
+@click.option(
+    "--measured",
+    type=click.File("rb"),
+    metavar="FILE",
+    help="What `autoscaler cost --json` printed, - for standard input: the plans' jobs run on your own fleet.",
+)
 @click.option("--json", "form", flag_value="json", help="Print the stable JSON form.")
 @click.option("--csv", "form", flag_value="csv", help="Print a line for each figure.")
-def economics(file: Path, *, quote: str | None, margin: float | None, form: str | None) -> None:
+def economics(
+    file: Path, *, quote: str | None, margin: float | None, measured: BinaryIO | None, form: str | None
+) -> None:
     """Say what a business plan comes to, and whether its author's figures follow from its assumptions.
 
     FILE holds prices of machines, scenarios, plans and job classes, as far as there are any: see docs/economics.md.
@@ -43,14 +51,18 @@ def economics(file: Path, *, quote: str | None, margin: float | None, form: str 
     \b
       autoscaler economics deploy/economics/template.yaml
       autoscaler economics plan.yaml --quote prompt --margin 40%
+      autoscaler cost --json | autoscaler economics plan.yaml --measured -
     """  # noqa: D301 - a real backspace is click's mark of lines that are not to be joined
     from autoscaler.cli.economics_view import as_csv, as_json, view
     from autoscaler.cli.output import screen
     from autoscaler.economics.compute import compute, judge
     from autoscaler.economics.jobs import quotes
+    from autoscaler.economics.measured import with_measured
     from autoscaler.economics.read import read_plan
 
     plan = read_plan(file, os.environ)
+    if measured is not None:
+        plan = with_measured(plan, measured.read())
     if margin is not None:
         plan = replace(plan, margin=margin)
     if quote is None:

@@ -28,16 +28,18 @@ def view(tables: Sequence[Table], judged: Sequence[Judged]) -> Iterator[Renderab
     if not tables:
         yield Text("The plan says nothing that could be computed: docs/economics.md shows what it may hold.")
     for table in tables:
+        yield Text(table.title, "bold")
         yield _grid(table)
         yield from (Text(f"  ! {line}", "yellow") for line in table.said)
         yield Text()
     if judged:
+        yield Text("Stated figures", "bold")
         yield _stated(judged)
         yield Text(f"\n{_summary(judged)}")
 
 
 def _grid(table: Table) -> Grid:
-    grid = Grid(title=table.title, title_justify="left", title_style="bold", box=None, pad_edge=False, padding=(0, 1))
+    grid = Grid(box=None, pad_edge=False)
     grid.add_column(table.name, header_style="dim", no_wrap=True)
     used = [place for place in range(len(table.columns)) if any(row.figures[place] is not None for row in table.rows)]
     columns = [*table.columns.items()]
@@ -49,7 +51,7 @@ def _grid(table: Table) -> Grid:
 
 
 def _stated(judged: Sequence[Judged]) -> Grid:
-    grid = Grid(title="Stated figures", title_justify="left", title_style="bold", box=None, pad_edge=False)
+    grid = Grid(box=None, pad_edge=False)
     grid.add_column("figure", header_style="dim", no_wrap=True)
     for name in ("stated", "computed", "off by"):
         grid.add_column(name, justify="right", header_style="dim")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from autoscaler.economics.fleet import at_load, kept
 from autoscaler.economics.format import format_figure
 from autoscaler.economics.interval import ZERO, Interval, exactly, margin, over, ratio, total
-from autoscaler.economics.plan import BusinessPlan, Plan
+from autoscaler.economics.plan import BusinessPlan, Plan, Serving
 from autoscaler.economics.tables import Row, Table, Unit
 
 
@@ -52,18 +53,20 @@ def margins(plan: BusinessPlan) -> Table:
         paid, user = exactly(offer.revenue_usd), per_user_usd(plan, offer)
         cost = user if offer.jobs == 0.0 else job and user + exactly(offer.jobs) * job
         included = ratio(exactly(offer.usd_per_month), exactly(offer.included_jobs))
+        sold = (exactly(offer.users), exactly(offer.users) * paid) if offer.users else (None, None)
         if job is None or cost is None:
-            rows.append(Row(name, (paid, cost, None, None, included, None)))
+            rows.append(Row(name, (paid, cost, None, None, included, None, *sold)))
             continue
         profit = paid - cost
         enough = over(lambda u, c, o=offer: break_even_jobs(o, u, c), user, job)
-        rows.append(Row(name, (paid, cost, profit, margin(cost, paid), included, enough)))
+        rows.append(Row(name, (paid, cost, profit, margin(cost, paid), included, enough, *sold)))
         if profit.low < 0.0:
             said.append(_loss(name, offer, profit, cost, enough))
     if plan.serving is not None and job is None and plan.plans:
         said.append(f"{plan.serving.scenario} at {plan.serving.load.text} does no jobs: no plan has a cost per job")
     columns = {"revenue_usd": Unit.USD, "cost_usd": Unit.USD, "profit_usd": Unit.USD, "margin": Unit.SHARE}
-    columns |= {"usd_per_included_job": Unit.USD, "break_even_jobs": Unit.COUNT}
+    columns |= {"usd_per_included_job": Unit.USD, "jobs_without_loss": Unit.COUNT}
+    columns |= {"users": Unit.COUNT, "revenue_usd_per_month": Unit.USD}
     return Table("plans", "Plans, per customer and month", columns, tuple(rows), tuple(said))
 
 
@@ -75,8 +78,8 @@ def _loss(name: str, offer: Plan, profit: Interval, cost: Interval, enough: Inte
     even = exactly(max(0.0, offer.revenue_usd - offer.usd_per_month))
     price = (cost - even).map(lambda usd: max(0.0, usd))
     text += f": it breaks even at a price of {_usd(price)}"
-    if enough.high > 0.0 and math.isfinite(enough.low):
-        text += f", or at {_count(enough)} jobs instead of {_count(exactly(offer.jobs))}"
+    if enough.low >= 1.0:
+        text += f", or at {_count(exactly(enough.low))} jobs at most instead of {_count(exactly(offer.jobs))}"
     return text
 
 
@@ -129,13 +132,18 @@ def fleets_needed(fixed: float, usd: float, capacity: float, left: float, jobs: 
         return math.inf
     if jobs == 0.0:
         return 1.0
-    return max(1.0, float(math.ceil(fixed * jobs / (capacity * left - usd * jobs) - 1e-9)))
+    return max(1.0, _up(fixed * jobs / (capacity * left - usd * jobs)))
 
 
 def break_even_users(fixed: float, usd: float, capacity: float, left: float, jobs: float) -> float:
     """The least customers whose payments cover the fixed costs and the machines that their own jobs need."""
     times = fleets_needed(fixed, usd, capacity, left, jobs)
-    return math.inf if math.isinf(times) else float(math.ceil((times * usd + fixed) / left - 1e-9))
+    return math.inf if math.isinf(times) else _up((times * usd + fixed) / left)
+
+
+def _up(number: float) -> float:
+    """Rounded up to a whole number, but for what floating point adds to one."""
+    return number if math.isinf(number) else float(math.ceil(number - 1e-9))
 
 
 def break_even(plan: BusinessPlan) -> Table:
@@ -154,19 +162,32 @@ def break_even(plan: BusinessPlan) -> Table:
         mix = mix_of(plan, offers)
         given = (fixed, usd, capacity, mix.left_usd, exactly(mix.jobs))
         users, times = over(break_even_users, *given), over(fleets_needed, *given)
-        paying = users * exactly(mix.paying) if mix.paying else None
+        paying = (users * exactly(mix.paying)).map(_up) if mix.paying else None
         rows.append(Row(name, (mix.left_usd, users, paying, times)))
         if math.isinf(users.high):
             said.append(_never(name, mix, users))
+    if plan.serving is not None and several:
+        said += _load(plan.serving, capacity, sum(offer.users * offer.jobs for offer in several))
     columns = {"usd_left_per_user": Unit.USD, "users": Unit.COUNT, "paying_users": Unit.COUNT, "times": Unit.COUNT}
     return Table("break_even", "Customers to break even", columns, tuple(rows), tuple(said))
 
 
+def _load(serving: Serving, capacity: Interval, jobs: float) -> Iterator[str]:
+    """What the customers named in the plans make of the load that is assumed."""
+    real = ratio(exactly(jobs), capacity)
+    if real is not None and math.isfinite(capacity.high):
+        yield (
+            f"the plans' users do {_count(exactly(jobs))} jobs a month, {format_figure(real, Unit.SHARE)} of what "
+            f"{serving.scenario} can do; the cost per job assumes a load of {serving.load.text}"
+        )
+
+
 def _never(name: str, mix: Mix, users: Interval) -> str:
-    when = "breaks" if math.isinf(users.low) else "in the worst case breaks"
+    never = "never" if math.isinf(users.low) else "in the worst case never"
     if mix.left_usd.low <= 0.0:
-        return f"{name} never {when} even: a customer leaves {_usd(mix.left_usd)} a month before any job is paid"
-    return f"{name} never {when} even: {_count(exactly(mix.jobs))} jobs a customer cost more than he pays"
+        return f"{name} {never} breaks even: a customer leaves {_usd(mix.left_usd)} a month before any job is paid"
+    jobs = _count(exactly(mix.jobs))
+    return f"{name} {never} breaks even: {jobs} jobs a customer cost more than he pays, however busy machines are"
 
 
 def costs(plan: BusinessPlan) -> Table:

@@ -7,7 +7,7 @@ import math
 from autoscaler.economics.interval import Interval
 from autoscaler.economics.tables import Unit
 
-_UNREACHED = "never"
+_ENDLESS = "∞"
 
 
 def format_figure(figure: Interval | None, unit: Unit) -> str:
@@ -20,7 +20,7 @@ def format_figure(figure: Interval | None, unit: Unit) -> str:
 
 def _number(value: float, unit: Unit) -> str:
     if math.isinf(value):
-        return _UNREACHED
+        return _ENDLESS
     if unit is Unit.SHARE:
         return f"{100.0 * value:.1f}".removesuffix(".0") + " %"
     if value == round(value) and (unit is not Unit.USD or abs(value) >= 1000.0):

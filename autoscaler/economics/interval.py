@@ -117,8 +117,8 @@ def parse_amount(value: object) -> Interval:
     if isinstance(value, Interval):
         return value
     try:
-        low, _, high = str(value).partition("..")
-        amount = Interval(parse_number(low), parse_number(high or low))
+        low, dots, high = str(value).partition("..")
+        amount = Interval(parse_number(low), parse_number(high if dots else low))
     except ValueError as error:
         raise ValueError(f"{error}, or a range such as 200..400") from error
     if amount.low > amount.high:

@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 
 from autoscaler.economics.format import format_figure
-from autoscaler.economics.interval import ONE, Interval, exactly, margin, ratio
+from autoscaler.economics.interval import ONE, Interval, exactly, margin, ratio, total
 from autoscaler.economics.plan import BusinessPlan, JobClass
 from autoscaler.economics.tables import Row, Table, Unit
 
@@ -18,13 +18,17 @@ _MEANS: dict[str, Callable[[Sequence[float]], float]] = {
 }
 
 
-def infra_usd(plan: BusinessPlan, job: JobClass) -> Interval:
-    """What a job costs in infrastructure: its own figure, and price per hour × hours ÷ slots ÷ utilisation."""
+def infra_usd(plan: BusinessPlan, job: JobClass) -> Interval | None:
+    """What a job costs in infrastructure: its own figure, and price per hour × hours ÷ slots ÷ utilisation.
+
+    None where nothing is said of it.
+    """
     used = job.machine_time
     if used is None:
         return job.infra_usd
     machine, hours = plan.machines[used.machine], Interval(used.time.low, used.time.high) / exactly(3600.0)
-    return job.infra_usd + machine.usd_per_hour * hours / exactly(machine.slots * used.utilisation)
+    machines = machine.usd_per_hour * hours / exactly(machine.slots * used.utilisation)
+    return machines if job.infra_usd is None else job.infra_usd + machines
 
 
 def price_usd(plan: BusinessPlan, job: JobClass) -> Interval | None:
@@ -34,14 +38,15 @@ def price_usd(plan: BusinessPlan, job: JobClass) -> Interval | None:
     return exactly(job.multiplier * (plan.base_rate_usd or 0.0))
 
 
-def cost_usd(plan: BusinessPlan, job: JobClass) -> Interval:
-    """All that one job costs."""
-    return infra_usd(plan, job) + job.llm_usd
+def cost_usd(plan: BusinessPlan, job: JobClass) -> Interval | None:
+    """All that one job costs; None where nothing is said of it, for that is not nothing."""
+    parts = [part for part in (infra_usd(plan, job), job.llm_usd) if part is not None]
+    return total(parts) if parts else None
 
 
-def _as_multiplier(plan: BusinessPlan, usd: Interval) -> Interval | None:
+def _as_multiplier(plan: BusinessPlan, usd: Interval | None) -> Interval | None:
     """An amount as a multiple of the base rate; None without one."""
-    return ratio(usd, exactly(plan.base_rate_usd)) if plan.base_rate_usd else None
+    return None if usd is None or not plan.base_rate_usd else ratio(usd, exactly(plan.base_rate_usd))
 
 
 def classes(plan: BusinessPlan) -> Table:
@@ -49,11 +54,13 @@ def classes(plan: BusinessPlan) -> Table:
     rows, said = [], []
     for name, job in plan.job_classes.items():
         price, cost = price_usd(plan, job), cost_usd(plan, job)
-        even = _as_multiplier(plan, cost)
-        profit = price and price - cost
-        share = price and margin(cost, price)
-        rows.append(Row(name, (price, infra_usd(plan, job), job.llm_usd, profit, share, even)))
-        if profit is not None and profit.low < 0.0:
+        costs = (infra_usd(plan, job), job.llm_usd)
+        if price is None or cost is None:
+            rows.append(Row(name, (price, *costs, None, None, _as_multiplier(plan, cost))))
+            continue
+        profit = price - cost
+        rows.append(Row(name, (price, *costs, profit, margin(cost, price), _as_multiplier(plan, cost))))
+        if profit.low < 0.0:
             said.append(_loss(plan, name, job, profit, cost))
     columns = {"price_usd": Unit.USD, "infra_usd": Unit.USD, "llm_usd": Unit.USD, "profit_usd": Unit.USD}
     columns |= {"margin": Unit.SHARE, "break_even_multiplier": Unit.NUMBER}
@@ -75,11 +82,12 @@ def volumes(plan: BusinessPlan) -> Table:
     rows = []
     for name, job in plan.job_classes.items():
         price = price_usd(plan, job)
-        if job.jobs_per_month is None or price is None:
+        cost = cost_usd(plan, job)
+        if job.jobs_per_month is None or price is None or cost is None:
             continue
-        jobs, cost = exactly(job.jobs_per_month), cost_usd(plan, job)
-        month = (jobs, jobs * price, jobs * infra_usd(plan, job), jobs * job.llm_usd, jobs * (price - cost))
-        rows.append(Row(name, (*month, margin(cost, price))))
+        jobs = exactly(job.jobs_per_month)
+        infra, llm = (None if each is None else jobs * each for each in (infra_usd(plan, job), job.llm_usd))
+        rows.append(Row(name, (jobs, jobs * price, infra, llm, jobs * (price - cost), margin(cost, price))))
     columns = {"jobs": Unit.COUNT, "revenue_usd": Unit.USD, "infra_usd": Unit.USD, "llm_usd": Unit.USD}
     columns |= {"net_usd": Unit.USD, "margin": Unit.SHARE}
     return Table("volumes", "Job classes, per month", columns, tuple(rows))
@@ -130,8 +138,9 @@ def quotes(plan: BusinessPlan, only: str | None = None) -> Table:
         for name, job in plan.job_classes.items():
             if only not in (None, name):
                 continue
-            every = {name: cost_usd(plan, job)} | {f"{name}.{each}": usd for each, usd in job.variants.items()}
-            for each, cost in every.items():
+            own = cost_usd(plan, job)
+            every = {} if own is None else {name: own}
+            for each, cost in (every | {f"{name}.{each}": usd for each, usd in job.variants.items()}).items():
                 price = cost / (ONE - rate)
                 on_top = cost * (ONE + rate)
                 rows.append(Row(each, (cost, price, _as_multiplier(plan, price), on_top, price_usd(plan, job))))

@@ -162,7 +162,7 @@ class Scale:
     users: Amount
     """Customers."""
     price_usd: Amount | None = None
-    """What each pays in a month; the mean of the plans' mix when absent."""
+    """What each pays in a month; the mean of the plans' mix when absent, or of the first plan if none has users."""
     usd_per_user: Amount | None = None
     """What each costs in a month, all costs; computed when absent."""
     fixed_usd_per_month: Amount | None = None
@@ -193,11 +193,11 @@ class JobClass:
     """Its price as a multiple of `base_rate_usd`."""
     price_usd: Amount | None = None
     """Its price, instead of `multiplier`."""
-    infra_usd: Amount = ZERO
+    infra_usd: Amount | None = None
     """What one job costs in infrastructure."""
     machine_time: MachineTime | None = None
     """What it costs in machines; comes on top of `infra_usd`."""
-    llm_usd: Amount = ZERO
+    llm_usd: Amount | None = None
     """What one job pays to a model's vendor."""
     jobs_per_month: Plain | None = None
     """How many are sold."""
@@ -211,7 +211,7 @@ class BusinessPlan:
 
     __pydantic_config__: ClassVar[dict[str, Any]] = SETTINGS
 
-    hours_per_month: Plain = 720.0
+    hours_per_month: Annotated[Plain, Field(gt=0)] = 720.0
     """Hours that a month is billed for: 30 days. The mean month of a year has 730."""
     machines: Mapping[Name, Machine] = field(default_factory=dict)
     """Kinds of machines, by name."""

@@ -96,9 +96,6 @@ def _of_job(job: JobClass, plan: BusinessPlan, path: tuple[str, ...]) -> Iterato
 
 def _no_figure(name: str, figures: Mapping[str, object]) -> str:
     """What there is instead: in the same table, or else which tables there are."""
-    near = sorted(figure for figure in figures if figure.partition(".")[0] == name.partition(".")[0])
-    return (
-        suggest(name, near)
-        if near
-        else f"expected a figure of {', '.join(dict.fromkeys(f.partition('.')[0] for f in figures))}"
-    )
+    table = name.partition(".")[0]
+    near = [figure for figure in figures if figure.partition(".")[0] == table]
+    return suggest(name, near or dict.fromkeys(figure.partition(".")[0] for figure in figures))
