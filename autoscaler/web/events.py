@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import suppress
 
+import structlog
 from aiohttp import web
 
 from autoscaler.core.decision import Outcome
@@ -46,7 +47,7 @@ class News:
         self.stirred = asyncio.Event()
         """Set when there is something to tell."""
         self._known: dict[Entry, None] = {}
-        self._untold: list[Entry] = []
+        self._untold: deque[Entry] = deque(maxlen=_MOST_ENTRIES)
         self._ticked = False
 
     def ticked(self, report: TickReport) -> None:  # noqa: ARG002 - the board keeps it
@@ -64,7 +65,7 @@ class News:
         if entry in self._known:
             return
         self._known[entry] = None
-        self._untold = [*self._untold[1 - _MOST_ENTRIES :], entry]
+        self._untold.append(entry)
         if len(self._known) > _MOST_ENTRIES:
             del self._known[next(iter(self._known))]
         self.stirred.set()
@@ -81,7 +82,8 @@ class News:
 
     def take_untold(self) -> list[Entry]:
         """The entries that nobody was told, which are then taken for told."""
-        untold, self._untold = self._untold, []
+        untold = list(self._untold)
+        self._untold.clear()
         return untold
 
     def take_tick(self) -> bool:
@@ -98,6 +100,8 @@ class Events:
         self._store = store
         self._status = status
         self._streams: set[_Stream] = set()
+        self._looking = asyncio.Lock()
+        self._looked_at = float("-inf")
 
     def route(self) -> Route:
         """The one route."""
@@ -134,14 +138,21 @@ class Events:
         while True:
             await self._news.stirred.wait()
             self._news.stirred.clear()
-            if self._streams:
-                await self._look()
-                self._tell_entries()
-                if self._news.take_tick():
-                    self._send(_frame("status", self._status()))
-            else:
-                self._news.take_untold()
+            try:
+                await self._tell_news()
+            except Exception:  # noqa: BLE001 - what cannot be shown now may be shown later
+                structlog.get_logger(__name__).exception("events_failed")
             await asyncio.sleep(_EVERY_S)  # noqa: TID251 - the time of the wire
+
+    async def _tell_news(self) -> None:
+        ticked = self._news.take_tick()
+        if not self._streams:
+            self._news.take_untold()
+            return
+        await self._look()
+        self._tell_entries()
+        if ticked:
+            self._send(_frame("status", self._status()))
 
     def _tell_entries(self) -> None:
         if entries := self._news.take_untold():
@@ -153,6 +164,7 @@ class Events:
 
     async def _look(self) -> None:
         """Find in the store what others have written: an order of the command line, another daemon that leads."""
+        self._looked_at = asyncio.get_running_loop().time()
         with suppress(StoreUnavailable, NewerRecords):
             for entry in reversed(await self._store.journal(_FIRST_ENTRIES)):
                 self._news.noted(entry)
@@ -160,22 +172,25 @@ class Events:
     # --- listening ----------------------------------------------------------------------------------------------------
 
     async def _serve(self, request: web.Request) -> web.StreamResponse:
+        async with self._looking:  # those who come at once, as after a restart, look once
+            if asyncio.get_running_loop().time() - self._looked_at >= _EVERY_S:
+                await self._look()
         if len(self._streams) >= MOST_STREAMS:
             text = f"{MOST_STREAMS} pages listen already; close some, or ask for /api/v1/status now and then"
             return problem(503, text, headers={"Retry-After": "30"})
         response = web.StreamResponse(headers={"Content-Type": _MEDIA, "X-Accel-Buffering": "no"})
+        if request.method == "HEAD":
+            return response
+        self._tell_entries()
         stream = _Stream()
+        stream.put(b"retry: %d\n\n" % (1000 * _RETRY_S))
+        stream.put(_frame("status", self._status()))
+        stream.put(_journal(self._news.newest()))
         self._streams.add(stream)
         without_limit()
         try:
             await response.prepare(request)
-            if request.method != "HEAD":
-                await self._look()
-                self._tell_entries()
-                stream.put(b"retry: %d\n\n" % (1000 * _RETRY_S))
-                stream.put(_frame("status", self._status()))
-                stream.put(_journal(self._news.newest()))
-                await stream.send(response)
+            await stream.send(response)
         except ConnectionError:
             pass  # whoever listened has left
         except TimeoutError:

@@ -6,7 +6,7 @@ Nothing is read before somebody asks. What is read is kept: the next one who ask
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+import math
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -21,6 +21,7 @@ Histories = Callable[[], Mapping[str, AsyncIterator[Sample]]]
 _MOST_POINTS = 20_000
 """Of all pools together: a day of 13 of them by the minute."""
 _MOST_STAYS = 20_000
+"""Of a unit. Of more the oldest are dropped, so that bars of machines begin late."""
 _TAKES_JOBS = (Phase.HOT, Phase.DRAINING)
 _UP = (Phase.HOT, Phase.PLANNED, Phase.RENTING, Phase.BOOTING, Phase.RESUMING)
 
@@ -70,29 +71,35 @@ class Point(NamedTuple):
 
 
 @dataclass(slots=True)
-class _Read:
+class _Day:
     """What is known of one unit."""
 
     newest: tuple[float, float] | None = None
     """When the newest sample that was read begins and ends."""
     points: dict[str, dict[int, Point]] = field(default_factory=dict)
     """By pool and step, counted from the epoch."""
-    stays: deque[Stay] = field(default_factory=lambda: deque(maxlen=_MOST_STAYS))
-    """Oldest first."""
+    stays: list[Stay] = field(default_factory=list)
+    """Newest first."""
 
     def take(self, sample: Sample, step_s: float) -> None:
-        seconds, step = sample.until - sample.at, int(sample.at // step_s)
+        """Take a sample that is older than all before."""
+        self.newest = self.newest or (sample.at, sample.until)
         for name, measured in sample.pools.items():
-            points, point = self.points.setdefault(name, {}), Point.of(measured, seconds)
-            points[step] = points[step].with_other(point) if step in points else point
-        self.stays.extend(sample.stays)
-        self.newest = sample.at, sample.until
+            self._add(name, int(sample.at // step_s), Point.of(measured, sample.until - sample.at))
+        self.stays += sample.stays[::-1]
 
-    def forget(self, before: float, step_s: float) -> None:
-        for name, points in self.points.items():
-            self.points[name] = {step: point for step, point in points.items() if (step + 1) * step_s > before}
-        while self.stays and self.stays[0].until < before:
-            self.stays.popleft()
+    def follow(self, before: _Day, since: float, step_s: float) -> None:
+        """Take what was known before of the time from some moment on."""
+        for name, points in before.points.items():
+            for step, point in points.items():
+                if (step + 1) * step_s > since:
+                    self._add(name, step, point)
+        self.newest = self.newest or before.newest
+        self.stays = [stay for stay in [*self.stays, *before.stays][:_MOST_STAYS] if stay.until > since]
+
+    def _add(self, pool: str, step: int, point: Point) -> None:
+        points = self.points.setdefault(pool, {})
+        points[step] = points[step].with_other(point) if step in points else point
 
 
 class Recent:
@@ -102,28 +109,23 @@ class Recent:
         self._histories = histories
         self.step_s = SAMPLE_S
         """Seconds between two points."""
-        self._units: dict[str, _Read] = {}
+        self._units: dict[str, _Day] = {}
 
     async def read(self, pools: int, now: float) -> None:
-        """Read what is new; with so many pools the day is kept in steps of more than a minute.
+        """Read what is new; with many pools the day is kept in steps of more than a minute.
 
         Raises:
             StoreUnavailable: the history cannot be read.
             NewerRecords: a newer program wrote it.
         """
-        step_s = SAMPLE_S * max(1, -(-pools * int(DAY_S / SAMPLE_S) // _MOST_POINTS))
+        step_s = SAMPLE_S * math.ceil(pools * DAY_S / SAMPLE_S / _MOST_POINTS)
         if step_s != self.step_s:
             self.step_s, self._units = step_s, {}
-        units = {}
-        for name, history in self._histories().items():
-            known = self._units.get(name, _Read())
-            fresh, follows = await _newer(history, known.newest, now - DAY_S)
-            units[name] = known if follows else _Read()
-            for sample in reversed(fresh):
-                units[name].take(sample, step_s)
-                await others_turn()
-            units[name].forget(now - DAY_S, step_s)
-        self._units = units
+        since = now - DAY_S
+        self._units = {
+            name: await _read(history, self._units.get(name, _Day()), since, step_s)
+            for name, history in self._histories().items()
+        }
 
     def points(self, pool: str) -> Mapping[int, Point]:
         """A pool's points by their step, counted from the epoch."""
@@ -131,25 +133,24 @@ class Recent:
 
     def stays(self) -> Iterator[Stay]:
         """What machines did and no longer do; of each, oldest first."""
-        return (stay for unit in self._units.values() for stay in unit.stays)
+        return (stay for unit in self._units.values() for stay in reversed(unit.stays))
 
 
-async def _newer(
-    history: AsyncIterator[Sample], known: tuple[float, float] | None, since: float
-) -> tuple[list[Sample], bool]:
-    """The samples after the one that is known, newest first, and whether that one was found.
+async def _read(history: AsyncIterator[Sample], known: _Day, since: float, step_s: float) -> _Day:
+    """A day of a history that is read from its end up to what is known.
 
-    It is not where the clock was set back, or the store holds another history by now: all of it is read anew then.
+    That is not found where the clock was set back, or the store holds another history by now: it counts no more then.
     """
-    fresh: list[Sample] = []
+    day = _Day()
     async for sample in history:
-        if (sample.at, sample.until) == known:
-            return fresh, True
+        if (sample.at, sample.until) == known.newest:
+            day.follow(known, since, step_s)
+            break
         if sample.until <= since:
             break
-        fresh.append(sample)
+        day.take(sample, step_s)
         await others_turn()
-    return fresh, False
+    return day
 
 
 async def others_turn() -> None:

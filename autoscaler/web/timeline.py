@@ -89,7 +89,7 @@ class Timeline:
         for name, settings in config.pools.items():
             pools.append(to_json(self._pool(settings.pool(name), since)))
             await others_turn()
-        machines, left_out = _machines(self._recent.stays(), await self._records(), since, now)
+        machines, left_out = _machines(self._recent.stays(), await self._records(), since)
         return b'{"from":%f,"to":%f,"step_s":%f,"pools":[%b],"machines":%b,"machines_left_out":%d}' % (
             since,
             now,
@@ -138,9 +138,7 @@ class _Life:
     spans: list[SpanForm] = field(default_factory=list)
 
 
-def _machines(
-    stays: Iterable[Stay], records: Iterable[Instance], since: float, now: float
-) -> tuple[list[MachineOfTimeline], int]:
+def _machines(stays: Iterable[Stay], records: Iterable[Instance], since: float) -> tuple[list[MachineOfTimeline], int]:
     """Machines that were there, those that changed last if there are too many; and how many are left out."""
     lives: dict[str, _Life] = {}
     for stay in stays:
@@ -149,7 +147,7 @@ def _machines(
             lives.setdefault(stay.instance, _Life(stay)).spans.append(span)
     for record in records:
         if record.phase is not Phase.GONE:
-            span = _span(record.phase, max(record.phase_since, since), now, record.burn_usd_per_hour)
+            span = _span(record.phase, max(record.phase_since, since), None, record.burn_usd_per_hour)
             lives.setdefault(record.id, _Life(record)).spans.append(span)
     chosen = nlargest(_MOST_MACHINES, lives.items(), key=lambda life: life[1].spans[-1]["from"])
     machines = [_machine(name, life) for name, life in chosen]
@@ -157,8 +155,9 @@ def _machines(
     return machines, len(lives) - len(chosen)
 
 
-def _span(phase: Phase, since: float, until: float, usd_per_hour: float) -> SpanForm:
-    return {"phase": phase, "from": round(since, 1), "to": round(until, 1), "usd_per_hour": round(usd_per_hour, 4)}
+def _span(phase: Phase, since: float, until: float | None, usd_per_hour: float) -> SpanForm:
+    ends = None if until is None else round(until, 1)
+    return {"phase": phase, "from": round(since, 1), "to": ends, "usd_per_hour": round(usd_per_hour, 4)}
 
 
 def _machine(name: str, life: _Life) -> MachineOfTimeline:

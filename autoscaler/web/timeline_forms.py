@@ -58,8 +58,8 @@ class PoolOfTimeline(TypedDict):
     points: PointsForm
 
 
-SpanForm = TypedDict("SpanForm", {"phase": Phase, "from": float, "to": float, "usd_per_hour": float})
-"""A machine's time in one phase, and what it cost then."""
+SpanForm = TypedDict("SpanForm", {"phase": Phase, "from": float, "to": float | None, "usd_per_hour": float})
+"""A machine's time in one phase, and what it cost then; `to` is null while it lasts."""
 
 
 @with_config(_DESCRIBED)
@@ -75,7 +75,7 @@ class MachineOfTimeline(TypedDict):
     usd_per_hour: float
     """The highest price within the time."""
     phases: list[SpanForm]
-    """In order; the last one ends with the answer where the machine is still there."""
+    """In order; `to` of the last one is null while the machine is there."""
 
 
 _Ends = TypedDict("_Ends", {"from": float, "to": float})
