@@ -94,5 +94,6 @@ def main() -> None:
       autoscaler run fleet.yaml          the daemon; status and why ask it
       autoscaler pause, floor, drain, evacuate, orders …    your hand on it: --help of each says more
       autoscaler simulate, compare, tune, hindsight    the same on recorded jobs: --help of each says more
+      autoscaler economics plan.yaml     what a job costs and which plan pays, from prices and assumptions
       autoscaler emulate vastai          a cloud on this machine, to rehearse with the real client code
     """  # noqa: D301 - a real backspace is click's mark of lines that are not to be joined

@@ -71,7 +71,7 @@ def test_a_fleet_that_cost_nothing_makes_jobs_that_cost_nothing() -> None:
     "others", [{"leads": False}, {"pools": []}, {"books_since": None}, {"at": None}, {"last_day": "2026-10-01"}]
 )
 def test_books_without_jobs_are_refused(others: dict[str, Any]) -> None:
-    with pytest.raises(SettingsError, match="--measured: .* expected the books of the daemon that leads"):
+    with pytest.raises(SettingsError, match=r"--measured: .* expected the books of the daemon that leads"):
         with_measured(PLAN, books(**others))
 
 
