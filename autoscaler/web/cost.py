@@ -76,7 +76,7 @@ def cost_view(report: TickReport, now: float, asked: CostQuery) -> CostForm:
     """
     books, today = report.books, day_of(now)
     days = _days(asked, today)
-    names = _pools(report, asked.pool)
+    names = _pools(report, days, asked.pool)
     costs = {name: _cost(books, days, name, report.pools.get(name)) for name in names}
     advice = [each for name, cost in costs.items() for each in advise(cost, _settings(report, name))]
     advice.sort(key=lambda each: -each.usd)
@@ -106,15 +106,14 @@ def _days(asked: CostQuery, today: int) -> range:
     return range(first, last + 1)
 
 
-def _pools(report: TickReport, pool: str | None) -> list[str]:
-    """Configured pools first, then those that only the books know."""
+def _pools(report: TickReport, days: range, pool: str | None) -> list[str]:
+    """Configured pools first, then those of which only the days' books know."""
     booked = {name for ledger in report.books.values() for name in ledger.pools}
-    names = [*dict.fromkeys((*report.pools, *sorted(booked)))]
-    if pool is None:
-        return names
-    if report.leads and pool not in names and pool not in report.leaders:
-        raise BadRequest(f"pool: there is none of that name; there are {', '.join(names) or 'none'}")
-    return [pool] if pool in names else []
+    lately = {name for day, ledger in report.books.items() if day in days for name in ledger.pools}
+    known = [*dict.fromkeys((*report.pools, *sorted(booked)))]
+    if pool is not None and report.leads and pool not in known and pool not in report.leaders:
+        raise BadRequest(f"pool: there is none of that name; there are {', '.join(known) or 'none'}")
+    return [name for name in known if pool in (None, name) and (name in report.pools or name in lately)]
 
 
 def _cost(books: Books, days: Iterable[int], name: str, pool: PoolReport | None) -> PoolCost:
