@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, TypedDict
+from typing import Annotated, Any, ClassVar
 
 from aiohttp import web
 from pydantic import Field
+from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12, and brings this one
 
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
