@@ -106,7 +106,8 @@ def spent(client: Any) -> float:
     for keys in (Keys(FLEET), *(Keys(FLEET, pool) for pool in TWO)):
         for day, stored in client.hgetall(keys.ledger).items():
             for pool, parts in json.loads(stored)["pools"].items():
-                books[day, pool] = max(books.get((day, pool), 0.0), sum(parts.values()))
+                total = parts["running_usd"] + parts["stopped_usd"]
+                books[day, pool] = max(books.get((day, pool), 0.0), total)
     return sum(books.values())
 
 

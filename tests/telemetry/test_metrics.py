@@ -32,7 +32,7 @@ from tests.support.reports import DEMAND, NOW, POOL, listing, machine, outcome, 
 DAY = 86400.0
 LABELS = (
     *("pool", "tier", "provider", "placement", "action", "result", "phase", "health", "use", "diagnosis", "outcome"),
-    *("call", "version", "le", "day", "code"),
+    *("call", "version", "le", "day", "code", "for"),
 )
 UNITS = ("seconds", "jobs", "instances", "usd", "usd_today", *CAPS, "total", "info")
 UNITLESS = {
