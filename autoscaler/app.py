@@ -35,6 +35,7 @@ from autoscaler.telemetry.listeners import Listeners
 from autoscaler.telemetry.logging import LogListener
 from autoscaler.telemetry.metrics import Metrics
 from autoscaler.telemetry.notify import Notifier
+from autoscaler.telemetry.notify_ways import way_of
 from autoscaler.web.events import News
 from autoscaler.web.views import Board
 from policies import POLICIES
@@ -226,6 +227,7 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         config.fleet,
         config.notify,
         registry,
+        way_of=way_of,
         desks=lambda: app.loops,
         clock=clock,
         entropy=entropy,

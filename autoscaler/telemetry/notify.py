@@ -24,7 +24,7 @@ from autoscaler.runtime.told import Told
 from autoscaler.telemetry.notify_daily import Daily
 from autoscaler.telemetry.notify_news import Change, News, Watch, news_of
 from autoscaler.telemetry.notify_outbox import Outbox, Result
-from autoscaler.telemetry.notify_ways import way_of
+from autoscaler.telemetry.notify_ways import Way
 
 _NO_TICK = TickReport(at=0.0, duration_s=0.0, leads=False)
 
@@ -58,12 +58,14 @@ class Notifier:
         settings: NotifySettings,
         registry: CollectorRegistry,
         *,
+        way_of: Callable[[AnyChannel], Way],
         desks: Callable[[], Sequence[Desk]],
         clock: Clock,
         entropy: Entropy,
         chance: random.Random,
     ) -> None:
         self._fleet = fleet
+        self._way_of = way_of
         self._desks = desks
         self._clock = clock
         self._entropy = entropy
@@ -102,7 +104,7 @@ class Notifier:
         return Outbox(
             name,
             channel,
-            way_of(channel),
+            self._way_of(channel),
             fleet=self._fleet,
             every_s=self._every_s,
             clock=self._clock,

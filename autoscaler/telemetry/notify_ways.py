@@ -12,6 +12,7 @@ import base64
 import hashlib
 import hmac
 import json
+import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
@@ -252,7 +253,7 @@ class Apprised:
             ) from None
         kinds = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.CRITICAL: "failure"}
         quiet = quiet_about(url_secrets(self.url))
-        with apprise.LogCapture(level="WARNING", fmt="%(message)s") as log:  # type: ignore[no-untyped-call]
+        with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as log:  # type: ignore[no-untyped-call]
             service = apprise.Apprise()
             if not service.add(self.url):
                 raise Undelivered("Apprise knows no such service, or its URL lacks something", final=True)
