@@ -76,7 +76,8 @@ def economics(
     elif form == "csv":
         click.echo(as_csv(tables, judged), nl=False)
     else:
-        screen().print(*view(tables, judged), sep="\n")
+        console = screen()
+        console.print(*view(tables, judged, console.width), sep="\n")
 
 
 def _require_quotable(plan: BusinessPlan, name: str) -> None:

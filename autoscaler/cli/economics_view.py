@@ -21,15 +21,17 @@ from autoscaler.economics.interval import Interval
 from autoscaler.economics.tables import Table, figures_of
 
 _STYLES = {Verdict.FOLLOWS: "green", Verdict.IN_PART: "yellow", Verdict.NO: "red", Verdict.UNKNOWN: "red"}
+_GAP = 2
+"""Columns between two figures."""
 
 
-def view(tables: Sequence[Table], judged: Sequence[Judged]) -> Iterator[RenderableType]:
+def view(tables: Sequence[Table], judged: Sequence[Judged], width: int) -> Iterator[RenderableType]:
     """All tables, what is said of them in words, and what becomes of the author's own figures."""
     if not tables:
         yield Text("The plan says nothing that could be computed: docs/economics.md shows what it may hold.")
     for table in tables:
         yield Text(table.title, "bold")
-        yield _grid(table)
+        yield from _grids(table, width)
         yield from (Text(f"  ! {line}", "yellow") for line in table.said)
         yield Text()
     if judged:
@@ -38,24 +40,44 @@ def view(tables: Sequence[Table], judged: Sequence[Judged]) -> Iterator[Renderab
         yield Text(f"\n{_summary(judged)}")
 
 
-def _grid(table: Table) -> Grid:
+def _grids(table: Table, width: int) -> Iterator[Grid]:
+    """A table, in several below each other where it is wider than the screen: no figure may be cut off."""
+    names = [table.name, *(row.name for row in table.rows)]
+    columns = [
+        [title, *(format_figure(row.figures[place], unit) for row in table.rows)]
+        for place, (title, unit) in enumerate(table.columns.items())
+        if any(row.figures[place] is not None for row in table.rows)
+    ]
+    fitting: list[list[str]] = []
+    free = width - _width(names)
+    for column in columns:
+        if fitting and free < _width(column):
+            yield _grid([names, *fitting])
+            fitting, free = [], width - _width(names)
+        fitting.append(column)
+        free -= _width(column)
+    yield _grid([names, *fitting])
+
+
+def _width(column: Sequence[str]) -> int:
+    return max(map(len, column)) + _GAP
+
+
+def _grid(columns: Sequence[Sequence[str]]) -> Grid:
     grid = Grid(box=None, pad_edge=False)
-    grid.add_column(table.name, header_style="dim", no_wrap=True)
-    used = [place for place in range(len(table.columns)) if any(row.figures[place] is not None for row in table.rows)]
-    columns = [*table.columns.items()]
-    for place in used:
-        grid.add_column(columns[place][0], justify="right", header_style="dim")
-    for row in table.rows:
-        grid.add_row(row.name, *(format_figure(row.figures[place], columns[place][1]) for place in used))
+    for place, (title, *_) in enumerate(columns):
+        grid.add_column(title, justify="right" if place else "left", header_style="dim", no_wrap=True)
+    for row in zip(*(cells for _, *cells in columns), strict=True):
+        grid.add_row(*row)
     return grid
 
 
 def _stated(judged: Sequence[Judged]) -> Grid:
     grid = Grid(box=None, pad_edge=False)
-    grid.add_column("figure", header_style="dim", no_wrap=True)
+    grid.add_column("figure", header_style="dim", overflow="fold")
     for name in ("stated", "computed", "off by"):
-        grid.add_column(name, justify="right", header_style="dim")
-    grid.add_column("", header_style="dim")
+        grid.add_column(name, justify="right", header_style="dim", no_wrap=True)
+    grid.add_column("", header_style="dim", no_wrap=True)
     for each in judged:
         grid.add_row(
             each.figure,

@@ -12,9 +12,13 @@ from pathlib import Path
 import pytest
 import yaml
 from click.testing import CliRunner, Result
+from rich.console import Console
 
 from autoscaler.cli import main
+from autoscaler.cli.economics_view import view
+from autoscaler.economics.compute import compute, judge
 from autoscaler.economics.plan import BusinessPlan, JobClass, Machine, MachineTime, Plan, Scale, Scenario, Serving
+from autoscaler.economics.read import read_plan
 
 ROOT = Path(__file__).parents[2]
 PLANS = ROOT / "deploy/economics"
@@ -135,6 +139,18 @@ def test_the_users_own_fleet_is_piped_in(plan: Path) -> None:
     books = days | {"pools": [{"name": "images", "usd": 12.0, "tiers": [{"tier": "all", "jobs": 6000}]}]}
     assert priced("measured", books) == pytest.approx(0.002)
     assert priced("small", books) == pytest.approx(290 / 150_000)
+
+
+def test_a_narrow_terminal_shows_every_figure_below_each_other() -> None:
+    read = read_plan(PLANS / "agent-hosting.yaml", {})
+    tables = compute(read)
+    console = Console(width=80, color_system=None)
+    with console.capture() as capture:
+        console.print(*view(tables, judge(read.stated, tables), console.width), sep="\n")
+    lines = capture.get().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert "…" not in capture.get()
+    assert sum(line.startswith("5k-20k ") for line in lines) > 1
 
 
 def test_a_plan_that_says_nothing_is_said(plan: Path) -> None:
