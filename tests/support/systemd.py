@@ -17,9 +17,11 @@ from tests.support.real_time import until
 
 _ROOT = Path(__file__).parents[2]
 _PROGRAM = "/lib/systemd/systemd"
-_NAMESPACES = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child", "--uts", "--ipc", "--cgroup"]
+_NAMESPACES = ["--mount", "--propagation", "private", "--pid", "--fork", "--kill-child"]
+_NAMESPACES += ["--uts", "--ipc", "--cgroup", "--net"]
 _BOOT = """
 set -e
+ip link set lo up
 mount -t tmpfs tmpfs {work}; cd {work}; mkdir up own root
 mount -t overlay overlay -o lowerdir=/,upperdir=up,workdir=own root; cd root
 mount -t proc proc proc
@@ -44,10 +46,10 @@ exec /opt/python/bin/python3 -c 'from autoscaler.cli import main; main()' "$@"
 
 
 class Systemd:
-    """Started with files laid over this machine's; the network is this machine's."""
+    """Started with files laid over this machine's; it has a loopback of its own, and no other network."""
 
     def __init__(self, directory: Path, files: Mapping[str, str]) -> None:
-        ours = ("unshare", "nsenter", "pivot_root", "systemctl")
+        ours = ("unshare", "nsenter", "pivot_root", "ip", "curl", "systemctl")
         if os.geteuid() != 0 or not all(map(shutil.which, ours)) or not Path(_PROGRAM).exists():
             pytest.skip("only root, and with systemd installed, can start another systemd")
         over, work = directory / "files", directory / "work"
@@ -79,10 +81,15 @@ class Systemd:
         pid = self._unshare.pid
         return Path(f"/proc/{pid}/task/{pid}/children").read_text().strip()
 
-    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        """Run a command as root beside it."""
+    def run(self, *command: str, outside: bool = False) -> subprocess.CompletedProcess[str]:
+        """Run a command as root beside it; `outside`: with this machine's network."""
         enter = ["nsenter", "--target", self._child(), "--mount", "--pid", "--uts", "--ipc"]
-        return subprocess.run([*enter, *command], check=False, capture_output=True, text=True, timeout=120)
+        enter += [] if outside else ["--net"]
+        return subprocess.run([*enter, *command], check=False, capture_output=True, text=True, timeout=170)
+
+    def get(self, url: str) -> str:
+        """What is answered there; nothing while nothing is."""
+        return self.run("curl", "--silent", "--fail", "--max-time", "5", url).stdout
 
     def ctl(self, *words: str) -> subprocess.CompletedProcess[str]:
         """`systemctl` with these words."""
