@@ -34,7 +34,10 @@ def pool_lines(pool: Mapping[str, Any], width: int, *, with_money: bool) -> Iter
 
 def pool_in_short(pool: Mapping[str, Any]) -> Text:
     """A pool in one line, with the tier that does worst."""
-    demand, text = pool["demand"], _totals(pool, with_money=True)
+    demand, text = pool["demand"], line()
+    text.append(pool["name"], "bold")
+    text.append(f"  HOT {pool['phases']['hot']}", "green")
+    text.append(f", {pool['up']} up → {pool['decision']['hot']} wanted")
     if demand["unknown"] is not None:
         return text.append("  ! its queue cannot be read", "bold red")
     text.append(f"  {demand['waiting']} waiting")
@@ -42,7 +45,7 @@ def pool_in_short(pool: Mapping[str, Any]) -> Text:
         worst = max(demand["tiers"], key=lambda tier: _RANKS.index(tier_state(tier)[0]))
         state, _ = tier_state(worst)
         text.append(f"  {worst['tier']} {state}", _STYLES[state])
-    return text
+    return text.append(f"  {pool['usd_per_hour']:.2f} USD/h")
 
 
 def tier_state(tier: Mapping[str, Any]) -> tuple[str, float]:

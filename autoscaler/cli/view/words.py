@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from rich.text import Text
 
@@ -14,22 +14,17 @@ _MOST = 2000
 """Characters of any text of a daemon. The longest, a decision with all its reasons, have half of it."""
 _LEVELS = "▁▂▃▄▅▆▇█"
 
-T = TypeVar("T")
 
-
-def harmless(answer: T) -> T:
+def harmless(answer: Any) -> Any:
     """The same JSON without a character that a terminal would obey: labels and messages in it are strangers' words.
 
     `rich` reads no markup in them either, as they are only ever shown as `Text`.
     """
-    cleaned: Any = answer
     if isinstance(answer, str):
-        cleaned = one_line(answer, _MOST)
-    elif isinstance(answer, dict):
-        cleaned = {harmless(name): harmless(value) for name, value in answer.items()}
-    elif isinstance(answer, list):
-        cleaned = [harmless(value) for value in answer]
-    return cleaned
+        return one_line(answer, _MOST)
+    if isinstance(answer, dict):
+        return {harmless(name): harmless(value) for name, value in answer.items()}
+    return [harmless(value) for value in answer] if isinstance(answer, list) else answer
 
 
 def line(text: str = "", style: str = "") -> Text:

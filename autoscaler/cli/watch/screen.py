@@ -20,6 +20,8 @@ from autoscaler.cli.why_pool import tell_pool
 
 _FEWEST_MACHINES = 6
 """Lines that pools leave to machines; they are told in short, or not all, for that."""
+_LEAST = 3
+"""Lines that are left for machines on the smallest terminal."""
 _ORDERS = 2
 _PAST = 20
 """Earlier decisions that are told."""
@@ -71,6 +73,7 @@ def _fleet(watch: Watch, status: Json, width: int, room: int) -> list[Renderable
     lines: list[RenderableType] = [*concern_lines(watch.concerns, width, max(2, room // 7))]
     lines += [*money_lines(status), *_sparks(watch), *list(order_lines(status))[:_ORDERS]]
     lines += _pools(watch.pools, width, room - len(lines) - _FEWEST_MACHINES)
+    del lines[room - _LEAST :]
     machines = watch.machines
     lines.append(_about(watch, len(machines), len(status["instances"])))
     place = watch.place[Page.FLEET]
