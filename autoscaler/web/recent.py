@@ -86,7 +86,7 @@ class _Day:
         self.newest = self.newest or (sample.at, sample.until)
         for name, measured in sample.pools.items():
             self._add(name, int(sample.at // step_s), Point.of(measured, sample.until - sample.at))
-        self.stays += sample.stays[::-1]
+        self.stays += sample.stays[::-1][: _MOST_STAYS - len(self.stays)]
 
     def follow(self, before: _Day, since: float, step_s: float) -> None:
         """Take what was known before of the time from some moment on."""

@@ -15,6 +15,7 @@ from autoscaler.config import Config, load_config
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry
 from autoscaler.core.orders import Order
+from autoscaler.core.samples import Sample
 from autoscaler.core.units import Secret
 from autoscaler.store.memory import MemoryState, MemoryStore
 from autoscaler.telemetry.metrics import Metrics
@@ -53,6 +54,11 @@ class BreakableStore(MemoryStore):
     async def withdraw(self, name: str, *, by: str, why: str = "") -> bool:
         self.check()
         return await super().withdraw(name, by=by, why=why)
+
+    async def samples(self, *, newest_first: bool = False) -> AsyncIterator[Sample]:
+        self.check()
+        async for sample in super().samples(newest_first=newest_first):
+            yield sample
 
     def check(self) -> None:
         if self.error is not None:

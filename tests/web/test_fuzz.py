@@ -6,7 +6,8 @@ import itertools
 import socket
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
+from http.client import HTTPConnection
 from typing import Any
 
 import pytest
@@ -29,6 +30,9 @@ FUZZED = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+
+STREAM = "/api/v1/events"
+"""It does not end by itself, so it is asked apart."""
 
 NOT_CHECKED: list[Any] = [
     not_a_server_error,  # 503 is an answer
@@ -57,14 +61,19 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
         redis.stop()
 
 
+def can_be_wrong(operation: Any) -> bool:
+    """Whether something may be sent that it is not made for; any text is good enough for a name in a path."""
+    return "requestBody" in operation or any(each["in"] == "query" for each in operation.get("parameters", ()))
+
+
 def fuzz(daemon: DaemonProcess, headers: dict[str, str]) -> Counter[tuple[str, int]]:
     """Ask every route for what it is made for and for what it is not; gives how often each answered with what."""
-    schema = schemathesis.openapi.from_url(f"{daemon.url}/api/v1/openapi.json")
+    schema = schemathesis.openapi.from_url(f"{daemon.url}/api/v1/openapi.json").exclude(path=STREAM)
     schema.validate()
     answers: Counter[tuple[str, int]] = Counter()
     operations = [result.ok() for result in schema.get_all_operations() if isinstance(result, Ok)]
     for operation, mode in itertools.product(operations, GenerationMode):
-        if mode is GenerationMode.NEGATIVE and not {"parameters", "requestBody"} & operation.definition.raw.keys():
+        if mode is GenerationMode.NEGATIVE and not can_be_wrong(operation.definition.raw):
             continue
 
         @FUZZED
@@ -89,6 +98,17 @@ def test_without_the_token_each_answer_is_as_described_and_nothing_is_changed(da
     answers = fuzz(daemon, {})
     assert {status for route, status in answers if not route.startswith("GET")} == {401}
     assert daemon.ask("/api/v1/orders") == before
+
+
+@pytest.mark.parametrize("query", ["", "?x=%00", "?" + "x" * 5000])
+@pytest.mark.parametrize("method", ["GET", "HEAD", "OPTIONS", "TRACE", "PUT"])
+def test_a_stream_begins_or_is_refused(daemon: DaemonProcess, method: str, query: str) -> None:
+    connection = HTTPConnection(daemon.url.removeprefix("http://"), timeout=10.0)
+    connection.request(method, STREAM + query)
+    with closing(connection), connection.getresponse() as response:
+        assert (response.status, response.headers["Content-Type"]) == (
+            (200, "text/event-stream") if method in ("GET", "HEAD") else (405, "application/json; charset=utf-8")
+        )
 
 
 LONG = b"x" * 1_000_000
