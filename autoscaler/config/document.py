@@ -69,8 +69,8 @@ class Document:
         return value
 
 
-def read_document(text: str, env: Mapping[str, str]) -> Document:
-    """Parse YAML and put the variables in.
+def read_document(text: str, env: Mapping[str, str], example: str) -> Document:
+    """Parse YAML and put the variables in. `example` is a file that shows what may be written.
 
     Raises:
         SettingsError: it is not one YAML document, or is empty.
@@ -79,7 +79,7 @@ def read_document(text: str, env: Mapping[str, str]) -> Document:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
         if node is None:
-            raise SettingsError("the file is empty; deploy/config.example.yaml shows what belongs there")
+            raise SettingsError(f"the file is empty; {example} shows what belongs there")
         return _Reader(loader, env).read(node)
     except yaml.MarkedYAMLError as error:
         raise SettingsError(_syntax_problem(error, text)) from error

@@ -28,28 +28,35 @@ def load_config(source: Path | str, env: Mapping[str, str]) -> Config:
     Raises:
         SettingsError: the file cannot be read, or something in it is wrong: one line for each problem.
     """
-    document = _document(source, env)
+    document = _document(source, env, "deploy/config.example.yaml")
     return _typed(Config, settings_adapter(), document, _context(document.data))
 
 
 def load_settings(
-    wanted: type[T], source: Path | str, env: Mapping[str, str], disagreements: Callable[[T], Iterable[Problem]]
+    wanted: type[T],
+    source: Path | str,
+    env: Mapping[str, str],
+    *,
+    disagreements: Callable[[T], Iterable[Problem]],
+    example: str,
 ) -> T:
     """Settings of any type, like `load_config`; `disagreements` says which of their values do not fit together.
 
+    `example` is a file that shows what may be written.
+
     Raises:
-        SettingsError: the file cannot be read, or something in it is wrong: one line for each problem. What does not fit
-            together is told once each value is sound by itself.
+        SettingsError: the file cannot be read, or something in it is wrong: one line for each problem. What does not
+            fit together is told once each value is sound by itself.
     """
-    document = _document(source, env)
+    document = _document(source, env, example)
     settings = _typed(wanted, TypeAdapter(wanted), document, Context())
     if found := tuple(disagreements(settings)):
         raise _settings_error(found, document)
     return settings
 
 
-def _document(source: Path | str, env: Mapping[str, str]) -> Document:
-    return read_document(_read(source) if isinstance(source, Path) else source, env)
+def _document(source: Path | str, env: Mapping[str, str], example: str) -> Document:
+    return read_document(_read(source) if isinstance(source, Path) else source, env, example)
 
 
 def _typed(wanted: type[T], adapter: TypeAdapter[T], document: Document, context: Context) -> T:

@@ -63,7 +63,8 @@ def margins(plan: BusinessPlan) -> Table:
         if profit.low < 0.0:
             said.append(_loss(name, offer, profit, cost, enough))
     if plan.serving is not None and job is None and plan.plans:
-        said.append(f"{plan.serving.scenario} at {plan.serving.load.text} does no jobs: no plan has a cost per job")
+        where = f"{plan.serving.scenario} at {plan.serving.load.text}"
+        said.append(f"{where} does no jobs, as far as is said: no plan has a cost per job")
     columns = {"revenue_usd": Unit.USD, "cost_usd": Unit.USD, "profit_usd": Unit.USD, "margin": Unit.SHARE}
     columns |= {"usd_per_included_job": Unit.USD, "jobs_without_loss": Unit.COUNT}
     columns |= {"users": Unit.COUNT, "revenue_usd_per_month": Unit.USD}

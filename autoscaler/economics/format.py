@@ -22,11 +22,10 @@ def _number(value: float, unit: Unit) -> str:
     if math.isinf(value):
         return _ENDLESS
     if unit is Unit.SHARE:
-        return f"{100.0 * value:.1f}".removesuffix(".0") + " %"
-    if value == round(value) and (unit is not Unit.USD or abs(value) >= 1000.0):
-        return f"{value:,.0f}"
-    if abs(value) >= 1000.0:
-        return f"{value:,.0f}"
+        percent = round(100.0 * value, 1) + 0.0  # never -0
+        return f"{percent:.1f}".removesuffix(".0") + " %"
+    if abs(value) >= 1000.0 or (unit is not Unit.USD and value == round(value)):
+        return f"{value + 0.0:,.0f}"
     if abs(value) >= 1.0:
         return f"{value:,.2f}"
     return _significant(value)

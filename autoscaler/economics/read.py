@@ -20,7 +20,8 @@ def read_plan(source: Path | str, env: Mapping[str, str]) -> BusinessPlan:
     Raises:
         SettingsError: the file cannot be read, or something in it is wrong: one line for each problem.
     """
-    return load_settings(BusinessPlan, source, env, _disagreements)
+    example = "deploy/economics/template.yaml"
+    return load_settings(BusinessPlan, source, env, disagreements=_disagreements, example=example)
 
 
 def _disagreements(plan: BusinessPlan) -> Iterator[Problem]:

@@ -72,7 +72,7 @@ def test_machines_that_do_nothing_leave_plans_without_a_cost_per_job_and_that_is
     )
     table = customers.margins(plan)
     assert figure(table, "plans.p.margin") is None
-    assert table.said == ("fleet at 0% does no jobs: no plan has a cost per job",)
+    assert table.said == ("fleet at 0% does no jobs, as far as is said: no plan has a cost per job",)
     assert figure(customers.scales(plan), "scales.s.usd_per_user") is None
 
 

@@ -131,9 +131,17 @@ def test_a_file_that_is_not_there_is_said(tmp_path: Path) -> None:
         read_plan(tmp_path / "plan.yaml", {})
 
 
-@pytest.mark.parametrize("text", ["", "- 1", "just text", "{"])
-def test_what_is_no_plan_is_refused(text: str) -> None:
-    assert problems(text)
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "the file is empty; deploy/economics/template.yaml shows what belongs there"),
+        ("- 1", "the file: a list - expected a mapping of keys and values (line 1)"),
+        ("just text", "the file: just text - expected a mapping of keys and values (line 1)"),
+        ("plans: 5", "plans: 5 - expected a mapping of keys and values (line 1)"),
+    ],
+)
+def test_what_is_no_plan_is_refused(text: str, said: str) -> None:
+    assert problems(text) == [said]
 
 
 def test_a_month_has_hours() -> None:
