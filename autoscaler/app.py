@@ -156,6 +156,12 @@ class App:
         """The history of the pools of each unit, newest first, by the unit's name."""
         return {loop.unit.name: loop.samples(newest_first=True) for loop in self.loops}
 
+    def look_again(self, provider: str) -> None:
+        """List a provider's machines at once: something may have happened to them."""
+        for loop in self.loops:
+            loop.look_again(provider)
+        self.wake.set()
+
     def note(self, entry: Entry) -> None:
         """Put an entry into the journal, if this daemon leads; it is told to the listeners in any case."""
         leading = next((loop for loop in self.loops if loop.leads), None)

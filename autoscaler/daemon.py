@@ -17,6 +17,7 @@ from autoscaler.runtime.ports import Clock
 from autoscaler.runtime.rounds import go_round
 from autoscaler.runtime.supervise import Supervisor
 from autoscaler.web.discovery import discovery_route
+from autoscaler.web.hooks import Hooks
 from autoscaler.web.reload import reload_route
 from autoscaler.web.server import make_app, serve
 
@@ -69,6 +70,7 @@ async def run(config: Config, clock: Clock, started_up: Started, *, file: Path |
             wake=app.wake.set,
             more=[
                 reload_route(reloading),
+                Hooks(lambda: app.config, app.look_again, app.registry, clock.now).route(),
                 discovery_route(
                     app.records, lambda: {name: pool.machine.port for name, pool in app.config.pools.items()}
                 ),

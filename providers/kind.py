@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, get_args, get_type_hints
 
+from autoscaler.core.units import Secret
 from providers.base import Capabilities, Provider
 from providers.http import Http, Service
 
@@ -28,6 +29,21 @@ class Means(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class Heard:
+    """What a vendor is proved to have told of its own accord: evidence that a look is worth while, no more."""
+
+    event: str
+    """The same each time that the vendor delivers it."""
+    of_machines: bool
+    """It is about machines, rather than the account."""
+
+
+Hear = Callable[[Secret, Mapping[str, str], bytes, float], Heard | None]
+"""Reads what a vendor's webhook brought: the settings' `webhook_secret`, headers, raw body, epoch seconds. None where it
+is not proved that the vendor sent it, and sent it now."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ProviderKind:
     """One kind of provider: its settings, what it can do, and how it is made."""
 
@@ -36,6 +52,8 @@ class ProviderKind:
     capabilities: Capabilities
     make: Callable[[str, Any, Means], Provider]
     """Makes a provider from its name, settings of that type, and means. It makes no request."""
+    hear: Hear | None = None
+    """Reads the vendor's webhooks, where it has any; the settings have a field `webhook_secret` then."""
 
     @property
     def name(self) -> str:

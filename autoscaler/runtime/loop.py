@@ -196,6 +196,10 @@ class Loop:
         if self._fleet is not None:
             self._fleet.note(entry)
 
+    def look_again(self, provider: str) -> None:
+        """List a provider's machines with the next tick."""
+        self._observer.look_again(provider)
+
     @property
     def told(self) -> tuple[Told, ...]:
         """What people were told of its concerns; nothing while another daemon leads."""

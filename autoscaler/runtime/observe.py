@@ -106,6 +106,11 @@ class Observer:
         self._wanted.clear()
         return [task for task in asked if task is not None]
 
+    def look_again(self, provider: str) -> None:
+        """Something has happened at a provider: list its machines with the next tick."""
+        if provider in self._listings:
+            self._listings[provider].hurry()
+
     async def answers(self, asked: Iterable[asyncio.Task[None]]) -> None:
         """Wait a moment for those that answer at once."""
         waiting = [task for task in asked if not task.done()]

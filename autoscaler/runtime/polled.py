@@ -33,6 +33,7 @@ class Polled(Generic[T]):
         self._task: asyncio.Task[None] | None = None
         self._begun_at = float("-inf")
         self._patience_s = _FIRST_PATIENCE_S
+        self._hurried = False
         self.value: T | Unknown = Unknown("not asked yet", clock.now())
         self.asked_at = float("-inf")
         """The tick that asked for the present value."""
@@ -41,15 +42,19 @@ class Polled(Generic[T]):
     def start(self, now: float) -> asyncio.Task[None] | None:
         """Ask, unless it is too early, or the last question may still be answered."""
         age_s = abs(now - self._begun_at)  # a clock may be set back, too
-        if age_s < (self.every_s if self._task is None else self._patience_s):
+        if age_s < (self._patience_s if self._task is not None else 0.0 if self._hurried else self.every_s):
             return None
         if self._task is not None:
             self._task.cancel()
             self._fail(f"no answer within {self._patience_s:g}s")
             self._patience_s = min(2.0 * self._patience_s, _MOST_PATIENCE_S)
-        self._begun_at = now
+        self._begun_at, self._hurried = now, False
         self._task = asyncio.get_running_loop().create_task(self._update(now), name=f"ask {self._name}")
         return self._task
+
+    def hurry(self) -> None:
+        """Something has happened: the next `start` asks, however lately that was done."""
+        self._hurried = True
 
     def wait_s(self, now: float) -> float:
         """Seconds before it may be asked again; 0 while it is being asked."""

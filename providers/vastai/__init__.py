@@ -4,6 +4,7 @@ from providers.http import Service
 from providers.kind import Means, ProviderKind
 from providers.vastai.adapter import CAPABILITIES, VastProvider
 from providers.vastai.client import SPACING_S
+from providers.vastai.hooks import hear
 from providers.vastai.settings import VastSettings
 
 
@@ -12,6 +13,6 @@ def _make(name: str, settings: VastSettings, means: Means) -> VastProvider:
     return VastProvider(name, settings, means.http(service), means.now)
 
 
-KIND = ProviderKind(settings=VastSettings, capabilities=CAPABILITIES, make=_make)
+KIND = ProviderKind(settings=VastSettings, capabilities=CAPABILITIES, make=_make, hear=hear)
 
 __all__ = ["KIND", "VastProvider", "VastSettings"]

@@ -39,5 +39,7 @@ class VastSettings:
     min_cuda: Annotated[float, Field(ge=0)] = 12.8
     """The least CUDA version that a host's driver must know: an image that needs a newer one never starts there. Cards
     of the Blackwell generation need 12.8."""
+    webhook_secret: Secret | None = None
+    """What Vast.ai signs its notification webhooks with; without it none is listened to."""
     image_login: Secret | None = None
     """For images in a private registry: `-u USER -p TOKEN REGISTRY`."""

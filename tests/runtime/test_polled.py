@@ -72,6 +72,16 @@ async def test_a_listing_is_asked_for_with_each_tick_and_no_more_often_than_the_
     assert len(bench.provider.listed_at) == asked
 
 
+async def test_word_of_a_provider_has_its_machines_listed_with_the_next_tick_once_and_of_no_other() -> None:
+    bench = Bench(Capabilities(list_every_s=60.0))
+    await bench.live(TICK_S)
+    bench.observer.look_again("mock")
+    bench.observer.look_again("another")
+    await bench.live(40.0)
+
+    assert len(bench.provider.listed_at) == 2
+
+
 async def test_a_search_is_made_no_more_often_than_the_provider_allows_however_much_it_is_wanted() -> None:
     bench = Bench(Capabilities(search_every_s=300.0))
     rentable, woken = 0, 0
