@@ -22,6 +22,7 @@ from tests.benchmarks import (
     simulation,
     small_fleet,
     soak,
+    terminal,
 )
 from tests.benchmarks.figures import Figure
 
@@ -41,6 +42,7 @@ BENCHMARKS: Mapping[str, Callable[[], Iterable[Figure]]] = {
     "bounds": bounds.busy_day,
     "simulation": simulation.traces,
     "simulation-linear": simulation.linear,
+    "terminal": terminal.large_fleet,
     "long-life": long_life.ticks,
     "soak": soak.hour,
 }

@@ -20,6 +20,8 @@ from autoscaler.cli.why_pool import tell_pool
 
 _FEWEST_MACHINES = 6
 """Lines that pools leave to machines; they are told in short, or not all, for that."""
+_LEAST_OF_POOL = 3
+"""Lines of the smallest pool that is told in full."""
 _LEAST = 3
 """Lines that are left for machines on the smallest terminal."""
 _ORDERS = 2
@@ -109,14 +111,14 @@ def _sparks(watch: Watch) -> list[Text]:
 def _pools(pools: Sequence[Json], width: int, room: int) -> list[RenderableType]:
     """Every pool in full; in short where there is no room for that; those that fit where there is none even for it."""
     several = len(pools) > 1
-    full: list[RenderableType] = [each for pool in pools for each in pool_lines(pool, width, with_money=several)]
-    if len(full) <= room or not several:
-        return full[: max(room, 1)]
-    short: list[RenderableType] = [pool_in_short(pool) for pool in pools]
-    if len(short) <= room:
-        return short
+    if not several or _LEAST_OF_POOL * len(pools) <= room:
+        full: list[RenderableType] = [each for pool in pools for each in pool_lines(pool, width, with_money=several)]
+        if not several or len(full) <= room:
+            return full[: max(room, 1)]
+    if len(pools) <= room:
+        return [pool_in_short(pool) for pool in pools]
     shown = max(1, room - 1)
-    return [*short[:shown], line(f"… and {len(short) - shown} more pools", "dim")]
+    return [*map(pool_in_short, pools[:shown]), line(f"… and {len(pools) - shown} more pools", "dim")]
 
 
 def _about(watch: Watch, shown: int, there: int) -> Text:
