@@ -114,6 +114,26 @@ def test_seconds_at_work_that_make_no_sense_are_none_and_the_heartbeat_still_cou
     assert (beat.busy, beat.done) == (1, None)
 
 
+@pytest.mark.parametrize(
+    ("told", "classes"),
+    [
+        (b'{"sdxl-1024": [12, 340.2]}', {"sdxl-1024": (12, 340.2)}),
+        (b'{"org/model:v1.2@8+lora": [0, 0]}', {"org/model:v1.2@8+lora": (0, 0.0)}),
+        (b"{}", {}),
+        *((hostile, None) for hostile in (b"7", b'{"": [1, 1]}', b'{" x": [1, 1]}', b'{"_other": [1, 1]}')),
+        *((hostile, None) for hostile in (b'{"a\\n": [1, 1]}', b'{"<b>": [1, 1]}', b'{"x": [-1, 1]}', b'{"x": [1]}')),
+        (b'{"%b": [1, 1]}' % (b"x" * 49), None),
+        (b"{%b}" % b",".join(b'"c%d": [1, 1]' % number for number in range(21)), None),
+    ],
+)
+def test_classes_of_jobs_are_few_with_plain_names_or_none_and_the_heartbeat_still_counts(
+    told: bytes, classes: object
+) -> None:
+    beat = decode_heartbeat(b'{"busy":1,"classes":%b}' % told)
+    assert beat is not None
+    assert (beat.busy, beat.classes) == (1, classes)
+
+
 def test_a_newer_sample_is_refused_and_an_unreadable_one_named() -> None:
     newer = encode_sample(Sample(at=0.0, until=60.0)).replace(b'"v":', b'"v":9')
     with pytest.raises(NewerRecords, match=r"sample 7-0 of the history has version 9"):
