@@ -132,6 +132,15 @@ class DayLedger:
             return self.pools[pool].usd if pool in self.pools else 0.0
         return sum(spent.usd for spent in self.pools.values())
 
+    @property
+    def totals(self) -> DayLedger:
+        """These books without their lines: so little that years of them can be kept."""
+        pools = {
+            name: Spent(running_usd=spent.running_usd, stopped_usd=spent.stopped_usd)
+            for name, spent in self.pools.items()
+        }
+        return replace(self, pools=pools)
+
     def with_pool(self, pool: str, spent: Spent) -> DayLedger:
         """These books with another page of one pool."""
         return replace(self, pools={**self.pools, pool: spent})

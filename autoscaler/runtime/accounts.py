@@ -34,6 +34,8 @@ class Accounts:
     def __init__(self, stored: Iterable[DayLedger] = ()) -> None:
         self.books: dict[int, DayLedger] = {ledger.day: ledger for ledger in stored}
         self._unsaved: set[int] = set()
+        self._closed: dict[int, DayLedger] = {}
+        """Days that left the books last, as they are to be stored for good."""
         self._stored_until = float("-inf")
         self._foretold: dict[str | None, tuple[float, float | None]] = {}
         """The minute's forecast, of each pool and of all."""
@@ -53,8 +55,15 @@ class Accounts:
         """Bring the books up to now; `at_work` is what was known since the last time."""
         for ledger in book(self.newest, instances, now, at_work):
             self._put(ledger)
-        for day in [day for day in self.books if day <= max(self.books) - KEPT_DAYS]:
-            del self.books[day]
+        if self.books and min(self.books) <= max(self.books) - KEPT_DAYS:
+            self._close()
+
+    def _close(self) -> None:
+        """Keep no more of the oldest days than their totals, and those in the store alone."""
+        oldest = max(self.books) - KEPT_DAYS
+        self._closed = {day: ledger.totals for day, ledger in self.books.items() if day <= oldest}
+        self._unsaved.update(self._closed)
+        self.books = {day: ledger for day, ledger in self.books.items() if day > oldest}
 
     def changed(self, old: Instance, new: Instance, now: float, *, ordered: bool) -> None:
         """Take from the change of a machine's phase what money turned out to be wasted."""
@@ -138,7 +147,8 @@ class Accounts:
 
     def take_unsaved(self) -> list[DayLedger]:
         """The books that are not stored yet; they are then taken for stored."""
-        ledgers = [self.books[day] for day in sorted(self._unsaved) if day in self.books]
+        known = self._closed | self.books
+        ledgers = [known[day] for day in sorted(self._unsaved) if day in known]
         self._unsaved = set()
         self._stored_until = self.newest.booked_until if self.newest else float("-inf")
         return ledgers

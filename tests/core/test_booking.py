@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoscaler.core.instance import Instance
-from autoscaler.core.ledger import DAY_S, DayLedger, Spent, book, day_of, month_of
+from autoscaler.core.ledger import DAY_S, KEPT_DAYS, DayLedger, Spent, book, day_of, month_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.purposes import PURPOSES, AtWork, Line, Purpose
 from autoscaler.runtime.accounts import Accounts
@@ -264,3 +264,22 @@ def test_what_a_day_knows_by_line_does_not_change_what_it_has_cost() -> None:
     accounts.downloads(machine, 3.0)
     accounts.billed("mock", day_of(NOW), 9.0)
     assert accounts.spent_today("images").usd == before == pytest.approx(0.6)
+
+
+# --- months of books --------------------------------------------------------------------------------------------------
+
+
+def test_a_day_that_leaves_the_books_is_stored_once_more_with_its_totals_alone() -> None:
+    accounts, machine = opened(), instance(burn_usd_per_hour=1.0)
+    first = day_of(NOW)
+    for day in range(KEPT_DAYS):
+        accounts.book([machine], NOW + day * DAY_S)
+        accounts.take_unsaved()
+    assert first in accounts.books
+    accounts.book([machine], NOW + KEPT_DAYS * DAY_S)
+    closed, *_ = accounts.take_unsaved()
+    assert (first in accounts.books, len(accounts.books)) == (False, KEPT_DAYS)
+    assert (closed.day, closed.pools["images"].lines) == (first, {})
+    assert closed.usd() == pytest.approx((MIDNIGHT - NOW) / 3600.0)
+    accounts.not_stored([first])
+    assert accounts.take_unsaved() == [closed], "it is not lost where the store was away"
