@@ -123,7 +123,7 @@ def test_only_what_is_out_of_the_ordinary_is_said_of_a_machine(phase: str, chang
 def test_what_needs_a_person_comes_first_with_the_command_that_mends_it() -> None:
     concerns = [a_concern("bbbb has been draining for 3h", severity="critical"), a_concern("look", command="")]
     lines = drawn(a_status(concerns=concerns)).splitlines()
-    assert lines[1].rstrip() == "‼ bbbb has been draining for 3h  → autoscaler drain bbbb"
+    assert lines[1].rstrip() == "!! bbbb has been draining for 3h  → autoscaler drain bbbb"
     assert lines[2].rstrip() == "! look"
 
 

@@ -146,6 +146,13 @@ def test_last_takes_all_of_a_time_and_nothing_before_it(daemon: FakeDaemon) -> N
     assert "a duration" in run_command(why, "--last", "soon", "--url", daemon.url).stderr
 
 
+def test_where_the_journal_is_too_short_for_what_was_asked_it_says_how_far_back_it_reaches(daemon: FakeDaemon) -> None:
+    daemon.journal = {"entries": [an_entry("notice", "", float(number)) for number in range(1000)]}
+    reach = "The daemon's newest 1000 entries reach back to 11-18 10:50:01 UTC."
+    assert told("--last", "2h", "--url", daemon.url)[-1] == reach
+    assert reach not in told("--last", "5m", "--url", daemon.url)
+
+
 # --- one machine ------------------------------------------------------------------------------------------------------
 
 LIFE = [

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 from tests.support.daemon_process import StartDaemon, a_config, connect
+from tests.support.redis_server import free_port
 from tests.support.screen import on_screen
 
 WATCH = ("status", "--watch", "--interval", "0.1", "--url")
@@ -35,3 +37,15 @@ def test_a_real_daemon_is_watched_with_keys_through_its_end_and_its_return(
         )
         daemon.start()
         screen.until("attic  leads")
+
+
+def test_the_demo_is_watched_with_the_same_keys_and_q_ends_it() -> None:
+    demo = (sys.executable, "-m", "tests.support.demo_process", str(free_port()), str(free_port()))
+    with on_screen(command=demo, columns=100, rows=30) as screen:
+        screen.until("images  HOT")
+        screen.type("j")
+        screen.until("1 HOT wanted")
+        screen.type(" ")
+        screen.until("FROZEN")
+        screen.type("q")
+        assert (screen.ended(), screen.is_as_before) == (0, True)

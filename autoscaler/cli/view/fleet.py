@@ -11,7 +11,7 @@ from rich.text import Text
 from autoscaler.cli.view.words import bar, line, moment
 from autoscaler.core.units import format_duration
 
-_SEVERITIES = {"critical": ("‼", "bold red"), "warning": ("!", "yellow"), "info": ("i", "cyan")}
+_SEVERITIES = {"critical": ("!!", "bold red"), "warning": ("!", "yellow"), "info": ("i", "cyan")}
 _LATE_TICKS_S = 60.0
 _BAR_CELLS = 30
 _LEAST_TEXT = 30
