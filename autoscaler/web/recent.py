@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -94,7 +94,6 @@ class _Day:
             for step, point in points.items():
                 if (step + 1) * step_s > since:
                     self._add(name, step, point)
-        self.newest = self.newest or before.newest
         self.stays = [stay for stay in [*self.stays, *before.stays][:_MOST_STAYS] if stay.until > since]
 
     def _add(self, pool: str, step: int, point: Point) -> None:
@@ -131,9 +130,9 @@ class Recent:
         """A pool's points by their step, counted from the epoch."""
         return next((unit.points[pool] for unit in self._units.values() if pool in unit.points), {})
 
-    def stays(self) -> Iterator[Stay]:
+    def stays(self) -> list[Stay]:
         """What machines did and no longer do; of each, oldest first."""
-        return (stay for unit in self._units.values() for stay in reversed(unit.stays))
+        return [stay for unit in self._units.values() for stay in reversed(unit.stays)]
 
 
 async def _read(history: AsyncIterator[Sample], known: _Day, since: float, step_s: float) -> _Day:
@@ -144,6 +143,8 @@ async def _read(history: AsyncIterator[Sample], known: _Day, since: float, step_
     day = _Day()
     async for sample in history:
         if (sample.at, sample.until) == known.newest:
+            if day.newest is None:
+                return known
             day.follow(known, since, step_s)
             break
         if sample.until <= since:

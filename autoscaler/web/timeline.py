@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import nlargest
 from typing import Annotated, Any, ClassVar
 
@@ -87,9 +87,9 @@ class Timeline:
         await self._recent.read(len(config.pools), now)
         pools = []
         for name, settings in config.pools.items():
-            pools.append(to_json(self._pool(settings.pool(name), since)))
+            pools.append(to_json(self._pool(settings.pool(name), since, now)))
             await others_turn()
-        machines, left_out = _machines(self._recent.stays(), await self._records(), since)
+        machines, left_out = await _machines(self._recent.stays(), await self._records(), since)
         return b'{"from":%f,"to":%f,"step_s":%f,"pools":[%b],"machines":%b,"machines_left_out":%d}' % (
             since,
             now,
@@ -99,9 +99,9 @@ class Timeline:
             left_out,
         )
 
-    def _pool(self, pool: Pool, since: float) -> PoolOfTimeline:
+    def _pool(self, pool: Pool, since: float, now: float) -> PoolOfTimeline:
         step_s, points = self._recent.step_s, self._recent.points(pool.name)
-        steps = sorted(step for step in points if (step + 1) * step_s > since)
+        steps = sorted(step for step in points if since - step_s < step * step_s <= now)
         tiers = [tier.name for tier in pool.tiers]
         return {
             "name": pool.name,
@@ -130,29 +130,28 @@ def _columns(points: Mapping[float, Point], tiers: Sequence[str]) -> PointsForm:
     }
 
 
-@dataclass(slots=True)
-class _Life:
-    """What a machine did within the time."""
-
-    about: Stay | Instance
-    spans: list[SpanForm] = field(default_factory=list)
-
-
-def _machines(stays: Iterable[Stay], records: Iterable[Instance], since: float) -> tuple[list[MachineOfTimeline], int]:
+async def _machines(
+    stays: Sequence[Stay], records: Iterable[Instance], since: float
+) -> tuple[list[MachineOfTimeline], int]:
     """Machines that were there, those that changed last if there are too many; and how many are left out."""
-    lives: dict[str, _Life] = {}
+    changed = {stay.instance: stay.since for stay in stays if stay.until > since}
+    await others_turn()
+    present = {record.id: record for record in records if record.phase is not Phase.GONE}
+    changed |= {name: record.phase_since for name, record in present.items()}
+    await others_turn()
+    chosen = nlargest(_MOST_MACHINES, changed, key=lambda name: changed[name])
+    spans: dict[str, list[SpanForm]] = {name: [] for name in chosen}
+    about: dict[str, Stay | Instance] = {}
     for stay in stays:
-        if stay.until > since:
-            span = _span(stay.phase, max(stay.since, since), stay.until, stay.usd_per_hour)
-            lives.setdefault(stay.instance, _Life(stay)).spans.append(span)
-    for record in records:
-        if record.phase is not Phase.GONE:
-            span = _span(record.phase, max(record.phase_since, since), None, record.burn_usd_per_hour)
-            lives.setdefault(record.id, _Life(record)).spans.append(span)
-    chosen = nlargest(_MOST_MACHINES, lives.items(), key=lambda life: life[1].spans[-1]["from"])
-    machines = [_machine(name, life) for name, life in chosen]
+        if stay.instance in spans and stay.until > since:
+            spans[stay.instance].append(_span(stay.phase, max(stay.since, since), stay.until, stay.usd_per_hour))
+            about[stay.instance] = stay
+    for name in spans.keys() & present.keys():
+        record = about[name] = present[name]
+        spans[name].append(_span(record.phase, max(record.phase_since, since), None, record.burn_usd_per_hour))
+    machines = [_machine(name, about[name], spans[name]) for name in chosen]
     machines.sort(key=lambda machine: (machine["pool"], machine["phases"][0]["from"], machine["id"]))
-    return machines, len(lives) - len(chosen)
+    return machines, len(changed) - len(chosen)
 
 
 def _span(phase: Phase, since: float, until: float | None, usd_per_hour: float) -> SpanForm:
@@ -160,14 +159,14 @@ def _span(phase: Phase, since: float, until: float | None, usd_per_hour: float) 
     return {"phase": phase, "from": round(since, 1), "to": ends, "usd_per_hour": round(usd_per_hour, 4)}
 
 
-def _machine(name: str, life: _Life) -> MachineOfTimeline:
+def _machine(name: str, about: Stay | Instance, spans: list[SpanForm]) -> MachineOfTimeline:
     return {
         "id": name,
-        "pool": life.about.pool,
-        "placement": life.about.placement,
-        "provider": life.about.provider,
-        "gpu": life.about.gpu,
-        "region": life.about.region,
-        "usd_per_hour": max(span["usd_per_hour"] for span in life.spans),
-        "phases": life.spans,
+        "pool": about.pool,
+        "placement": about.placement,
+        "provider": about.provider,
+        "gpu": about.gpu,
+        "region": about.region,
+        "usd_per_hour": max(span["usd_per_hour"] for span in spans),
+        "phases": spans,
     }

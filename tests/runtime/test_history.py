@@ -13,6 +13,7 @@ from itertools import pairwise
 import pytest
 
 from autoscaler.core.errors import SettingsError
+from autoscaler.core.journal import Kind
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.samples import Sample, totals, window
 from autoscaler.core.spec import Limits, Tier
@@ -175,6 +176,39 @@ async def test_where_no_worker_counts_the_jobs_follow_from_the_work_and_their_se
     assert sum(job.service_s or 0.0 for job in trace.jobs) == pytest.approx(sum(j.service_s for j in jobs), rel=0.05)
     by_tier, truth = Counter(job.tier for job in trace.jobs), Counter(job.tier for job in jobs)
     assert by_tier["free"] == pytest.approx(truth["free"], rel=0.15)
+
+
+async def test_what_each_machine_did_follows_without_a_hole_up_to_what_its_record_says() -> None:
+    place = Place()
+    place.push(known_jobs(4.0))
+    place.start_daemon()
+    await place.clock.sleep(4 * HOUR)
+    machines = dict(place.state.instances)
+    await place.clock.sleep(2 * MINUTE)
+    await place.end()
+
+    stays = [stay for sample in place.samples for stay in sample.stays]
+    assert machines
+    for machine in machines.values():
+        own = [stay for stay in stays if stay.instance == machine.id]
+        begins = [*(stay.since for stay in own), machine.phase_since]
+        assert [stay.until for stay in own][: len(begins) - 1] == begins[1:]
+        assert own[0].since == machine.created_at
+        assert Phase.BOOTING in {stay.phase for stay in own}
+        assert {(stay.pool, stay.provider) for stay in own} == {(machine.pool, machine.provider)}
+        assert all(stay.usd_per_hour > 0.0 for stay in own if stay.phase is Phase.HOT)
+
+
+async def test_each_minute_says_how_many_machines_were_wanted() -> None:
+    place = Place()
+    place.push(known_jobs(1.0))
+    place.start_daemon()
+    await place.clock.sleep(HOUR)
+    await place.end()
+
+    decided = {entry.hot for entry in place.state.journal if entry.kind is Kind.DECISION}
+    assert {sample.pools["images"].wanted for sample in place.samples} <= decided
+    assert None not in decided
 
 
 async def test_while_no_daemon_runs_there_is_a_gap_and_after_it_the_record_is_right_again() -> None:

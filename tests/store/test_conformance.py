@@ -235,6 +235,7 @@ async def test_the_history_is_capped_at_a_month_of_minutes(backend: Backend) -> 
         await store.commit(Changes(samples=tuple(Sample(at=float(n), until=n + 1.0) for n in batch)))
     kept = [sample.at async for sample in store.samples()]
     assert kept == [float(n) for n in range(total - len(kept), total)]
+    assert [sample.at async for sample in store.samples(newest_first=True)] == kept[::-1]
     assert HISTORY_LENGTH <= len(kept) <= HISTORY_LENGTH + 100
 
 

@@ -13,7 +13,7 @@ from redis.asyncio import Redis
 
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.samples import PoolSample, Sample, TierSample
+from autoscaler.core.samples import PoolSample, Sample, Stay, TierSample
 from autoscaler.link import RedisLink
 from autoscaler.runtime.ports import Heartbeat, Store
 from autoscaler.store.codec import encode_notice
@@ -162,8 +162,10 @@ SAMPLES: st.SearchStrategy[Sample] = st.builds(
             machine_s=st.dictionaries(st.sampled_from(Phase), _FINITE),
             usd=_FINITE,
             offered_usd_per_hour=st.none() | _FINITE,
+            wanted=st.none() | _COUNTS,
         ),
         max_size=2,
     ),
+    stays=st.lists(st.builds(Stay, since=_FINITE, until=_FINITE, usd_per_hour=_FINITE), max_size=2).map(tuple),
 )
 """Samples with anything in every field."""

@@ -191,7 +191,8 @@ def minutes(at: float | None) -> float | None:
 async def test_a_machine_has_the_phases_of_the_history_and_the_one_of_its_record(daemon: Daemon) -> None:
     booting, hot = a_stay("m1", Phase.BOOTING, 1, 5, usd_per_hour=0.5), a_stay("m1", Phase.HOT, 5, 9)
     daemon.store.state.samples.extend([a_sample(5, booting), a_sample(9, hot)])
-    daemon.board.ticked(report(machine("m1", Phase.WARM, phase_since=START + 9 * MINUTE, burn_usd_per_hour=0.02)))
+    about = {"gpu": "RTX 4090", "region": "US", "burn_usd_per_hour": 0.02}
+    daemon.board.ticked(report(machine("m1", Phase.WARM, phase_since=START + 9 * MINUTE, **about)))
     [found] = (await ask(daemon))["machines"]
     assert [found[name] for name in ("id", "pool", "placement", "provider", "gpu", "region", "usd_per_hour")] == [
         *("m1", "images", "mock-spot", "mock", "RTX 4090", "US", 0.5)
