@@ -17,6 +17,8 @@ const DRAWN = {
   "chart-phases": phasesChart,
 };
 
+const plotOf = (id) => byId(id).querySelector(".plot");
+
 /** Draws what a history knows of a pool. */
 export class Charts {
   #history;
@@ -30,7 +32,10 @@ export class Charts {
       for (const { target, isIntersecting } of entries) this.#seen[isIntersecting ? "add" : "delete"](target.id);
       this.#drawSeen();
     }, { rootMargin: "200px" });
-    for (const id of Object.keys(DRAWN)) watch.observe(byId(id));
+    for (const id of Object.keys(DRAWN)) {
+      watch.observe(byId(id));
+      byId(id).addEventListener("pointerleave", () => this.#drawSeen());
+    }
     this.#chooser.addEventListener("change", () => this.draw());
     byId("all-bars").addEventListener("click", () => {
       byId("all-bars").toggleAttribute("data-all");
@@ -63,6 +68,7 @@ export class Charts {
       const library = await plotly();
       for (const id of Object.keys(DRAWN)) {
         if (!this.#stale.has(id) || !this.#seen.has(id)) continue;
+        if (plotOf(id).matches("[data-drawn]:hover")) continue; // it holds still while somebody reads it
         this.#stale.delete(id);
         await this.#drawOne(library, id);
       }
@@ -74,7 +80,7 @@ export class Charts {
   async #drawOne(library, id) {
     const pool = this.#chooser.value;
     const { data, layout: look, legend = [], says } = DRAWN[id](this.#history, pool);
-    const plot = byId(id).querySelector(".plot");
+    const plot = plotOf(id);
     const { from, until } = this.#history;
     look.xaxis = { ...look.xaxis, range: [ms(from), ms(until)] };
     plot.setAttribute("aria-label", says);

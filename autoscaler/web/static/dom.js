@@ -1,5 +1,7 @@
 // How the page is changed. Words come from outside and reach it as text alone: nothing here parses markup.
 
+const LONGEST = 800;
+
 /** The element of this id. */
 export const byId = (id) => document.getElementById(id);
 
@@ -10,7 +12,7 @@ export function h(tag, properties = {}, ...children) {
     if (typeof value === "function") element.addEventListener(name, value);
     else attribute(element, name, value);
   }
-  element.append(...children.filter((child) => child !== null && child !== ""));
+  element.append(...children.filter((child) => child !== "").map((child) => (child instanceof Node ? child : short(child))));
   return element;
 }
 
@@ -22,7 +24,13 @@ export function attribute(element, name, value) {
 
 /** Say something, where it is not said already: a selection survives, and nothing is laid out again. */
 export function say(element, text) {
-  if (element.textContent !== text) element.textContent = text;
+  const words = short(text);
+  if (element.textContent !== words) element.textContent = words;
+}
+
+/** A text that is no longer than anybody reads. */
+function short(text) {
+  return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
 
 /** Make the children of `parent` those of `items`, in order; an item keeps its element, and with it focus and place. */

@@ -43,7 +43,7 @@ export class Journal {
   }
 }
 
-const identity = (entry) => JSON.stringify([entry.at, entry.kind, entry.instance, entry.text]);
+const identity = (entry) => JSON.stringify([entry.at, entry.kind, entry.instance, entry.text.slice(0, 200)]);
 
 /** Offer these choices besides `all`; how many there are. */
 function offer(select, names) {

@@ -76,7 +76,7 @@ function told({ machine, span }, until) {
   const lasted = duration((span.to ?? until) - span.from);
   const what = [machine.gpu, machine.region, machine.provider].filter(Boolean).join(", ");
   return [
-    `<b>${plain(machine.id)}: ${span.phase}</b>`,
+    plain(`${machine.id}: ${span.phase}`),
     `${moment(span.from)} to ${ended} UTC, ${lasted}`,
     plain(`${what}; ${usd(span.usd_per_hour, 3)} USD/h`),
     ...folded(span.reason ?? ""),

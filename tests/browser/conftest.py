@@ -1,0 +1,74 @@
+"""The dashboard of a real daemon in a real browser, both shared by the tests of a module."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from tests.support.daemon_process import DaemonProcess, a_config, connect
+from tests.support.dashboard import PATIENCE_MS, WIDE_PX, Dashboard
+from tests.support.redis_server import RedisServer
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    chromium = shutil.which("chromium") or shutil.which("google-chrome")
+    if chromium is None:
+        pytest.skip("neither chromium nor google-chrome is installed")
+    expect.set_options(timeout=PATIENCE_MS)
+    with sync_playwright() as playwright:
+        # Its sandbox cannot be had by root, as whom tests in containers often run; it opens our own page alone.
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    """A Redis of the module's own."""
+    if shutil.which("redis-server") is None:
+        pytest.skip("redis-server is not installed")
+    server = RedisServer(Path(tmp_path_factory.mktemp("redis")))
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def client(server: RedisServer) -> Iterator[Any]:
+    with connect(server.url) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="module")
+def daemon(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+    """A daemon at the pace of life, five ticks a second, with one machine that is HOT within a second."""
+    directory = Path(tmp_path_factory.mktemp("daemon"))
+    mock = {"setup": "300ms..500ms", "resume": "300ms..500ms", "stop": "100ms..200ms"}
+    config = a_config(directory, server.url, mock=mock, policy={"rent_depth": 100})
+    config["pools"]["images"] |= {"health": {"degraded_after": "300ms"}}
+    config["pools"]["images"]["limits"]["hot"] = "1..1"
+    daemon = DaemonProcess(directory, config | {"tick": "200ms"})
+    daemon.start()
+    daemon.wait_ready()
+    yield daemon
+    daemon.kill()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    # Animations would be caught half-way, where a colour is neither the one nor the other.
+    with browser.new_context(viewport={"width": WIDE_PX, "height": 900}, reduced_motion="reduce") as context:
+        context.set_default_timeout(PATIENCE_MS)
+        yield context.new_page()
+
+
+@pytest.fixture
+def dashboard(page: Page, daemon: DaemonProcess) -> Dashboard:
+    """The page, not yet opened."""
+    return Dashboard(page, daemon.url)
