@@ -39,8 +39,8 @@ class Heard:
 
 
 Hear = Callable[[Secret, Mapping[str, str], bytes, float], Heard | None]
-"""Reads what a vendor's webhook brought: the settings' `webhook_secret`, headers, raw body, epoch seconds. None where it
-is not proved that the vendor sent it, and sent it now."""
+"""Reads what a vendor's webhook brought: the settings' `webhook_secret`, headers, raw body, epoch seconds. None where
+it is not proved that the vendor sent it, and sent it now."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -48,9 +48,8 @@ def test(ctx: click.Context, file: Path | None, *, names: tuple[str, ...], sever
     shown = screen()
     width = max(len(name) for name in channels)
     for name, (sent, said) in answers.items():
-        shown.print(
-            Text(f"{name:{width}}  "), Text(f"{'sent' if sent else 'failed'}: {said}", "green" if sent else "red")
-        )
+        answer = (f"{'sent' if sent else 'failed'}: {said}", "green" if sent else "red")
+        shown.print(Text.assemble(f"{name:{width}}  ", answer))
     if not all(sent for sent, _ in answers.values()):
         ctx.exit(_FAILED)
 

@@ -27,8 +27,8 @@ from tests.support.redis_server import free_port
 
 MARK = "canary"
 NOWHERE = "http://127.0.0.1:1"
-PATHS = ("/", "/healthz", "/readyz", "/metrics", "/nothing")
-API = tuple(f"/api/v1/{name}" for name in ("status", "plan", "instances", "journal", "admission"))
+PATHS = ("/", "/api/v1", "/healthz", "/readyz", "/metrics", "/nothing")
+API = tuple(f"/api/v1/{name}" for name in ("status", "plan", "instances", "journal", "admission", "timeline"))
 
 
 def no_creates(method: str, path: str) -> int | None:
@@ -78,9 +78,23 @@ def a_config(directory: Path, redis_url: str, vast: str, runpod: str) -> Json:
                 "api_key": f"${{file:{key}}}",
                 "url": vast,
                 "image_login": f"-u {MARK} -p {MARK}-of-the-registry ghcr.io",
+                "webhook_secret": f"{MARK}-of-vasts-webhook",
             },
             "runpod": {"api_key": f"{MARK}-of-runpod", "url": runpod},
         },
+        "notify": {"after": "0s", "channels": channels()},
+    }
+
+
+def channels() -> Json:
+    """Notifications by every way there is, to nobody."""
+    nowhere, mail = NOWHERE.removeprefix("http://"), {"sender": "a@example.com", "to": ["b@example.com"]}
+    return {
+        "slack": {"url": f"{NOWHERE}/services/T0/B0/{MARK}-of-slack"},
+        "discord": {"url": f"{NOWHERE}/api/webhooks/1/{MARK}-of-discord?wait={MARK}-of-discord-too"},
+        "webhook": {"url": f"{NOWHERE}/{MARK}-of-the-hook", "secret": f"whsec_{MARK}+of+the+signature+0123456789ab"},
+        "email": {"server": nowhere, "username": "u", "password": f"{MARK}-of-the-mail", **mail},
+        "apprise": {"url": f"json://u:{MARK}-of-apprise@{nowhere}/{MARK}-of-apprise-too"},
     }
 
 
@@ -101,6 +115,7 @@ def vendors(tmp_path: Path) -> Iterator[Any]:
 def assert_clean(texts: Mapping[str, str]) -> None:
     """No marked secret is in any of the texts; the mark alone may be, as the name of a registry's user."""
     for where, text in texts.items():
+        assert f"{MARK}+of" not in text, f"{where}: the webhook's secret"
         assert f"{MARK}-of" not in text, f"{where}: …{text[max(0, text.index(f'{MARK}-of') - 200) :][:400]}…"
 
 
@@ -156,6 +171,9 @@ def test_vendors_that_refuse_the_key_tell_nobody(
     assert_clean(texts)
     assert "AuthFailed" in texts["/api/v1/status"]
 
+    until(lambda: len({each["channel"] for each in daemon.events("notify_failed")}) == len(channels()), "all failed")
+    assert_clean({"log": daemon.log.read_text(), **answers(daemon), **stored(client)})
+
 
 def printed(*arguments: str | Path, cwd: Path) -> str:
     """What a command prints, and what it writes into its directory."""
@@ -206,7 +224,7 @@ def test_commands_that_fail_tell_nobody(fault: str, said: str, redis_url: str, t
     file = tmp_path / "fleet.yaml"
     file.write_text(yaml.safe_dump(config))
 
-    lines = (("check", file, "--providers"), ("plan", file), ("run", file, "--once"))
+    lines = (("check", file, "--providers"), ("plan", file), ("run", file, "--once"), ("notify", "test", file))
     texts = {str(line): printed(*line, cwd=tmp_path) for line in lines}
 
     assert_clean(texts)
