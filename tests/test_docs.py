@@ -13,9 +13,11 @@ import pytest
 from autoscaler.cli import main
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "deploy" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 _EXAMPLE = re.compile(r"^(?:.*&& |\$ | *)(?:\.venv/bin/)?autoscaler (.+)$", re.MULTILINE)
+_ELSE = re.compile(r" (?:\d?>|\||&&?) ")
+"""What follows on the line is the shell's, or a command of somebody else."""
 _INLINE = re.compile(r"`autoscaler ([^`]+)`")
 
 
@@ -31,7 +33,7 @@ def found(pick: Callable[[str], Iterable[str]]) -> list[object]:
 def examples(text: str) -> list[str]:
     """What a reader may type as it stands."""
     blocks = [block for language, block in _BLOCK.findall(text) if language in ("", "sh", "console")]
-    return [line for block in blocks for line in _EXAMPLE.findall(block)]
+    return [_ELSE.split(line)[0] for block in blocks for line in _EXAMPLE.findall(block)]
 
 
 def mentions(text: str) -> list[str]:
