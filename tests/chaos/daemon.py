@@ -104,6 +104,7 @@ class Daemon:
             )
 
         rest: Any = {"board": None, "metrics": _NoMetrics(), "registry": CollectorRegistry()}
+        rest |= {"news": None, "notifier": _NoNotifier()}
         return App(
             config=config,
             loops=tuple(make(unit, config) for unit in units_in(config)),
@@ -219,6 +220,10 @@ class _Silent:
     def called(self, provider: str, outcome: Outcome) -> None: ...
 
     def came_up(self, placement: str, seconds: float, *, resumed: bool) -> None: ...
+
+
+class _NoNotifier:
+    def adapt(self, _settings: object) -> None: ...
 
 
 class _NoMetrics:
