@@ -13,7 +13,8 @@ import pytest
 from autoscaler.cli import main
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "deploy" / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "deploy/README.md")]
+PAGES += sorted((ROOT / "docs").rglob("*.md"))
 _BLOCK = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.DOTALL | re.MULTILINE)
 _EXAMPLE = re.compile(r"^(?:.*&& |\$ | *)(?:\.venv/bin/)?autoscaler (.+)$", re.MULTILINE)
 _ELSE = re.compile(r" (?:\d?>|\||&&?) ")
