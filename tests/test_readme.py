@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -19,12 +20,18 @@ from rich.console import Console
 from autoscaler.cli import main
 from autoscaler.cli.queue_view import queue_view
 from autoscaler.config import load_config
+from autoscaler.config.notify import NotifySettings
 from autoscaler.core.demand import AgeSource, Demand, InFlightKind, TierDemand
 from autoscaler.core.spec import Cap, Deadlines, FleetLimits, Health, Limits, Tier
 from autoscaler.queues.caution import Caution
+from autoscaler.runtime.clock import LoopClock
+from autoscaler.runtime.entropy import Entropy
 from autoscaler.runtime.supervise import Wake
 from autoscaler.store.memory import MemoryState, MemoryStore
 from autoscaler.telemetry.metrics import Metrics
+from autoscaler.telemetry.notify import Notifier
+from autoscaler.telemetry.notify_ways import way_of
+from autoscaler.web.hooks import Hooks
 from autoscaler.web.server import make_app
 from autoscaler.web.views import Board
 from policies import POLICIES, RECOMMENDED
@@ -155,6 +162,17 @@ def all_metrics() -> set[str]:
         config=lambda: pytest.fail("nobody asks"),
         now=clock.now,
         wake=Wake().set,
+    )
+    Hooks(lambda: pytest.fail("nobody asks"), print, registry, clock.now)
+    Notifier(
+        FLEET,
+        NotifySettings(),
+        registry,
+        way_of=way_of,
+        desks=list,
+        clock=LoopClock(epoch=NOW),
+        entropy=Entropy(),
+        chance=Random(1),
     )
     caps = FleetLimits(usd_per_hour=cap, usd_per_day=cap, usd_per_month=cap)
     metrics.ticked(report(machine(), limits=caps, pools={"images": pool_report(machine(), pool=POOL)}))

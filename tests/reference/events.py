@@ -16,8 +16,12 @@ _PACKAGES = ("autoscaler", "providers", "policies")
 _LEVELS = frozenset({"debug", "info", "warning", "error", "exception"})
 
 LOG_EVENTS: Mapping[str, str] = {
+    "hook_heard": "A vendor's webhook tells of machines, so they are looked at.",
     "http_refused": "A request had a wrong token, or a Host header that is not ours; `unlogged` more went before.",
     "listener_failed": "What only looks on (metrics, notifications …) has failed; it is told of once, and ticks go on.",
+    "notify_failed": "A message could not be sent, and why; it is tried again.",
+    "notify_given_up": "A message is tried no more, and why.",
+    "notify_sent": "A message was sent after all.",
     "reload": "A line of what a reload changed, or that it changed nothing.",
     "reload_failed": "A reload could not be made, for a reason of ours; what was in force goes on.",
     "reload_refused": "The file has a problem, so it was not taken: a line for each.",
