@@ -204,7 +204,7 @@ def hostile(value: Any, field: str = "") -> Any:
 def point_at_a_bar(dashboard: Dashboard) -> None:
     """Point at the longest bar of the timeline."""
     boxes = dashboard.page.evaluate(
-        "[...document.querySelectorAll('#chart-phases .point path')].map((path) => path.getBoundingClientRect().toJSON())"
+        "[...document.querySelectorAll('#chart-phases .point path')].map((bar) => bar.getBoundingClientRect().toJSON())"
     )
     box = max(boxes, key=lambda box: float(box["width"]))
     dashboard.page.mouse.move(box["x"] + box["width"] / 2, box["y"] - 1)

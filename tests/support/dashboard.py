@@ -20,7 +20,8 @@ _CONTRASTS = """() => {
   const parse = (text) => (text.match(/[\\d.]+/g) ?? []).map(Number);
   const over = ([r, g, b, a = 1], ground) => [r, g, b].map((value, at) => value * a + ground[at] * (1 - a));
   const linear = (value) => (value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
-  const luminance = (colour) => colour.reduce((sum, value, at) => sum + [0.2126, 0.7152, 0.0722][at] * linear(value), 0);
+  const weights = [0.2126, 0.7152, 0.0722];
+  const luminance = (colour) => colour.reduce((sum, value, at) => sum + weights[at] * linear(value), 0);
   const ground = (element) => {
     if (!element) return [255, 255, 255];
     const colour = parse(getComputedStyle(element).backgroundColor);
@@ -31,7 +32,7 @@ _CONTRASTS = """() => {
   while (walker.nextNode()) {
     const { parentElement: element, textContent } = walker.currentNode;
     const words = textContent.trim();
-    if (!words || !element.checkVisibility() || !element.getClientRects().length || element.closest("noscript")) continue;
+    if (!words || !element.checkVisibility() || !element.getClientRects().length) continue;
     const style = getComputedStyle(element);
     const behind = ground(element);
     const front = over(parse(element instanceof SVGElement ? style.fill : style.color), behind);

@@ -2,7 +2,6 @@
 
 import { byId, h, keep, say } from "./dom.js";
 
-const SIGNS = { critical: "!!", warning: "!", info: "i" };
 const COPIED_MS = 1500;
 
 let known = null;
@@ -35,7 +34,6 @@ function make({ severity, name, command }) {
   return h(
     "li",
     { class: severity },
-    h("span", { class: "sign", "aria-hidden": "true" }, SIGNS[severity] ?? "✓"),
     severity === "none" ? "" : h("strong", {}, severity),
     h("p"),
     name && h("code", { class: "name", title: "its alert, and its section in docs/runbook.md" }, name),
