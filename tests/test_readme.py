@@ -31,6 +31,7 @@ from autoscaler.store.memory import MemoryState, MemoryStore
 from autoscaler.telemetry.metrics import Metrics
 from autoscaler.telemetry.notify import Notifier
 from autoscaler.telemetry.notify_ways import way_of
+from autoscaler.web.events import News
 from autoscaler.web.hooks import Hooks
 from autoscaler.web.server import make_app
 from autoscaler.web.views import Board
@@ -158,6 +159,8 @@ def all_metrics() -> set[str]:
         Board(FLEET),
         registry,
         store,
+        news=News(),
+        histories=lambda: pytest.fail("nobody asks"),
         records=lambda: pytest.fail("nobody asks"),
         config=lambda: pytest.fail("nobody asks"),
         now=clock.now,
