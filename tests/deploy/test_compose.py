@@ -219,11 +219,13 @@ def test_prometheus_and_grafana_find_what_they_are_told_to_read() -> None:
     assert file.is_file()
     scraped = re.findall(r"[\w.-]+:\d+", file.read_text())
     assert "autoscaler:8080" in scraped
-    for source in here("grafana", "/etc/grafana/provisioning").rglob("*.yaml"):
-        for provided in yaml.safe_load(source.read_text()).get("providers") or []:
-            assert list(here("grafana", provided["options"]["path"]).glob("*.json")), provided
-        for given in yaml.safe_load(source.read_text()).get("datasources") or []:
-            assert given["url"] == "http://prometheus:9090"
+    provisioning = here("grafana", "/etc/grafana/provisioning")
+    provided = [yaml.safe_load(source.read_text()) for source in provisioning.rglob("*.yml")]
+    dashboards = [each["options"]["path"] for document in provided for each in document.get("providers", [])]
+    assert [list(here("grafana", path).glob("*.json")) for path in dashboards]
+    assert [each["url"] for document in provided for each in document.get("datasources", [])] == [
+        "http://prometheus:9090"
+    ]
 
 
 def test_what_its_header_says_to_type_names_this_file() -> None:
