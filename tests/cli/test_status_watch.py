@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from pathlib import Path
@@ -18,6 +19,7 @@ from autoscaler.cli.watch.screen import draw
 from autoscaler.cli.watch.state import ORDERS, Page, Watch
 from autoscaler.cli.watch.terminal import Decoder
 from tests.support.api import JOURNAL, Json, a_concern, a_machine, a_pool, a_status, an_entry, an_order
+from tests.support.terminal_picture import LINES, PICTURE, lines, recorded
 
 DOCS = Path(__file__).parents[2] / "docs" / "terminal.md"
 BYTES = {
@@ -142,6 +144,30 @@ def test_before_the_first_picture_it_says_what_it_waits_for() -> None:
     assert "nothing to show yet: no daemon answers" in drawn(watch)
     for key in ALL_KEYS:
         pressed(watch, key)
+
+
+def test_the_picture_in_the_docs_is_what_is_drawn_now() -> None:
+    """`python -m tests.support.terminal_picture` draws it again."""
+    shown: dict[int, str] = {}
+    for number, text in re.findall(r"#terminal-line-(\d+)\)\">(.*?)</text>", PICTURE.read_text()):
+        shown[int(number)] = shown.get(int(number), "") + html.unescape(text)
+    assert ["".join(shown.get(number, "").split()) for number in range(LINES)] == [
+        "".join(each.split()) for each in lines()
+    ]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 60)])
+def test_a_look_at_a_real_daemon_has_all_that_matters_on_any_screen(size: tuple[int, int]) -> None:
+    screen = drawn(recorded(), *size)
+    for words in (
+        "! images: 14 jobs of free wait",
+        "→ autoscaler why",
+        "late",
+        "1.38 of 30 USD",
+        "▶ serving",
+        "◔ booting",
+    ):
+        assert words in screen
 
 
 # --- keys -------------------------------------------------------------------------------------------------------------
