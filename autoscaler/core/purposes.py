@@ -53,6 +53,8 @@ PURPOSES: Mapping[Phase, Purpose] = {
     Phase.LOST: Purpose.LOST,
 }
 """By phase; that of a HOT machine is shared out by its busy slots."""
+_HOT, _WARM, _DRAINING = Phase.HOT, Phase.WARM, Phase.DRAINING  # to look them up takes longer than all else here
+_ROUNDING = 1e-12
 
 
 class Line(NamedTuple):
@@ -94,63 +96,96 @@ class Rates:
     """Of the lines' `boot`, what each machine has in it."""
 
 
+_Place = tuple[str, str, str | None]
+"""Placement, provider and tier."""
+
+
+@dataclass(slots=True)
+class _Hot:
+    """HOT machines of one place, of which somebody says how busy they are."""
+
+    usd_per_hour: float = 0.0
+    serving: float = 0.0
+
+
+@dataclass(slots=True)
+class _Pool:
+    """A pool's machines, added up in one look at each: there may be ten thousand."""
+
+    rates: Rates = field(default_factory=Rates)
+    hot: dict[_Place, _Hot] = field(default_factory=dict)
+    others: dict[tuple[_Place, Phase], float] = field(default_factory=dict)
+    unheard: list[Instance] = field(default_factory=list)
+    """HOT machines that nobody speaks for."""
+    heard: int = 0
+    """Jobs on those that somebody speaks for."""
+
+    def add(self, machine: Instance, busy: int | None) -> None:
+        """Take one machine, and how many of its slots are at work."""
+        usd_per_hour, phase, rates = machine.burn_usd_per_hour, machine.phase, self.rates
+        place = (machine.placement, machine.provider, machine.tier)
+        if phase is _HOT:
+            rates.running += usd_per_hour
+            if busy is None:
+                self.unheard.append(machine)
+                return
+            self.heard += busy
+            hot = self.hot.get(place)
+            if hot is None:
+                hot = self.hot[place] = _Hot()
+            hot.usd_per_hour += usd_per_hour
+            hot.serving += usd_per_hour if busy >= machine.slots else usd_per_hour * busy / machine.slots
+            return
+        if phase is _WARM:
+            rates.stopped += usd_per_hour
+        else:
+            rates.running += usd_per_hour
+        if phase is _DRAINING:
+            self.heard += busy or 0
+        elif PURPOSES[phase] is Purpose.BOOT:
+            place = (machine.placement, machine.provider, None)  # its tier is known when it is HOT
+            rates.booting[machine.id] = Booting(machine.placement, machine.provider, usd_per_hour)
+        self.others[place, phase] = self.others.get((place, phase), 0.0) + usd_per_hour
+
+    def added_up(self, in_flight: int | None) -> Rates:
+        """What all of them cost, by what it is for."""
+        lines = self.rates.lines
+        for (place, phase), usd_per_hour in self.others.items():
+            lines[_line(place, PURPOSES[phase])] += usd_per_hour
+        for place, hot in self.hot.items():
+            _share(lines, place, hot.usd_per_hour, hot.serving)
+        slots = sum(max(1, machine.slots) for machine in self.unheard)
+        for machine in self.unheard:
+            place, usd_per_hour = (machine.placement, machine.provider, machine.tier), machine.burn_usd_per_hour
+            if in_flight is None:
+                lines[_line(place, Purpose.UNSEEN)] += usd_per_hour
+            else:
+                share = min(1.0, max(0, in_flight - self.heard) / slots)
+                _share(lines, place, usd_per_hour, usd_per_hour * share)
+        return self.rates
+
+
 def rates(instances: Iterable[Instance], at_work: AtWork) -> dict[str, Rates]:
     """What each pool's machines cost at this moment, by what it is for."""
-    pools: dict[str, Rates] = {}
-    sums: dict[tuple[str, str, str, str | None, Phase], float] = {}
-    unheard: dict[str, list[Instance]] = {}
-    heard: dict[str, int] = {}
+    pools: dict[str, _Pool] = {}
     busy = at_work.busy
     for machine in instances:
-        usd_per_hour, phase = machine.burn_usd_per_hour, machine.phase
-        if not usd_per_hour:
-            continue
-        pool = pools.get(machine.pool)
-        if pool is None:
-            pool = pools[machine.pool] = Rates()
-        if phase is Phase.WARM:
-            pool.stopped += usd_per_hour
-        else:
-            pool.running += usd_per_hour
-        if phase is Phase.HOT:
-            slots_at_work = busy.get(machine.id)
-            if slots_at_work is None:
-                unheard.setdefault(machine.pool, []).append(machine)
-                continue
-            heard[machine.pool] = heard.get(machine.pool, 0) + slots_at_work
-            _share(pool.lines, machine, min(1.0, slots_at_work / max(1, machine.slots)))
-            continue
-        if phase is Phase.DRAINING:
-            heard[machine.pool] = heard.get(machine.pool, 0) + busy.get(machine.id, 0)
-        tier = machine.tier
-        if PURPOSES[phase] is Purpose.BOOT:
-            tier = None  # what it will be set apart for is not known before it is HOT
-            pool.booting[machine.id] = Booting(machine.placement, machine.provider, usd_per_hour)
-        key = (machine.pool, machine.placement, machine.provider, tier, phase)
-        sums[key] = sums.get(key, 0.0) + usd_per_hour
-    for (name, placement, provider, tier, phase), usd_per_hour in sums.items():
-        pools[name].lines[Line(placement, provider, tier or "", PURPOSES[phase])] += usd_per_hour
-    for name, machines in unheard.items():
-        _share_unheard(pools[name].lines, machines, at_work.in_flight.get(name), heard.get(name, 0))
-    return pools
+        if machine.burn_usd_per_hour:
+            pool = pools.get(machine.pool)
+            if pool is None:
+                pool = pools[machine.pool] = _Pool()
+            pool.add(machine, busy.get(machine.id))
+    return {name: pool.added_up(at_work.in_flight.get(name)) for name, pool in pools.items()}
 
 
-def _share(lines: dict[Line, float], machine: Instance, share: float) -> None:
-    """Book a HOT machine of which this share is at work."""
-    place = (machine.placement, machine.provider, machine.tier or "")
-    if share:
-        lines[Line(*place, Purpose.SERVING)] += machine.burn_usd_per_hour * share
-    if share < 1.0:
-        lines[Line(*place, Purpose.IDLE)] += machine.burn_usd_per_hour * (1.0 - share)
+def _line(place: _Place, purpose: Purpose) -> Line:
+    placement, provider, tier = place
+    return Line(placement, provider, tier or "", purpose)
 
 
-def _share_unheard(lines: dict[Line, float], machines: list[Instance], in_flight: int | None, heard: int) -> None:
-    """Book the HOT machines that nobody speaks for: the jobs that the others do not hold are spread over them."""
-    slots = sum(max(1, machine.slots) for machine in machines)
-    for machine in machines:
-        if in_flight is None:
-            lines[Line(machine.placement, machine.provider, machine.tier or "", Purpose.UNSEEN)] += (
-                machine.burn_usd_per_hour
-            )
-        else:
-            _share(lines, machine, min(1.0, max(0, in_flight - heard) / slots))
+def _share(lines: dict[Line, float], place: _Place, usd_per_hour: float, serving: float) -> None:
+    """Book HOT machines of which so much is at work."""
+    if serving:
+        lines[_line(place, Purpose.SERVING)] += serving
+    if usd_per_hour - serving > _ROUNDING:
+        lines[_line(place, Purpose.IDLE)] += usd_per_hour - serving
