@@ -137,6 +137,15 @@ def test_a_daemon_that_is_away_leaves_the_last_picture_marked_old_until_it_is_ba
     assert drawn(watch).startswith("attic  leads")
 
 
+def test_a_daemon_that_does_not_lead_does_not_call_the_fleet_cold() -> None:
+    empty: Json = {"pools": [], "instances": []}
+    assert "all is COLD" in drawn(a_watch(**empty))
+    screen = drawn(a_watch(**empty, leads=False))
+    assert "It leads no pool" in screen
+    assert "COLD" not in screen
+    assert "images: led by process 4711 on night" in screen
+
+
 def test_before_the_first_picture_it_says_what_it_waits_for() -> None:
     watch = Watch()
     assert drawn(watch).startswith("asking the daemon")

@@ -77,7 +77,7 @@ def _fleet(watch: Watch, status: Json, width: int, room: int) -> list[Renderable
     lines += _pools(watch.pools, width, room - len(lines) - _FEWEST_MACHINES)
     del lines[room - _LEAST :]
     machines = watch.machines
-    lines.append(_about(watch, len(machines), len(status["instances"])))
+    lines.append(_about(watch, len(machines), status))
     place = watch.place[Page.FLEET]
     shown = place.rows(len(machines), max(1, room - len(lines) - 1))
     if machines:
@@ -121,10 +121,14 @@ def _pools(pools: Sequence[Json], width: int, room: int) -> list[RenderableType]
     return [*map(pool_in_short, pools[:shown]), line(f"… and {len(pools) - shown} more pools", "dim")]
 
 
-def _about(watch: Watch, shown: int, there: int) -> Text:
+def _about(watch: Watch, shown: int, status: Json) -> Text:
     """Which machines are shown, and in which order."""
-    words = f"{there} machines" if shown == there else f"{shown} of {there} machines"
-    text = line(words if there else "No machines: all is COLD.", "bold")
+    there = len(status["instances"])
+    if not there:
+        return line(
+            "No machines: all is COLD." if status["leads"] else "It leads no pool, so it knows no machine.", "bold"
+        )
+    text = line(f"{there} machines" if shown == there else f"{shown} of {there} machines", "bold")
     if watch.pool:
         text.append(f"  of pool {watch.pool}")
     if watch.filter:

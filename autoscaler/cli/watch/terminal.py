@@ -178,8 +178,11 @@ class Terminal:
     # --- taking it, and giving it back --------------------------------------------------------------------------------
 
     def _take(self) -> None:
-        if self._in is not None:
-            tty.setcbreak(self._in, termios.TCSADRAIN)
+        try:
+            if self._in is not None:
+                tty.setcbreak(self._in, termios.TCSADRAIN)
+        except termios.error:
+            self._gone()
         self._write(_ENTER)
         self._repaint()
 
