@@ -112,11 +112,14 @@ def test_caddy_asks_readers_for_a_password_and_leaves_orders_to_the_token(
         running = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
         until(lambda: ask(port, "/api/v1/status")[0], "it answered")
-        assert ask(port, "/api/v1/status")[0] == 401
+        for path in ("/", "/metrics", "/api/v1/status", "/api/v1/orders", "/api/v1/orders/none", "/hooks/mock"):
+            assert ask(port, path)[0] == 401, path
+        assert ask(port, "/healthz")[0] == 200
         basic = "Basic " + base64.b64encode(b"ops:secret").decode()
         assert ask(port, "/api/v1/status", authorization=basic)[0] == 200
         assert ask(port, "/api/v1/orders/none?by=ann", method="DELETE", authorization=f"Bearer {TOKEN}")[0] == 404
         assert ask(port, "/api/v1/orders/none?by=ann", method="DELETE", authorization="Bearer wrong")[0] == 401
+        assert ask(port, "/hooks/mock", method="POST")[0] == 404, "it came to the daemon, which knows no such vendor"
     finally:
         running.terminate()
         running.wait()
