@@ -7,6 +7,7 @@ import json
 import signal
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _PORT = 8901
 _LONGEST_TOLD = 120
+_TELLS_EVERY_S = 0.5
+_TAKEN_S = 10.0  # as Vast.ai waits for a receiver
 
 _DRIVE: Mapping[str, str] = MappingProxyType(
     {
@@ -39,6 +42,18 @@ _DRIVE: Mapping[str, str] = MappingProxyType(
     }
 )
 """What to do with each vendor's emulator."""
+
+
+_WEBHOOK: Mapping[str, str] = MappingProxyType(
+    {
+        "vastai": """\
+  webhook:                    # told what becomes of instances
+    url: http://127.0.0.1:8080/hooks/vastai
+    secret: any
+"""
+    }
+)
+"""How a scenario file says whom each vendor tells of its own accord."""
 
 
 class _Vendors(click.Group):
@@ -108,7 +123,24 @@ async def _serve(vendor: str, emulator: Emulator, clock: Clock, port: int) -> No
         click.echo(f"An emulated {vendor} is at {url}, until you stop it. Any key will do.")
         click.echo(_DRIVE[vendor].format(url=url))
         sys.stdout.flush()
+        telling = asyncio.create_task(_tell(emulator, clock))
         await ended.wait()
+        telling.cancel()
+
+
+async def _tell(emulator: Emulator, clock: Clock) -> None:
+    """Send what the vendor tells of its own accord, for ever, and once each: a receiver that is away misses it."""
+    from aiohttp import ClientError, ClientSession, ClientTimeout
+
+    from autoscaler.emulate.base import Telling
+
+    async with ClientSession(timeout=ClientTimeout(total=_TAKEN_S)) as session:
+        while True:
+            for sent in emulator.sends() if isinstance(emulator, Telling) else ():
+                with suppress(ClientError, TimeoutError):
+                    async with session.post(sent.url, data=sent.body, headers=sent.headers) as response:
+                        click.echo(f"told {sent.url}: {response.status}", err=True)
+            await clock.sleep(_TELLS_EVERY_S)
 
 
 def _told(answer: Answer | None) -> str:
@@ -144,7 +176,7 @@ FILE is YAML. All its keys are optional; a plain list is taken for the steps of 
       - {{fault: answer_lost, call: rent, nth: 2}}
       - {{fault: outbid, at: 5m, machine: 1}}
   quirks: [{", ".join(list(quirks)[:2])}]
-
+{_WEBHOOK.get(vendor, "")}
 Quirks, what {vendor} alone does; each holds from the start to the end:
 
 {_listed(quirks)}

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from typing import NoReturn, Protocol
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import NoReturn, Protocol, runtime_checkable
 
 from providers.http import Answer, Request
 from providers.mock import Market
@@ -11,6 +13,15 @@ from providers.mock import Market
 
 class Dropped(Exception):
     """The connection breaks off without an answer; what was asked may have been done."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Sent:
+    """A POST that a vendor makes of its own accord."""
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
 
 
 class Emulator(Protocol):
@@ -27,6 +38,15 @@ class Emulator(Protocol):
         Raises:
             Dropped: the connection breaks off.
         """
+        ...
+
+
+@runtime_checkable
+class Telling(Protocol):
+    """An emulator whose vendor also tells of its own accord."""
+
+    def sends(self) -> Sequence[Sent]:
+        """What it has to tell since this was asked last, for whoever serves it to send."""
         ...
 
 

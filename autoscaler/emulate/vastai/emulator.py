@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from autoscaler.emulate.base import Sent
 from autoscaler.emulate.vastai.account import Account, Call, instance_key
 from autoscaler.emulate.vastai.errors import Refused, bad_request, page, refusal
 from autoscaler.emulate.vastai.faults import strike_after, strike_before
+from autoscaler.emulate.vastai.notices import Notices
 from autoscaler.emulate.vastai.pace import Pace
 from autoscaler.emulate.vastai.routes import OPEN, Route, route_of
 from autoscaler.emulate.vastai.settings import Emulation, Quirk
@@ -24,6 +26,7 @@ class VastEmulator:
         self._account = Account(settings, rng)
         self._now = now
         self._pace = Pace()
+        self._notices = None if settings.webhook is None else Notices(settings.webhook)
 
     @property
     def market(self) -> Market:
@@ -37,6 +40,13 @@ class VastEmulator:
             return await self._answer(route, number, request)
         except Refused as refused:
             return refused.answer
+
+    def sends(self) -> Sequence[Sent]:
+        """Its notifications, where it has a webhook; see :class:`autoscaler.emulate.base.Telling`."""
+        if self._notices is None:
+            return ()
+        self._account.settle(self._now())
+        return self._notices.look(self.market, self._now())
 
     async def _answer(self, route: Route, number: int, request: Request) -> Answer:
         account, now = self._account, self._now()

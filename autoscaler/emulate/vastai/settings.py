@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from autoscaler.core.spec import SETTINGS
 from autoscaler.core.units import DurationRange
+from autoscaler.emulate.vastai.notices import Webhook
 from providers.mock import MockSettings
 
 
@@ -94,3 +95,5 @@ class Emulation:
     """Hosts, prices, durations, faults and the scenario."""
     quirks: tuple[Quirk, ...] = ()
     """What Vast.ai does besides."""
+    webhook: Webhook | None = None
+    """Where it tells what becomes of instances; it tells nobody when absent."""
