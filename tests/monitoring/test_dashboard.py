@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -14,18 +13,19 @@ import yaml
 
 from tests.reference.metrics import described
 from tests.support.prometheus import (
-    DASHBOARDS,
+    DASHBOARD,
     DEPLOY,
+    PANELS,
     alerts,
+    asked,
     labels_in,
     metrics_in,
     needs_prometheus,
+    on_dashboard,
     promtool,
     rules,
 )
 
-[DASHBOARD] = (json.loads(path.read_text(encoding="utf-8")) for path in DASHBOARDS)
-PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 SCRAPED = {"job", "instance"}
 """Labels that Prometheus itself gives."""
 _PARTS = {"histogram": ("_bucket", "_count", "_sum")}
@@ -43,46 +43,24 @@ def known() -> dict[str, set[str]]:
     return found
 
 
-def shown() -> Iterator[tuple[str, str]]:
-    """Every expression of the dashboard, by what it is for; a value stands for each variable."""
-    for panel in PANELS:
-        for target in panel["targets"]:
-            yield panel["title"], filled(target["expr"])
-    for annotation in DASHBOARD["annotations"]["list"]:
-        if "expr" in annotation:
-            yield annotation["name"], filled(annotation["expr"])
-    for variable in DASHBOARD["templating"]["list"]:
-        if found := re.fullmatch(r"label_values\((.*), (\w+)\)", variable.get("definition", "")):
-            yield variable["name"], f"count by ({found[2]}) ({filled(found[1])})"
-
-
-def filled(expr: str) -> str:
-    return re.sub(r"\$\w+", "x", expr.replace("$__rate_interval", "5m"))
-
-
-def everything() -> list[tuple[str, str]]:
-    """What the dashboard and the rules ask for."""
-    return [*shown(), *((rule.name, rule.expr) for rule in rules())]
-
-
 def test_everything_that_is_asked_for_is_there() -> None:
     there = known()
-    missing = [(what, name) for what, expr in everything() for name in metrics_in(expr) if name not in there]
+    missing = [(what, name) for what, expr in asked() for name in metrics_in(expr) if name not in there]
     assert missing == []
-    assert len(list(shown())) > 40
+    assert len(list(on_dashboard())) > 40
 
 
 def test_everything_is_picked_by_labels_that_it_has() -> None:
     there = known()
     every = set().union(*there.values())
-    for what, expr in everything():
+    for what, expr in asked():
         for name, label in labels_in(expr):
             assert label in (there[name] if name else every), f"{what}: {name} has no {label}"
 
 
 @needs_prometheus
 def test_every_expression_is_one_that_prometheus_takes(tmp_path: Path) -> None:
-    listed = [{"record": f"panel_{number}", "expr": expr} for number, (_, expr) in enumerate(shown())]
+    listed = [{"record": f"panel_{number}", "expr": expr} for number, (_, expr) in enumerate(on_dashboard())]
     file = tmp_path / "panels.yml"
     file.write_text(yaml.safe_dump({"groups": [{"name": "panels", "rules": listed}]}))
     checked = promtool("check", "rules", file)

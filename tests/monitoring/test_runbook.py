@@ -49,9 +49,3 @@ def test_a_section_answers_what_one_asks_at_night(name: str) -> None:
     assert re.search(r"^```sh\n\S", text, re.MULTILINE), "it has a command to type"
     waits = {rule.wait for rule in alerts() if rule.name == name}
     assert all(re.search(rf"\b{wait}\b", text) for wait in waits), f"it says why it waits for {waits}"
-
-
-def test_what_a_concern_tells_to_type_is_in_its_section() -> None:
-    """The commands themselves are held to the command line by the tests of the pages."""
-    for name in Name:
-        assert "autoscaler " in SECTIONS[alert_of(name)]

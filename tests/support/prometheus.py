@@ -23,7 +23,8 @@ from tests.support.redis_server import free_port
 DEPLOY = Path(__file__).parents[2] / "deploy"
 PROMETHEUS = DEPLOY / "prometheus"
 RULES = sorted((PROMETHEUS / "rules").glob("*.yml"))
-DASHBOARDS = sorted((DEPLOY / "grafana" / "dashboards").glob("*.json"))
+DASHBOARD = json.loads((DEPLOY / "grafana" / "dashboards" / "autoscaler.json").read_text(encoding="utf-8"))
+PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 needs_prometheus = pytest.mark.skipif(
     not (shutil.which("promtool") and shutil.which("prometheus")), reason="Prometheus is not installed"
 )
@@ -75,6 +76,28 @@ def rules() -> list[Rule]:
 def alerts() -> list[Rule]:
     """All alerts."""
     return [rule for rule in rules() if rule.alert]
+
+
+def on_dashboard() -> Iterator[tuple[str, str]]:
+    """Every expression of the dashboard, by what it is for; a value stands for each variable."""
+    for panel in PANELS:
+        for target in panel["targets"]:
+            yield panel["title"], _filled(target["expr"])
+    for annotation in DASHBOARD["annotations"]["list"]:
+        if "expr" in annotation:
+            yield annotation["name"], _filled(annotation["expr"])
+    for variable in DASHBOARD["templating"]["list"]:
+        if found := re.fullmatch(r"label_values\((.*), (\w+)\)", variable.get("definition", "")):
+            yield variable["name"], f"count by ({found[2]}) ({_filled(found[1])})"
+
+
+def _filled(expr: str) -> str:
+    return re.sub(r"\$\w+", "x", expr.replace("$__rate_interval", "5m"))
+
+
+def asked() -> list[tuple[str, str]]:
+    """What the dashboard and the rules ask for, each with what it is for."""
+    return [*on_dashboard(), *((rule.name, rule.expr) for rule in rules())]
 
 
 def metrics_in(expr: str) -> set[str]:
