@@ -16,7 +16,7 @@ from autoscaler.store.keys import Keys
 from tests.support.daemon_process import FLEET, DaemonProcess, Json, a_config, autoscaler
 from tests.support.real_time import until
 
-SPEED = 120.0
+SPEED = 60.0
 
 
 @pytest.fixture
