@@ -123,6 +123,7 @@ async def test_after_a_take_over_nothing_is_told_twice_and_the_end_is_told_by_wh
         second.told, second.leads, first.leads = first.told, True, False  # as the store hands it over
         assert await other.tick(BLIND) == []
         assert await one.tick(replace(WELL, leads=False, pools={}), 60.0) == []
+        assert await one.tick(replace(WELL, leads=False, pools={}), 60.0) == []
         await other.tick(WELL)
         (line,) = await other.tick(WELL, 30.0)
 
