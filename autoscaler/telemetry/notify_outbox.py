@@ -94,7 +94,7 @@ class Outbox:
             if (early_s := self._sent_at + self.every_s - now) > 0.0:
                 await self._clock.sleep(min(early_s, self.every_s))  # a clock may be set back
                 continue
-            self._pending = deque(each for each in self._pending if each not in ready)
+            self._pending = deque(each for each in self._pending if ends_s and not self._passes(each))
             dropped, self._dropped = self._dropped, 0
             message = compose(
                 newest(ready), id=f"msg_{self._entropy.token()}", fleet=self._fleet, at=now, dropped=dropped
