@@ -143,7 +143,7 @@ class Board:
     def strays(self) -> StraysForm:
         """Machines of the fleet's label that no record speaks of, or whose pool is not configured."""
         report = self.report or _NO_TICK
-        known = {(instance.provider, instance.provider_id) for instance in _present(report)}
+        known = {(machine.provider, name) for machine in _present(report) for name in (machine.provider_id, machine.id)}
         listings = {name: each for name, each in report.listings.items() if not isinstance(each, Unknown)}
         found = [
             _stray(
@@ -152,7 +152,7 @@ class Board:
             for name, listing in listings.items()
             for remote in listing.machines
             if (label := parse_label(remote.label, self._fleet)) is not None
-            if (pool := label[0]) not in report.pools or (name, remote.provider_id) not in known
+            if (pool := label[0]) not in report.pools or not {(name, remote.provider_id), (name, label[1])} & known
         ]
         return {"at": self.at, "strays": found}
 

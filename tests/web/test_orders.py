@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from autoscaler.core.errors import StoreUnavailable
+from autoscaler.core.lifecycle import Phase
 from autoscaler.core.orders import Order, OrderKind
 from tests.support.reports import NOW, machine, report
 from tests.support.served import WITH_TOKEN, Daemon, served
@@ -148,3 +149,10 @@ async def test_strays_are_machines_of_our_label_without_a_record_or_a_pool(daemo
     _, text = await daemon.ask("/api/v1/strays")
     [stray] = json.loads(text)["strays"]
     assert (stray["provider_id"], stray["why"]) == ("p0", "no pool is called images")
+
+
+async def test_a_machine_whose_rent_is_under_way_is_no_stray(daemon: Daemon) -> None:
+    rented = machine("m1", phase=Phase.RENTING, provider_id=None)
+    daemon.board.ticked(report(rented, listings=report(machine("m1")).listings))
+    _, text = await daemon.ask("/api/v1/strays")
+    assert json.loads(text)["strays"] == []
