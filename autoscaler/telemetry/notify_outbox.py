@@ -91,8 +91,9 @@ class Outbox:
             if not ready:
                 await self._wake.wait(self._clock, ends_s if ends_s and self._pending else _MOST_PAUSE_S)
                 continue
+            self._sent_at = min(self._sent_at, now)  # the clock may have been set back
             if (early_s := self._sent_at + self.every_s - now) > 0.0:
-                await self._clock.sleep(min(early_s, self.every_s))  # a clock may be set back
+                await self._clock.sleep(early_s)
                 continue
             self._pending = deque(each for each in self._pending if ends_s and not self._passes(each))
             dropped, self._dropped = self._dropped, 0

@@ -138,6 +138,18 @@ async def test_the_first_message_goes_at_once_and_what_comes_soon_after_it_is_to
 
 
 @pytest.mark.looptime
+async def test_a_clock_that_was_set_back_by_an_hour_holds_a_message_for_no_longer_than_usual() -> None:
+    async with an_outbox() as bench:
+        bench.outbox.put([about("m1")])
+        await bench.clock.sleep(1.0)
+        bench.clock._epoch -= 3600.0
+        bench.outbox.put([about("m2")])
+        await bench.clock.sleep(2 * EVERY_S)
+
+    assert len(bench.receiver.taken) == 2
+
+
+@pytest.mark.looptime
 async def test_in_quiet_hours_only_what_is_critical_is_told_and_the_rest_comes_as_one_at_their_end() -> None:
     evening = datetime(2026, 11, 21, 23, 0, tzinfo=BERLIN).timestamp()
     async with an_outbox(Channel(quiet=NIGHT), epoch=evening) as bench:
