@@ -5,39 +5,23 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Mapping
-from fnmatch import fnmatchcase
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
 import yaml
 from click.testing import CliRunner
-from prometheus_client import CollectorRegistry, generate_latest
 from pydantic import TypeAdapter
 from rich.console import Console
 
 from autoscaler.cli import main
 from autoscaler.cli.queue_view import queue_view
 from autoscaler.config import load_config
-from autoscaler.config.notify import NotifySettings
 from autoscaler.core.demand import AgeSource, Demand, InFlightKind, TierDemand
-from autoscaler.core.spec import Cap, Deadlines, FleetLimits, Health, Limits, Tier
+from autoscaler.core.spec import Deadlines, Health, Limits, Tier
 from autoscaler.queues.caution import Caution
-from autoscaler.runtime.clock import LoopClock
-from autoscaler.runtime.entropy import Entropy
-from autoscaler.runtime.supervise import Wake
-from autoscaler.store.memory import MemoryState, MemoryStore
-from autoscaler.telemetry.metrics import Metrics
-from autoscaler.telemetry.notify import Notifier
-from autoscaler.telemetry.notify_ways import way_of
-from autoscaler.web.events import News
-from autoscaler.web.hooks import Hooks
-from autoscaler.web.server import make_app
-from autoscaler.web.views import Board
 from policies import POLICIES, RECOMMENDED
-from tests.support.reports import FLEET, NOW, POOL, machine, pool_report, report
-from tests.support.stores import HandClock
+from tests.support.reports import NOW
 
 README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
 DRILLS = Path(__file__).parent / "drills"
@@ -147,46 +131,6 @@ def test_a_rule_of_the_strategy_stands_in_the_configuration_with_the_value_it_te
 
 def test_the_strategys_table_tells_defaults_at_all() -> None:
     assert len(list(defaults())) >= 15
-
-
-def all_metrics() -> set[str]:
-    registry = CollectorRegistry()
-    cap = Cap(warn=1.0, stop=2.0)
-    metrics = Metrics(registry)
-    clock = HandClock()
-    store = MemoryStore(MemoryState(), "nobody", clock)
-    make_app(
-        Board(FLEET),
-        registry,
-        store,
-        news=News(),
-        histories=lambda: pytest.fail("nobody asks"),
-        records=lambda: pytest.fail("nobody asks"),
-        config=lambda: pytest.fail("nobody asks"),
-        now=clock.now,
-        wake=Wake().set,
-    )
-    Hooks(lambda: pytest.fail("nobody asks"), print, registry, clock.now)
-    Notifier(
-        FLEET,
-        NotifySettings(),
-        registry,
-        way_of=way_of,
-        desks=list,
-        clock=LoopClock(epoch=NOW),
-        entropy=Entropy(),
-        chance=Random(1),
-    )
-    caps = FleetLimits(usd_per_hour=cap, usd_per_day=cap, usd_per_month=cap)
-    metrics.ticked(report(machine(), limits=caps, pools={"images": pool_report(machine(), pool=POOL)}))
-    return set(re.findall(r"^# TYPE (\w+)", generate_latest(registry).decode(), re.MULTILINE))
-
-
-def test_its_table_of_metrics_has_each_metric_and_no_other() -> None:
-    told = [name for cells in rows(README, "metric") for name in words(cells[0])]
-    there = all_metrics()
-    assert [name for name in there if not any(fnmatchcase(name, pattern) for pattern in told)] == []
-    assert [pattern for pattern in told if not any(fnmatchcase(name, pattern) for name in there)] == []
 
 
 def test_its_promises_name_each_drill_and_no_other() -> None:

@@ -16,6 +16,7 @@ _PACKAGES = ("autoscaler", "providers", "policies")
 _LEVELS = frozenset({"debug", "info", "warning", "error", "exception"})
 
 LOG_EVENTS: Mapping[str, str] = {
+    "events_failed": "Open pages could not be told what is new, for a reason of ours; it is tried again.",
     "hook_heard": "A vendor's webhook tells of machines, so they are looked at.",
     "http_refused": "A request had a wrong token, or a Host header that is not ours; `unlogged` more went before.",
     "listener_failed": "What only looks on (metrics, notifications …) has failed; it is told of once, and ticks go on.",
