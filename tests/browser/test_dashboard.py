@@ -88,6 +88,16 @@ def test_it_loads_itself_again_when_the_daemon_is_of_another_version(dashboard: 
     assert dashboard.requests.count(dashboard.url + "/") == 2
 
 
+def test_pointing_at_a_machines_bar_tells_what_it_is_and_why(dashboard: Dashboard, daemon: DaemonProcess) -> None:
+    dashboard.open()
+    dashboard.draw_charts()
+    [machine] = daemon.ask("/api/v1/instances")[1]["instances"]
+    point_at_a_bar(dashboard)
+    told = dashboard.page.locator("#chart-phases .hovertext")
+    for words in (machine["id"], machine["gpu"], machine["region"], f"{machine['usd_per_hour']:.3f} USD/h", "ready,"):
+        expect(told).to_contain_text(words)
+
+
 # --- everybody --------------------------------------------------------------------------------------------------------
 
 
@@ -202,7 +212,8 @@ def hostile(value: Any, field: str = "") -> Any:
 
 
 def point_at_a_bar(dashboard: Dashboard) -> None:
-    """Point at the longest bar of the timeline."""
+    """Point at the longest bar of the timeline, which holds still then."""
+    dashboard.page.locator("#chart-phases .plot").hover(position={"x": 2, "y": 2})
     boxes = dashboard.page.evaluate(
         "[...document.querySelectorAll('#chart-phases .point path')].map((bar) => bar.getBoundingClientRect().toJSON())"
     )

@@ -2,7 +2,7 @@
 
 import { Charts } from "./charts.js";
 import { drawConcerns } from "./concerns.js";
-import { byId, h, onChange, say } from "./dom.js";
+import { attribute, byId, h, onChange, say } from "./dom.js";
 import { drawHeader, drawTitle } from "./header.js";
 import { History } from "./history.js";
 import { Journal } from "./journal.js";
@@ -78,6 +78,7 @@ function takeStatus(said) {
 
 function takeJournal({ entries }) {
   journal.add(entries);
+  history.explain(entries);
   redraw();
 }
 
@@ -122,14 +123,16 @@ setInterval(drawAge, 1000);
 // --- what a person asks for -------------------------------------------------------------------------------------------
 
 function chooseRange(hours) {
-  for (const button of byId("ranges").children) button.setAttribute("aria-pressed", String(button.dataset.hours === String(hours)));
+  for (const button of byId("ranges").children) {
+    attribute(button, "aria-pressed", String(button.dataset.hours === String(hours)));
+  }
   loadHistory(hours);
 }
 
 for (const hours of RANGES_H) {
-  const button = h("button", { type: "button", "data-hours": hours, "aria-pressed": String(hours === history.hours), click: () => chooseRange(hours) });
-  say(button, `${hours}h`);
-  byId("ranges").append(button);
+  const pressed = String(hours === history.hours);
+  const look = { type: "button", "data-hours": hours, "aria-pressed": pressed, click: () => chooseRange(hours) };
+  byId("ranges").append(h("button", look, `${hours}h`));
 }
 
 function nextTheme() {

@@ -191,8 +191,9 @@ function usdChart(history, pool) {
   const usd = (point) => point.usd_per_hour;
   const look = layout(HEIGHT);
   look.yaxis.tickformat = ".2f";
+  const area = { fill: "tozeroy", fillcolor: colour("accent-pale"), hovertemplate: "%{y:.3f} USD/h<extra></extra>" };
   return {
-    data: [line(points, "USD/h", "accent", usd, { fill: "tozeroy", fillcolor: colour("accent-pale"), hovertemplate: "%{y:.3f} USD/h<extra></extra>" })],
+    data: [line(points, "USD/h", "accent", usd, area)],
     layout: look,
     says: `USD per hour: ${newest(points, (point) => usd(point)?.toFixed(2))}`,
   };

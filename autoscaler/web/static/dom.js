@@ -29,7 +29,7 @@ export function say(element, text) {
 }
 
 /** A text that is no longer than anybody reads. */
-function short(text) {
+export function short(text) {
   return text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
 }
 

@@ -2,6 +2,7 @@
 
 const POINTS = 1440;
 const LEAST_S = 600;
+const MOST_REASONS = 5000;
 
 /** What is known of the last `hours`; nothing before it was loaded. Times are epoch seconds. */
 export class History {
@@ -9,6 +10,7 @@ export class History {
   until = 0;
   #pools = new Map(); // pool → its targets by tier, and its points, oldest first
   #machines = new Map(); // id → machine with its phases, oldest first
+  #reasons = new Map(); // a machine, its phase and since when → why
   #waiting = null; // statuses that came while it is loading
   #loads = 0;
 
@@ -63,6 +65,19 @@ export class History {
     for (const pool of status.pools) this.#addPoint(pool, pointOf(pool, status.at));
     this.#takeMachines(status);
     this.#forget();
+  }
+
+  /** Take from entries of the journal why machines came into their phases. */
+  explain(entries) {
+    for (const { kind, instance, result, at, text } of entries) {
+      if (kind === "phase") this.#reasons.set(stay(instance, result, at), text);
+    }
+    for (const oldest of [...this.#reasons.keys()].slice(0, -MOST_REASONS)) this.#reasons.delete(oldest);
+  }
+
+  /** Why a machine came into a phase; empty where nobody remembers. */
+  reason(machine, span) {
+    return span.reason ?? this.#reasons.get(stay(machine.id, span.phase, span.from)) ?? "";
   }
 
   #addPoint(pool, point) {
@@ -149,6 +164,9 @@ function pointOf(pool, at) {
   const { up, decision, usd_per_hour, demand } = pool;
   return { at, up, wanted: decision.hot, usd_per_hour, tiers: new Map(demand.tiers.map((tier) => [tier.tier, tier])) };
 }
+
+/** What tells a machine's time in a phase from others; the timeline has tenths of seconds. */
+const stay = (machine, phase, since) => `${machine} ${phase} ${Math.round(since * 10)}`;
 
 function machineOf({ id, pool, gpu, region, provider }) {
   return { id, pool, gpu, region, provider, phases: [] };

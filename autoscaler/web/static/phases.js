@@ -1,14 +1,15 @@
 // Machines as a timeline: a bar for each, coloured and patterned by phase, newest at the top.
 
-import { byId, say } from "./dom.js";
+import { byId, say, short } from "./dom.js";
 import { colour, layout, ms, plain } from "./plotly.js";
 import { count, duration, moment, usd } from "./words.js";
 
 const MOST = 24;
+const FEWEST_ROWS = 7; // what is told of a bar needs that much room
 const ROW_PX = 18;
 const FRAME_PX = 34;
-const FOLD = 80;
-const LONGEST = 400;
+const WIDEST = 80;
+const MOST_LINES = 7;
 
 /** Colour and pattern of each phase, as the report of a simulation has them; half-way phases are striped. */
 const LOOKS = {
@@ -31,7 +32,8 @@ export function phasesChart(history, pool) {
   const button = byId("all-bars");
   button.hidden = machines.length <= MOST;
   say(button, shown.length < machines.length ? `show all ${machines.length}` : `show ${MOST}`);
-  const look = layout(shown.length * ROW_PX + FRAME_PX, {
+  const rows = Math.max(shown.length, FEWEST_ROWS);
+  const look = layout(rows * ROW_PX + FRAME_PX, {
     barmode: "overlay",
     hovermode: "closest",
     margin: { l: 104, r: 10, t: 4, b: 24 },
@@ -39,7 +41,7 @@ export function phasesChart(history, pool) {
   look.yaxis = {
     ...look.yaxis,
     autorange: false,
-    range: [shown.length - 0.5, -0.5],
+    range: [rows - 0.5, -0.5],
     tickmode: "array",
     tickvals: shown.map((_, place) => place),
     ticktext: shown.map((machine) => plain(machine.id.slice(0, 14))),
@@ -63,27 +65,34 @@ function traces(machines, history) {
       base: own.map((bar) => ms(start(bar))),
       x: own.map((bar) => ms((bar.span.to ?? history.until) - start(bar))),
       y: own.map(({ place }) => place),
-      hovertext: own.map((bar) => told(bar, history.until)),
+      hovertext: own.map(({ machine, span }) => told(machine, span, history)),
       hoverinfo: "text",
-      marker: { color: colour(tone), line: { width: 0 }, pattern: { shape, fillmode: "overlay", fgcolor: colour("surface"), fgopacity: 0.6, size: 5, solidity: 0.3 } },
+      marker: {
+        color: colour(tone),
+        line: { color: colour(tone), width: 1 }, // which keeps what lasted seconds in sight of hours
+        pattern: { shape, fillmode: "overlay", fgcolor: colour("surface"), fgopacity: 0.6, size: 5, solidity: 0.3 },
+      },
     }];
   });
 }
 
 /** What a bar stands for: what the machine was, from when to when, at what price, and why. */
-function told({ machine, span }, until) {
+function told(machine, span, history) {
   const ended = span.to === null ? "now" : moment(span.to);
-  const lasted = duration((span.to ?? until) - span.from);
+  const lasted = duration((span.to ?? history.until) - span.from);
   const what = [machine.gpu, machine.region, machine.provider].filter(Boolean).join(", ");
-  return [
-    plain(`${machine.id}: ${span.phase}`),
+  const lines = [
+    `${machine.id}: ${span.phase}`,
     `${moment(span.from)} to ${ended} UTC, ${lasted}`,
-    plain(`${what}; ${usd(span.usd_per_hour, 3)} USD/h`),
-    ...folded(span.reason ?? ""),
-  ].join("<br>");
+    `${what}; ${usd(span.usd_per_hour, 3)} USD/h`,
+    history.reason(machine, span),
+  ].flatMap(folded);
+  const shown = lines.length > MOST_LINES ? [...lines.slice(0, MOST_LINES - 1), "…"] : lines;
+  return shown.map(plain).join("<br>");
 }
 
+/** A text in lines that fit into the window. */
 function folded(text) {
-  const short = text.length > LONGEST ? `${text.slice(0, LONGEST)}…` : text;
-  return (short.match(new RegExp(`.{1,${FOLD}}(\\s|$)|.{1,${FOLD}}`, "gsu")) ?? []).map((part) => plain(part.trim()));
+  const width = Math.min(WIDEST, Math.floor(innerWidth / 10));
+  return short(text).match(new RegExp(`.{1,${width}}(\\s|$)|.{1,${width}}`, "gsu")) ?? [];
 }

@@ -2,7 +2,7 @@
 
 import { attribute, byId, h, keep, lines, say } from "./dom.js";
 import { meter, setMeter } from "./meter.js";
-import { count, duration, leaderName, ruleSubject, tierState, usd } from "./words.js";
+import { count, duration, leaderName, tierState, usd } from "./words.js";
 
 /** Draw the pools of a status, and those that another daemon leads. */
 export function drawPools(status) {
@@ -59,7 +59,7 @@ function update(card, pool) {
   });
   const { why, why_not: whyNot } = pool.decision;
   told(part(".why"), [...why].sort((a, b) => isDetail(a) - isDetail(b)).map(reasonLine));
-  told(part(".why-not"), whyNot.map((reason) => `${ruleSubject(reason.rule)}: ${reason.text}`));
+  told(part(".why-not"), whyNot.map(({ rule, text }) => `${rule}: ${text}`));
   told(part(".commands"), pool.commands.map(commandLine));
 }
 
@@ -71,7 +71,7 @@ function told(list, texts) {
 
 /** A limit's own words do not say what it limits. */
 function reasonLine({ rule, text }) {
-  return rule.startsWith("limits.") ? `${ruleSubject(rule)}: ${text}` : text;
+  return rule.startsWith("limits.") ? `${rule}: ${text}` : text;
 }
 
 /** Whether it is one rule's own word; what all policies want comes first. */
@@ -114,8 +114,9 @@ function* counts({ decision, phases, limits, up, demand }) {
 const TONES = { ok: "good", close: "warn", late: "bad" };
 
 function makeTier() {
+  const cells = ["number", "number", "quiet"].map((look) => h("td", { class: look }));
   const state = h("td", { class: "state" }, meter(), h("span"));
-  return h("tr", {}, h("th", { scope: "row" }), h("td", { class: "number" }), h("td", { class: "number" }), h("td", { class: "quiet" }), state, h("td"));
+  return h("tr", {}, h("th", { scope: "row" }), ...cells, state, h("td"));
 }
 
 function updateTier(row, tier, admission) {

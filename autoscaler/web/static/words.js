@@ -69,8 +69,3 @@ export function leaderName(leader) {
   if (leader === "spread") return "a daemon with `spread: true`";
   return leader ? `process ${process} on ${host}` : "nobody";
 }
-
-/** What a rule speaks of: `rent` for `thresholds.rent`. */
-export function ruleSubject(rule) {
-  return rule.slice(rule.lastIndexOf(".") + 1).replaceAll("_", " ");
-}
