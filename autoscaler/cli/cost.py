@@ -30,7 +30,9 @@ _COLUMNS = ("day", "pool", "placement", "provider", "tier", "purpose", "usd")
 def cost(
     url: str, *, pool: str | None, first: datetime | None, last: datetime | None, as_json: bool, as_csv: bool
 ) -> None:
-    """Show what the fleet has cost: against its caps, by what it was for, per job, and what was wasted and why.
+    """Show what the fleet has cost, and for what.
+
+    Against its caps, by pool and placement, per tier and job, and what was wasted and why.
 
     What the books cannot know is an estimate and said to be one: docs/money.md has the formulas.
 

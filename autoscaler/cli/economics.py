@@ -44,7 +44,9 @@ def _margin(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 def economics(
     file: Path, *, quote: str | None, margin: float | None, measured: BinaryIO | None, form: str | None
 ) -> None:
-    """Say what a business plan comes to, and whether its author's figures follow from its assumptions.
+    """Say what a business plan comes to, and what does not follow.
+
+    It computes the plan from its assumptions, and holds its author's own figures against that.
 
     FILE holds prices of machines, scenarios, plans and job classes, as far as there are any: see docs/economics.md.
 

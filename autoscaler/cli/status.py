@@ -31,7 +31,7 @@ Show = Callable[[RenderableType], None]
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the stable JSON form, one line for each look.")
 def status(url: str, watch: bool, interval: float, as_json: bool) -> None:
-    """Show a running daemon's concerns, queues, machines, money and reasons.
+    """Show a running daemon: what needs you, queues, machines, money.
 
     A star marks each pool's primary machine, which is stopped last; `!` one that is degraded and will be replaced.
     """
