@@ -1,4 +1,4 @@
-"""The rights that `autoscaler queue --acl` prints: the daemon works with them, and has no others."""
+"""The rights that `autoscaler queue FILE --acl` prints: the daemon works with them, and has no others."""
 
 from __future__ import annotations
 

@@ -42,6 +42,7 @@ class Site:
         machine = self.daemon.records(self.client)[0].id
         words = shlex.split(line, comments=True)
         words = [re.sub(r"\bnrnabfsz2e\b", machine, word) for word in words]
+        words = ["fleet.yaml" if word == "FILE" else word for word in words]
         words = [self.daemon.url if re.fullmatch(r"http://[\w.]+:8080", word) else word for word in words]
         command, _ = resolved(words)
         takes = {option for param in command.params for option in param.opts}
@@ -61,7 +62,8 @@ def there_are() -> list[str]:
 
 def _is_elsewhere(line: str) -> bool:
     """`init` in any form; the others where no file of ours is named."""
-    return line.split()[0] == "init" or (line.split()[0] in _ELSEWHERE and "fleet.yaml" not in line)
+    command, *_ = line.split()
+    return command == "init" or (command in _ELSEWHERE and "fleet.yaml" not in line)
 
 
 @pytest.fixture(scope="module")

@@ -34,8 +34,8 @@ _DELAYED_PER_S = 1000.0 * 4096
 _ASK_AGAIN_S = 30.0
 
 HASH_ADVICE: Mapping[Caution, str] = {
-    Caution.AGE_UNREADABLE: "the hash of the next job is gone, or may not be read: `autoscaler queue --acl` prints the "
-    "rights",
+    Caution.AGE_UNREADABLE: "the hash of the next job is gone, or may not be read: `autoscaler queue FILE --acl` "
+    "prints the rights",
 }
 
 S = TypeVar("S")

@@ -244,7 +244,7 @@ LIBRARY = Library(
         Caution.IN_FLIGHT_SHARED: "set `global_keyprefix` in broker_transport_options, another for each pool",
         Caution.PREFETCH_HIDES_BACKLOG: "set `worker_prefetch_multiplier = 1` in Celery, and the same here",
         Caution.EXECUTING_HIDDEN: "set `task_acks_late = True` in Celery, and `task_acks_late: true` here",
-        Caution.WORKERS_UNREAD: "`autoscaler queue --acl` prints the rights that are needed to hear the workers",
+        Caution.WORKERS_UNREAD: "`autoscaler queue FILE --acl` prints the rights that are needed to hear the workers",
         Caution.DELAYED_UNKNOWN: "let a scheduler such as Celery beat send tasks once due, without `countdown`",
     },
 )

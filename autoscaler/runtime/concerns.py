@@ -95,7 +95,8 @@ class Concern:
     text: str
     """One line that an operator understands at night: what, since when, at what cost."""
     command: str = ""
-    """What examines or mends it, to be typed as it stands; empty where nothing has to be done."""
+    """What examines or mends it; empty where nothing has to be done. `FILE` stands for the configuration: without it
+    the command would ask that of `run` alone, or of the demo."""
     pool: str = ""
     subject: str = ""
     """The machine, tier, provider or cap that it is about."""
@@ -138,7 +139,7 @@ def _of_daemon(report: TickReport, error: str | None) -> Iterator[Concern]:
             severity=Severity.CRITICAL,
             pool=pool,
             text=f"{pool}: no daemon leads it, so nobody starts or stops its machines",
-            command="autoscaler run",
+            command="autoscaler run FILE",
         )
     pause = report.orders.pause("")
     if pause is not None:
@@ -146,7 +147,7 @@ def _of_daemon(report: TickReport, error: str | None) -> Iterator[Concern]:
             name=Name.PAUSED,
             severity=Severity.INFO,
             text=f"no machine is started or stopped: {pause.text}",
-            command="autoscaler unpause",
+            command="autoscaler unpause FILE",
         )
 
 
@@ -173,7 +174,7 @@ def _of_queue(name: str, pool: PoolReport) -> Iterator[Concern]:
             severity=Severity.CRITICAL,
             pool=name,
             text=f"{name}: its queue cannot be read, so no machine is stopped: {demand.reason}",
-            command="autoscaler queue",
+            command="autoscaler queue FILE",
         )
         return
     if (fall := pool.snapshot.signal.fall) is not None:
@@ -182,7 +183,7 @@ def _of_queue(name: str, pool: PoolReport) -> Iterator[Concern]:
             severity=Severity.WARNING,
             pool=name,
             text=f"{name}: {fall.text}",
-            command="autoscaler queue",
+            command="autoscaler queue FILE",
         )
     targets = {tier.name: tier.wait_target for tier in pool.snapshot.pool.tiers}
     for tier in demand.tiers:
@@ -286,7 +287,7 @@ def _of_providers(report: TickReport) -> Iterator[Concern]:
                 subject=name,
                 text=f"{name} cannot be listed, so what runs there at {burning.get(name, 0.0):.2f} USD/h is not seen: "
                 f"{listing.reason}",
-                command="autoscaler check --providers",
+                command="autoscaler check FILE --providers",
             )
     for name, account in report.accounts.items():
         usd, usd_per_hour = account.balance_usd, burning.get(name, 0.0)
@@ -297,7 +298,7 @@ def _of_providers(report: TickReport) -> Iterator[Concern]:
                 severity=Severity.CRITICAL,
                 subject=name,
                 text=f"{name}: {usd:.2f} USD are left, for {lasts} at {usd_per_hour:.2f} USD/h; then all machines end",
-                command="autoscaler check --providers",
+                command="autoscaler check FILE --providers",
             )
 
 
@@ -323,11 +324,12 @@ def _of_machine(machine: Instance, rules: Mapping[str, Health], now: float) -> I
 
     if stray:
         text = f"carries our label for {machine.pool}, a pool that no configuration names: {burns}, {cost}"
-        yield about(Name.MACHINE_UNKNOWN, Severity.CRITICAL, text, "autoscaler reap --dry-run")
+        yield about(Name.MACHINE_UNKNOWN, Severity.CRITICAL, text, "autoscaler reap FILE --dry-run")
     if machine.alarmed:
         severity = Severity.CRITICAL if machine.burn_usd_per_hour else Severity.WARNING
         text = f"has been {phase} for {since}, longer than it may: {machine.reason}; {cost}"
-        command = "autoscaler reap --dry-run" if phase is Phase.RELEASING else f"autoscaler release {machine.id}"
+        release = f"autoscaler release {machine.id} FILE"
+        command = "autoscaler reap FILE --dry-run" if phase is Phase.RELEASING else release
         yield about(Name.PHASE_STUCK, severity, text, command)
     if lost:
         text = f"has been down for {since}: {machine.reason}; {burns}"
@@ -337,14 +339,14 @@ def _of_machine(machine: Instance, rules: Mapping[str, Health], now: float) -> I
             Name.MACHINE_DEGRADED,
             Severity.WARNING,
             f"is degraded: {machine.ailment}; {burns}",
-            f"autoscaler drain {machine.id}",
+            f"autoscaler drain {machine.id} FILE",
         )
     if unused and not stray:
-        yield about(*_unused(machine, rules[machine.pool]), f"autoscaler drain {machine.id}")
+        yield about(*_unused(machine, rules[machine.pool]), f"autoscaler drain {machine.id} FILE")
     if lost_standby(machine):
         disk = f"its disk costs {machine.disk_usd_per_hour:.3f} USD/h"
         text = f"was refused {machine.refusals} times in a row when it was to resume; {disk}, {cost}"
-        yield about(Name.STANDBY_LOST, Severity.WARNING, text, f"autoscaler release {machine.id}")
+        yield about(Name.STANDBY_LOST, Severity.WARNING, text, f"autoscaler release {machine.id} FILE")
 
 
 def _unused(machine: Instance, rules: Health) -> tuple[Name, Severity, str]:

@@ -1,4 +1,4 @@
-"""The rights that `autoscaler queue --acl` prints, where a connection needs more than one to a single server does."""
+"""The rights that `autoscaler queue FILE --acl` prints, where a connection needs more than to a single server."""
 
 from __future__ import annotations
 

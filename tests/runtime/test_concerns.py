@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import click
@@ -352,7 +353,8 @@ def test_its_command_is_one_that_can_be_typed_and_its_text_is_a_line(concern: Co
     with click.Context(main) as context:
         command = main.get_command(context, words[0])
     assert command is not None, concern.command
-    command.make_context(words[0], words[1:])
+    with command.make_context(words[0], words[1:]) as context:
+        assert context.params.get("file", Path("FILE")) == Path("FILE"), "else it asks of another daemon than this"
 
 
 def test_a_demand_that_is_well_is_no_concern() -> None:

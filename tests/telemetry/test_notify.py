@@ -101,7 +101,7 @@ async def test_a_concern_is_told_with_its_command_and_so_is_its_end() -> None:
     async with a_daemon() as daemon:
         (line,) = await daemon.tick(BLIND)
         assert line.startswith("critical: images: its queue cannot be read")
-        assert line.endswith("→ autoscaler queue")
+        assert line.endswith("→ autoscaler queue FILE")
         assert await daemon.tick(BLIND) == []
         assert await daemon.tick(WELL) == []
         (line,) = await daemon.tick(WELL, 20.0)
