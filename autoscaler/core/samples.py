@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 
 SAMPLE_S = 60.0
@@ -74,6 +75,22 @@ class Stay(NamedTuple):
     until: float
     usd_per_hour: float
     """What it cost when the phase ended."""
+
+    @classmethod
+    def of(cls, record: Instance, until: float) -> Stay:
+        """The phase of a record, which ended then."""
+        return cls(
+            instance=record.id,
+            pool=record.pool,
+            placement=record.placement,
+            provider=record.provider,
+            gpu=record.gpu,
+            region=record.region,
+            phase=record.phase,
+            since=record.phase_since,
+            until=until,
+            usd_per_hour=record.burn_usd_per_hour,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

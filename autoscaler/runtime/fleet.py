@@ -11,7 +11,7 @@ from typing import Any
 from autoscaler.core.admission import NO_NOTICE, Admission, Notice, Refused, admit, refused_by
 from autoscaler.core.bills import MachineBooks
 from autoscaler.core.contract import is_dearer
-from autoscaler.core.decision import Action, Outcome, Result
+from autoscaler.core.decision import Action, Command, Outcome, Result
 from autoscaler.core.diagnosis import Diagnosis
 from autoscaler.core.findings import diagnosis_entry, given_up_entry
 from autoscaler.core.health import Watch
@@ -22,6 +22,7 @@ from autoscaler.core.journal import (
     alarm_entry,
     dearer_entry,
     loss_entry,
+    outcome_entry,
     phase_entry,
     reserve_entry,
 )
@@ -137,7 +138,7 @@ class Fleet:
         if old is None or old.phase is not record.phase:
             self.note(phase_entry(old, record, now))
             if old:
-                self._stays.append(_stay(old, record.phase_since))
+                self._stays.append(Stay.of(old, record.phase_since))
                 self._learn(old, record, now, ordered=ordered)
                 self.accounts.changed(old, record, now, ordered=ordered)
             if old and not ordered and (loss := loss_entry(old, record, self._busy.get(old.id), now)):
@@ -179,12 +180,15 @@ class Fleet:
             self.listener.came_up(record.placement, now - old.ordered_at, resumed=old.resumed)
         self.experience.learn(old, record, lesson, now)
 
-    def learn_outcome(self, record: Instance, outcome: Outcome, pools: Iterable[Pool]) -> None:
-        """Learn from a provider's answer."""
+    def answered(self, command: Command, record: Instance, outcome: Outcome, pools: Mapping[str, Pool]) -> None:
+        """Take a provider's answer: what it says of the machine, of its kind, and of the money it will cost."""
+        self.note(outcome_entry(command, record, outcome))
         if outcome.result is Result.NO_CAPACITY:
             self.note(diagnosis_entry(record, Diagnosis.NO_CAPACITY, outcome.ended_at))
         if outcome.action is Action.RENT:
-            self.experience.learn_rent(record, outcome, pools)
+            self.experience.learn_rent(record, outcome, pools.values())
+        if command.offer is not None and outcome.result is Result.OK and record.pool in pools:
+            self.accounts.downloads(record, command.offer.usd_per_gb * pools[record.pool].machine.download_gb)
 
     def _diagnosed(self, record: Instance, diagnosis: Diagnosis, now: float) -> None:
         """It is known by now why a machine does not come up."""
@@ -358,18 +362,3 @@ class Fleet:
         self._published = NO_NOTICE
         self._learned.update(tuple(name.split(":")) for name in changes.documents)
         self.accounts.not_stored(json.loads(text)["day"] for text in changes.ledger.values())
-
-
-def _stay(old: Instance, until: float) -> Stay:
-    return Stay(
-        instance=old.id,
-        pool=old.pool,
-        placement=old.placement,
-        provider=old.provider,
-        gpu=old.gpu,
-        region=old.region,
-        phase=old.phase,
-        since=old.phase_since,
-        until=until,
-        usd_per_hour=old.burn_usd_per_hour,
-    )

@@ -12,13 +12,13 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from dataclasses import replace
 
 from autoscaler.core.admission import notice
-from autoscaler.core.decision import Command, Outcome, Result
+from autoscaler.core.decision import Command, Outcome
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import AutoscalerError, LeaseLost, StoreUnavailable
 from autoscaler.core.evidence import Evidence
 from autoscaler.core.fulfilment import World
 from autoscaler.core.instance import Instance
-from autoscaler.core.journal import Entry, outcome_entry
+from autoscaler.core.journal import Entry
 from autoscaler.core.ledger import Books
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.meter import Meter
@@ -381,12 +381,8 @@ class Loop:
         if fleet is None or record is None:
             return  # another daemon leads by now; it finds the machine by its record or its label
         self._listener.called(record.provider, outcome)
-        fleet.note(outcome_entry(command, record, outcome))
-        fleet.learn_outcome(record, outcome, self._pools.values())
+        fleet.answered(command, record, outcome, self._pools)
         self._statements.called(fleet, record.provider, outcome)
-        if command.offer is not None and outcome.result is Result.OK and record.pool in self._pools:
-            download_gb = self._pools[record.pool].machine.download_gb
-            fleet.accounts.downloads(record, command.offer.usd_per_gb * download_gb)
         for settled in settle(record, outcome):
             fleet.put(settled, outcome.ended_at)
         self._wake.set()
