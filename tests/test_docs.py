@@ -1,7 +1,8 @@
-"""Each command in README and the pages is one that there is, with the options it has; an example can be typed."""
+"""Each command in README and the pages is one that there is, and an example can be typed; each link leads somewhere."""
 
 from __future__ import annotations
 
+import itertools
 import re
 import shlex
 from collections.abc import Callable, Iterable
@@ -20,6 +21,8 @@ _EXAMPLE = re.compile(r"^(?:.*&& |\$ | *)(?:\.venv/bin/)?autoscaler (.+)$", re.M
 _ELSE = re.compile(r" (?:\d?>|\||&&?) ")
 """What follows on the line is the shell's, or a command of somebody else."""
 _INLINE = re.compile(r"`autoscaler ([^`]+)`")
+_LINK = re.compile(r"\]\((?!\w+:)([^)\s]+)\)")
+_HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 def found(pick: Callable[[str], Iterable[str]]) -> list[object]:
@@ -40,6 +43,21 @@ def examples(text: str) -> list[str]:
 def mentions(text: str) -> list[str]:
     """What is shown within a sentence, with capitals for what the reader fills in."""
     return _INLINE.findall(_BLOCK.sub("", text))
+
+
+def links(text: str) -> list[str]:
+    """What leads to another page or heading, not into the network."""
+    return _LINK.findall(_BLOCK.sub("", text))
+
+
+def anchors(text: str) -> set[str]:
+    """What GitHub makes of each heading: no markup, small letters, dashes for blanks, a number where it comes again."""
+    there: set[str] = set()
+    for heading in _HEADING.findall(_BLOCK.sub("", text)):
+        shown = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).strip().lower()
+        name = re.sub(r"[^\w -]", "", shown).replace(" ", "-")
+        there.add(next(each for n in itertools.count() if (each := f"{name}-{n}" if n else name) not in there))
+    return there
 
 
 def resolved(words: list[str]) -> tuple[click.Command, list[str]]:
@@ -65,3 +83,19 @@ def test_a_command_that_is_mentioned_has_the_options_it_is_mentioned_with(line: 
     command, words = resolved([word for word in re.split(r"[\s\[\]|,]+", line) if word])
     there = {option for param in command.get_params(click.Context(command)) for option in param.opts}
     assert {word.partition("=")[0] for word in words if word.startswith("-") and word != "--"} - there == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_link_leads_to_a_file_and_a_heading_that_there_are(page: Path) -> None:
+    lost = []
+    for link in links(page.read_text(encoding="utf-8")):
+        name, _, anchor = link.partition("#")
+        there = page.parent / name if name else page
+        if not there.exists() or (anchor and anchor not in anchors(there.read_text(encoding="utf-8"))):
+            lost.append(link)
+    assert lost == []
+
+
+def test_a_heading_has_the_anchor_that_github_gives_it() -> None:
+    text = "# A `key`: [its page](b.md)\n## What it is\n## What it is\n```\n# no heading\n```\n## GET /api/v1_x\n"
+    assert anchors(text) == {"a-key-its-page", "what-it-is", "what-it-is-1", "get-apiv1_x"}

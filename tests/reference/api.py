@@ -39,11 +39,10 @@ def page() -> str:
 
 
 def _form(name: str, schema: Json) -> str:
+    text = f"\n## {name}\n\n" + (f"{schema['description']}\n\n" if "description" in schema else "")
     if "properties" not in schema:
-        return ""
-    return f"\n## {name}\n\n{schema.get('description', '')}\n\n" + table(
-        ("field", "type", "what it is"), _fields(schema)
-    )
+        return f"{text}{_type(schema)}\n"
+    return text + table(("field", "type", "what it is"), _fields(schema))
 
 
 def _route(method: str, path: str, operation: Json) -> str:
