@@ -90,6 +90,10 @@ class Action(StrEnum):
     SET_BID = "set_bid"
 
 
+STARTS = frozenset({Action.RENT, Action.RESUME, Action.UNDRAIN})
+"""Actions after which one machine more runs."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Command:
     """One thing to do."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from autoscaler.core.decision import Action, Command
+from autoscaler.core.decision import STARTS, Command
 from autoscaler.core.instance import Instance
 from autoscaler.core.ledger import KEPT_DAYS, Books, DayLedger, Spent, Work, book, forecast_usd, merged, month_usd
 from autoscaler.core.money import Burn, FleetMoney, burn
@@ -15,7 +15,6 @@ from autoscaler.core.waste import Waste, boot_is_over, dropped_disk_usd, why_fai
 
 _WRITE_S = 60.0  # while nothing else changes, the books are written as seldom as this
 _BOOT_DAYS = 3  # on which a boot that has just ended may have cost something
-_STARTS = frozenset({Action.RENT, Action.RESUME, Action.UNDRAIN})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -190,7 +189,7 @@ class Turns:
     def over(self, pool: Pool, commands: Iterable[Command]) -> None:
         """A pool's turn is over: what it has, and what its commands start, is taken."""
         machines = {machine.id: machine for machine in self._grouped.get(pool.name, ())}
-        starting = [_price(command, machines) for command in commands if command.action in _STARTS]
+        starting = [_price(command, machines) for command in commands if command.action in STARTS]
         self._ahead += burn(pool, machines.values(), starting)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-from autoscaler.core.decision import Action
+from autoscaler.core.decision import STARTS
 from autoscaler.core.demand import Pending, Unknown
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
@@ -27,7 +27,6 @@ _LATE_FACTOR = 2.0
 """A wait so many times its target is critical."""
 _LOW_BALANCE_H = 24.0
 """An account with money for less than this is spoken of."""
-_STARTS = frozenset({Action.RENT, Action.RESUME, Action.UNDRAIN})
 _WHY_SHORT = frozenset({"plan.rent", "plan.resume"})
 """The rules that say why a machine is not started."""
 
@@ -41,6 +40,11 @@ class Severity(StrEnum):
     """Today."""
     CRITICAL = "critical"
     """Now: users wait, or money is spent for nothing."""
+
+    @property
+    def rank(self) -> int:
+        """The more severe, the higher."""
+        return [*Severity].index(self)
 
 
 class Name(StrEnum):
@@ -122,7 +126,7 @@ def concerns(report: TickReport, *, error: str | None, now: float) -> list[Conce
         *_of_providers(report),
         *(each for machine in report.instances.values() for each in _of_machine(machine, rules, now)),
     ]
-    return sorted(found, key=lambda concern: [*Severity].index(concern.severity), reverse=True)
+    return sorted(found, key=lambda concern: concern.severity.rank, reverse=True)
 
 
 def _of_daemon(report: TickReport, error: str | None) -> Iterator[Concern]:
@@ -134,13 +138,8 @@ def _of_daemon(report: TickReport, error: str | None) -> Iterator[Concern]:
             command="autoscaler why",
         )
     for pool in sorted(pool for pool, leader in report.leaders.items() if not leader):
-        yield Concern(
-            name=Name.NO_LEADER,
-            severity=Severity.CRITICAL,
-            pool=pool,
-            text=f"{pool}: no daemon leads it, so nobody starts or stops its machines",
-            command="autoscaler run FILE",
-        )
+        text = "no daemon leads it, so nobody starts or stops its machines"
+        yield _about(pool, Name.NO_LEADER, Severity.CRITICAL, text, "autoscaler run FILE")
     pause = report.orders.pause("")
     if pause is not None:
         yield Concern(
@@ -151,71 +150,51 @@ def _of_daemon(report: TickReport, error: str | None) -> Iterator[Concern]:
         )
 
 
+def _about(pool: str, name: Name, severity: Severity, text: str, command: str, *, subject: str = "") -> Concern:
+    """A concern of a pool or, where that is empty, of the fleet; its text begins with whose it is."""
+    text = f"{pool or 'the fleet'}: {text}"
+    return Concern(name=name, severity=severity, pool=pool, subject=subject, text=text, command=command)
+
+
 def _of_pool(name: str, pool: PoolReport) -> Iterator[Concern]:
-    snapshot = pool.snapshot
     yield from _of_queue(name, pool)
     yield from _of_capacity(name, pool)
-    yield from _of_caps(name, snapshot.pool.limits, _spent([pool]))
-    if snapshot.image.given_up:
-        yield Concern(
-            name=Name.IMAGE_GIVEN_UP,
-            severity=Severity.CRITICAL,
-            pool=name,
-            text=f"{name}: its image crashed in a loop on several hosts, so none is rented with it; name a new tag",
-            command="autoscaler why",
-        )
+    yield from _of_caps(name, pool.snapshot.pool.limits, _spent([pool]))
+    if pool.snapshot.image.given_up:
+        text = "its image crashed in a loop on several hosts, so none is rented with it; name a new tag"
+        yield _about(name, Name.IMAGE_GIVEN_UP, Severity.CRITICAL, text, "autoscaler why")
 
 
 def _of_queue(name: str, pool: PoolReport) -> Iterator[Concern]:
-    demand = pool.snapshot.demand
+    demand, fall = pool.snapshot.demand, pool.snapshot.signal.fall
     if isinstance(demand, Unknown):
-        yield Concern(
-            name=Name.QUEUE_UNKNOWN,
-            severity=Severity.CRITICAL,
-            pool=name,
-            text=f"{name}: its queue cannot be read, so no machine is stopped: {demand.reason}",
-            command="autoscaler queue FILE",
-        )
+        text = f"its queue cannot be read, so no machine is stopped: {demand.reason}"
+        yield _about(name, Name.QUEUE_UNKNOWN, Severity.CRITICAL, text, "autoscaler queue FILE")
         return
-    if (fall := pool.snapshot.signal.fall) is not None:
-        yield Concern(
-            name=Name.QUEUE_DOUBTED,
-            severity=Severity.WARNING,
-            pool=name,
-            text=f"{name}: {fall.text}",
-            command="autoscaler queue FILE",
-        )
+    if fall is not None:
+        yield _about(name, Name.QUEUE_DOUBTED, Severity.WARNING, fall.text, "autoscaler queue FILE")
     targets = {tier.name: tier.wait_target for tier in pool.snapshot.pool.tiers}
     for tier in demand.tiers:
         target_s, wait_s = targets.get(tier.tier), tier.oldest_wait_s
         if target_s is not None and wait_s is not None and wait_s > target_s:
+            severity = Severity.CRITICAL if wait_s > _LATE_FACTOR * target_s else Severity.WARNING
             waits = f"{tier.waiting} jobs of {tier.tier} wait, the oldest for {format_duration(wait_s)}"
-            yield Concern(
-                name=Name.WAIT_TARGET_MISSED,
-                severity=Severity.CRITICAL if wait_s > _LATE_FACTOR * target_s else Severity.WARNING,
-                pool=name,
-                subject=tier.tier,
-                text=f"{name}: {waits}; the target is {format_duration(target_s)}",
-                command="autoscaler why",
-            )
+            text = f"{waits}; the target is {format_duration(target_s)}"
+            yield _about(name, Name.WAIT_TARGET_MISSED, severity, text, "autoscaler why", subject=tier.tier)
 
 
 def _of_capacity(name: str, pool: PoolReport) -> Iterator[Concern]:
     """Machines that are wanted and that nothing was done about, though nobody forbade it."""
     snapshot, decision = pool.snapshot, pool.decision
-    starting = any(command.action in _STARTS for command in pool.commands)
+    starting = any(command.action in STARTS for command in pool.commands)
     asking = any(isinstance(offers, Pending) for offers in snapshot.offers.values())
     if decision.hot <= snapshot.up or decision.hold_up or starting or asking:
         return
     why = "; ".join(reason.text for reason in decision.why_not if reason.rule in _WHY_SHORT)
-    yield Concern(
-        name=Name.CAPACITY_SHORT,
-        severity=Severity.WARNING if snapshot.up else Severity.CRITICAL,
-        pool=name,
-        text=f"{name}: {decision.hot} machines wanted, {snapshot.up} up, and no more can be had: "
-        f"{why or 'no placement offers any'}",
-        command=f"autoscaler why {name}",
-    )
+    short = f"{decision.hot} machines wanted, {snapshot.up} up, and no more can be had"
+    severity = Severity.WARNING if snapshot.up else Severity.CRITICAL
+    text = f"{short}: {why or 'no placement offers any'}"
+    yield _about(name, Name.CAPACITY_SHORT, severity, text, f"autoscaler why {name}")
 
 
 # --- money ------------------------------------------------------------------------------------------------------------
@@ -246,30 +225,18 @@ def _of_caps(pool: str, limits: Limits | FleetLimits, spent: _Spent) -> Iterator
             yield from _of_cap(pool, name, cap, usd, period)
     month = found.get("usd_per_month")
     if month is not None and spent.forecast is not None and spent.month < month.warn < spent.forecast:
-        yield Concern(
-            name=Name.FORECAST_OVER_BUDGET,
-            severity=Severity.WARNING,
-            pool=pool,
-            text=f"{_whose(pool)}: at this pace the month will cost {spent.forecast:.0f} USD, more than {month.warn:g}",
-            command="autoscaler cost",
-        )
+        text = f"at this pace the month will cost {spent.forecast:.0f} USD, more than {month.warn:g}"
+        yield _about(pool, Name.FORECAST_OVER_BUDGET, Severity.WARNING, text, "autoscaler cost")
 
 
 def _of_cap(pool: str, name: str, cap: Cap, usd: float, period: str) -> Iterator[Concern]:
-    spent = f"{_whose(pool)}: {usd:.2f} USD spent {period}"
+    spent = f"{usd:.2f} USD spent {period}"
     if usd >= cap.stop:
         text = f"{spent}, the cap is {cap.stop:g}: only floors run on"
-        named, severity = Name.BUDGET_SPENT, Severity.CRITICAL
+        yield _about(pool, Name.BUDGET_SPENT, Severity.CRITICAL, text, "autoscaler cost", subject=name)
     elif usd >= cap.warn:
         text = f"{spent}, a warning was asked for at {cap.warn:g}; all but floors stops at {cap.stop:g}"
-        named, severity = Name.BUDGET_NEAR, Severity.WARNING
-    else:
-        return
-    yield Concern(name=named, severity=severity, pool=pool, subject=name, text=text, command="autoscaler cost")
-
-
-def _whose(pool: str) -> str:
-    return pool or "the fleet"
+        yield _about(pool, Name.BUDGET_NEAR, Severity.WARNING, text, "autoscaler cost", subject=name)
 
 
 # --- providers and machines -------------------------------------------------------------------------------------------
