@@ -120,10 +120,17 @@ def troubled(status: dict[str, Any]) -> dict[str, Any]:
     status["concerns"] = [
         {**named, "severity": severity, "text": f"something {severity}"} for severity in ("critical", "warning", "info")
     ]
-    for tier, wait_s in zip(pool["demand"]["tiers"], (1.0, 260.0, 900.0), strict=True):
-        tier |= {"waiting": 3, "oldest_wait_s": wait_s, "wait_target_s": 300.0}
+    tier = {
+        "waiting": 3,
+        "waiting_is_lower_bound": True,
+        "delayed": 2,
+        "age_source": "estimated",
+        "wait_target_s": 300.0,
+    }
+    waits_s = {"pro": 1.0, "premium": 260.0, "free": 900.0}
+    tiers = [{**tier, "tier": name, "oldest_wait_s": wait_s} for name, wait_s in waits_s.items()]
+    pool["demand"] |= {"tiers": tiers, "warnings": ["age_lower_bound"]}
     pool["admission"][2] |= {"accept": False, "expected_wait_s": 400.0}
-    pool["demand"]["warnings"] = ["age_lower_bound"]
     [machine] = status["instances"]
     status["instances"] = [{**machine, "id": phase, "phase": phase} for phase in pool["phases"]]
     return status | {"error": "Redis is away", "usd_today": 29.0}

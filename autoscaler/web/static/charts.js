@@ -17,6 +17,7 @@ const DRAWN = {
   "chart-phases": phasesChart,
 };
 
+const POINTER = matchMedia("(hover: hover)"); // a finger points at the last thing it touched for ever
 const plotOf = (id) => byId(id).querySelector(".plot");
 
 /** Draws what a history knows of a pool. */
@@ -65,16 +66,20 @@ export class Charts {
     if (this.#busy || !this.#history.until) return;
     this.#busy = true;
     try {
-      const library = await plotly();
-      for (const id of Object.keys(DRAWN)) {
-        if (!this.#stale.has(id) || !this.#seen.has(id)) continue;
-        if (plotOf(id).matches("[data-drawn]:hover")) continue; // it holds still while somebody reads it
+      const library = await plotly().catch(() => null);
+      for (let id = library && this.#next(); id; id = this.#next()) {
         this.#stale.delete(id);
         await this.#drawOne(library, id);
       }
     } finally {
       this.#busy = false;
     }
+  }
+
+  /** The next chart to draw. One that is pointed at holds still while somebody reads it. */
+  #next() {
+    const read = (id) => POINTER.matches && plotOf(id).matches("[data-drawn]:hover");
+    return Object.keys(DRAWN).find((id) => this.#stale.has(id) && this.#seen.has(id) && !read(id));
   }
 
   async #drawOne(library, id) {

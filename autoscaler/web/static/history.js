@@ -12,7 +12,7 @@ export class History {
   #machines = new Map(); // id → machine with its phases, oldest first
   #reasons = new Map(); // a machine, its phase and since when → why
   #waiting = null; // statuses that came while it is loading
-  #loads = 0;
+  #loading = null;
 
   /** Where the charts begin: so many hours ago, or where anything is known first. */
   get from() {
@@ -25,17 +25,25 @@ export class History {
     return this.until - this.hours * 3600;
   }
 
-  /** Ask the daemon for the last `hours`; what it says meanwhile is added afterwards. */
-  async load(hours) {
-    const load = ++this.#loads;
+  /** Ask the daemon for the last `hours`, unless that is under way; what it says meanwhile is added afterwards. */
+  load(hours) {
+    if (this.#loading?.hours !== hours) this.#loading = { hours, done: this.#load(hours) };
+    return this.#loading.done;
+  }
+
+  async #load(hours) {
     this.#waiting ??= [];
+    const wanted = () => this.#loading?.hours === hours; // else another choice was made
     try {
       const answer = await fetch(`/api/v1/timeline?hours=${hours}`);
       if (!answer.ok) throw new Error(`the history cannot be had: ${answer.status}`);
       const timeline = await answer.json();
-      if (load === this.#loads) this.#begin(timeline, hours);
+      if (wanted()) this.#begin(timeline, hours);
     } finally {
-      if (load === this.#loads) this.#takeWaiting();
+      if (wanted()) {
+        this.#loading = null;
+        this.#takeWaiting();
+      }
     }
   }
 
