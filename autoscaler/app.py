@@ -36,7 +36,7 @@ from autoscaler.telemetry.logging import LogListener
 from autoscaler.telemetry.metrics import Metrics
 from autoscaler.telemetry.notify import Notifier
 from autoscaler.telemetry.notify_ways import way_of
-from autoscaler.web.events import News
+from autoscaler.web.events import Feed
 from autoscaler.web.views import Board
 from policies import POLICIES
 from providers.base import Provider
@@ -65,7 +65,7 @@ class App:
     parts: Parts
     """What follows the configuration."""
     board: Board
-    news: News
+    feed: Feed
     metrics: Metrics
     notifier: Notifier
     """Tells people."""
@@ -228,7 +228,7 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
     entropy = Entropy()
     owner = name_of_this_run(entropy.token())
     own = parts.links[config.store or config.redis]
-    board, news = Board(config.fleet), News()
+    board, feed = Board(config.fleet), Feed()
     notifier = Notifier(
         config.fleet,
         config.notify,
@@ -239,7 +239,7 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         entropy=entropy,
         chance=SystemRandom(),
     )
-    listeners: list[Listener] = [board] if preview else [board, news, metrics, LogListener(), notifier]
+    listeners: list[Listener] = [board] if preview else [board, feed, metrics, LogListener(), notifier]
     gathered, wake = Gathered(Listeners(listeners)), Wake()
     probe = ServiceProbe(clock)
 
@@ -277,7 +277,7 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         store=store_of(WHOLE),
         parts=parts,
         board=board,
-        news=news,
+        feed=feed,
         metrics=metrics,
         notifier=notifier,
         registry=registry,

@@ -10,6 +10,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from aiohttp import web
+
 from autoscaler.app import App, build, start_embedded
 from autoscaler.config import Config
 from autoscaler.reload import Reloading
@@ -19,6 +21,7 @@ from autoscaler.runtime.supervise import Supervisor
 from autoscaler.web.discovery import discovery_route
 from autoscaler.web.hooks import Hooks
 from autoscaler.web.reload import reload_route
+from autoscaler.web.routes import Route
 from autoscaler.web.server import make_app, serve
 
 Started = Callable[[App], list[tuple[str, Coroutine[Any, Any, None]]]]
@@ -43,6 +46,30 @@ async def started(config: Config, clock: Clock) -> AsyncIterator[App]:
             server.stop()
 
 
+def api_of(app: App, now: Callable[[], float], *more: Route) -> web.Application:
+    """The HTTP API of an app, with more routes than its own."""
+
+    def ports() -> dict[str, int | None]:
+        return {name: pool.machine.port for name, pool in app.config.pools.items()}
+
+    return make_app(
+        app.board,
+        app.registry,
+        app.store,
+        feed=app.feed,
+        histories=app.histories,
+        records=app.records,
+        config=lambda: app.config,
+        now=now,
+        wake=app.wake.set,
+        more=[
+            Hooks(lambda: app.config, app.look_again, app.registry, now).route(),
+            discovery_route(app.records, ports),
+            *more,
+        ],
+    )
+
+
 async def run(config: Config, clock: Clock, started_up: Started, *, file: Path | None = None) -> None:
     """Run until SIGTERM or SIGINT; then let calls in flight end, give the lease back, leave machines as they are.
 
@@ -58,25 +85,7 @@ async def run(config: Config, clock: Clock, started_up: Started, *, file: Path |
     loop.add_signal_handler(signal.SIGHUP, reload.set)
     async with started(config, clock) as app:
         reloading = Reloading(app, file, clock)
-        web = make_app(
-            app.board,
-            app.registry,
-            app.store,
-            news=app.news,
-            histories=app.histories,
-            records=app.records,
-            config=lambda: app.config,
-            now=clock.now,
-            wake=app.wake.set,
-            more=[
-                reload_route(reloading),
-                Hooks(lambda: app.config, app.look_again, app.registry, clock.now).route(),
-                discovery_route(
-                    app.records, lambda: {name: pool.machine.port for name, pool in app.config.pools.items()}
-                ),
-            ],
-        )
-        server = await serve(web, config.http.listen)
+        server = await serve(api_of(app, clock.now, reload_route(reloading)), config.http.listen)
         supervisor = Supervisor()
         supervisor.start("loop", go_round(app.tick, app.wake, clock, lambda: app.config.tick))
         supervisor.start("reload", reloading.by_signal(reload))

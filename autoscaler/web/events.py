@@ -40,7 +40,7 @@ _ABOUT = (
 )
 
 
-class News:
+class Feed:
     """A listener that keeps the newest entries of the journal, and what nobody was told yet."""
 
     def __init__(self) -> None:
@@ -95,8 +95,8 @@ class News:
 class Events:
     """The open streams. `status` gives the bytes that /api/v1/status answers with."""
 
-    def __init__(self, news: News, store: Store, status: Callable[[], bytes]) -> None:
-        self._news = news
+    def __init__(self, feed: Feed, store: Store, status: Callable[[], bytes]) -> None:
+        self._feed = feed
         self._store = store
         self._status = status
         self._streams: set[_Stream] = set()
@@ -136,8 +136,8 @@ class Events:
 
     async def _tell(self) -> None:
         while True:
-            await self._news.stirred.wait()
-            self._news.stirred.clear()
+            await self._feed.stirred.wait()
+            self._feed.stirred.clear()
             try:
                 await self._tell_news()
             except Exception:  # noqa: BLE001 - what cannot be shown now may be shown later
@@ -145,9 +145,9 @@ class Events:
             await asyncio.sleep(_EVERY_S)  # noqa: TID251 - the time of the wire
 
     async def _tell_news(self) -> None:
-        ticked = self._news.take_tick()
+        ticked = self._feed.take_tick()
         if not self._streams:
-            self._news.take_untold()
+            self._feed.take_untold()
             return
         await self._look()
         self._tell_entries()
@@ -155,7 +155,7 @@ class Events:
             self._send(_frame("status", self._status()))
 
     def _tell_entries(self) -> None:
-        if entries := self._news.take_untold():
+        if entries := self._feed.take_untold():
             self._send(_journal(entries))
 
     def _send(self, frame: bytes) -> None:
@@ -167,7 +167,7 @@ class Events:
         self._looked_at = asyncio.get_running_loop().time()
         with suppress(StoreUnavailable, NewerRecords):
             for entry in reversed(await self._store.journal(_FIRST_ENTRIES)):
-                self._news.noted(entry)
+                self._feed.noted(entry)
 
     # --- listening ----------------------------------------------------------------------------------------------------
 
@@ -185,7 +185,7 @@ class Events:
         stream = _Stream()
         stream.put(b"retry: %d\n\n" % (1000 * _RETRY_S))
         stream.put(_frame("status", self._status()))
-        stream.put(_journal(self._news.newest()))
+        stream.put(_journal(self._feed.newest()))
         self._streams.add(stream)
         without_limit()
         try:

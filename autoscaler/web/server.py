@@ -18,7 +18,7 @@ from autoscaler.core.errors import SettingsError
 from autoscaler.core.instance import Instance
 from autoscaler.runtime.ports import Store
 from autoscaler.web.cost import cost_route
-from autoscaler.web.events import Events, News
+from autoscaler.web.events import Events, Feed
 from autoscaler.web.guarded import MOST_BYTES, Guard, errors_as_json, finish_headers, in_time
 from autoscaler.web.openapi import document
 from autoscaler.web.orders import OrderDesk
@@ -49,7 +49,7 @@ def make_app(
     registry: CollectorRegistry,
     store: Store,
     *,
-    news: News,
+    feed: Feed,
     histories: Histories,
     records: Callable[[], Awaitable[Sequence[Instance]]],
     config: Callable[[], Config],
@@ -59,7 +59,7 @@ def make_app(
 ) -> web.Application:
     """The application.
 
-    `news` hears what happens, `histories` gives the history of each unit's pools, newest first, `records` all machines,
+    `feed` hears what happens, `histories` gives the history of each unit's pools, newest first, `records` all machines,
     `config` the configuration in force, `now` the daemon's time in epoch seconds, and `wake` lets the next tick begin.
     Routes of others are served, guarded and described like our own.
     """
@@ -80,7 +80,7 @@ def make_app(
     )
     desk = OrderDesk(board=board, store=store, records=records, config=config, now=now, wake=wake)
     guard = Guard(lambda: config().http, registry, now)
-    events = Events(news, store, reader.status)
+    events = Events(feed, store, reader.status)
     timeline = Timeline(histories, records, config, now)
     routes = _with_index(
         *Files().routes(),

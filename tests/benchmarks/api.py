@@ -15,8 +15,9 @@ from time import perf_counter
 
 from autoscaler.app import App
 from autoscaler.core.units import Secret
+from autoscaler.daemon import api_of
 from autoscaler.runtime.clock import SystemClock
-from autoscaler.web.server import make_app, serve
+from autoscaler.web.server import serve
 from tests.benchmarks.figures import Figure, percentile
 from tests.support.live import LIST, Json, a_config, live_app
 from tests.support.redis_server import RedisServer
@@ -97,19 +98,8 @@ async def _times(app: App) -> _Times:
 
 @asynccontextmanager
 async def _served(app: App) -> AsyncIterator[str]:
-    config = replace(app.config, http=replace(app.config.http, token=Secret(_TOKEN)))
-    web = make_app(
-        app.board,
-        app.registry,
-        app.store,
-        news=app.news,
-        histories=app.histories,
-        records=app.records,
-        config=lambda: config,
-        now=SystemClock().now,
-        wake=app.wake.set,
-    )
-    runner = await serve(web, "127.0.0.1:0")
+    app.config = replace(app.config, http=replace(app.config.http, token=Secret(_TOKEN)))
+    runner = await serve(api_of(app, SystemClock().now), "127.0.0.1:0")
     yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     await runner.cleanup()
 

@@ -18,9 +18,10 @@ from aiohttp import ClientSession
 from autoscaler.app import App, build
 from autoscaler.config import load_config
 from autoscaler.core.lifecycle import Phase
+from autoscaler.daemon import api_of
 from autoscaler.runtime.clock import LoopClock, SystemClock
 from autoscaler.runtime.rounds import go_round
-from autoscaler.web.server import make_app, serve
+from autoscaler.web.server import serve
 from tests.support.daemon_process import DaemonProcess, Json, StartDaemon, a_config
 from tests.support.real_time import now, until
 
@@ -88,18 +89,7 @@ def waiting(name: str, content: Any) -> int | None:
 async def living(config: Json, clock: LoopClock) -> AsyncIterator[tuple[App, str]]:
     """A daemon in this process on a clock that runs fast, and the address of its API."""
     app = build(load_config(json.dumps(config), {}), clock=clock)
-    web = make_app(
-        app.board,
-        app.registry,
-        app.store,
-        news=app.news,
-        histories=app.histories,
-        records=app.records,
-        config=lambda: app.config,
-        now=clock.now,
-        wake=app.wake.set,
-    )
-    runner = await serve(web, "127.0.0.1:0")
+    runner = await serve(api_of(app, clock.now), "127.0.0.1:0")
     ticking = asyncio.create_task(go_round(app.tick, app.wake, clock, lambda: app.config.tick))
     yield app, f"http://127.0.0.1:{runner.addresses[0][1]}"
     ticking.cancel()

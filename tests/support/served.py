@@ -19,7 +19,7 @@ from autoscaler.core.samples import Sample
 from autoscaler.core.units import Secret
 from autoscaler.store.memory import MemoryState, MemoryStore
 from autoscaler.telemetry.metrics import Metrics
-from autoscaler.web.events import News
+from autoscaler.web.events import Feed
 from autoscaler.web.routes import Route
 from autoscaler.web.server import make_app, serve
 from autoscaler.web.views import Board
@@ -78,7 +78,7 @@ class Daemon:
 
     client: ClientSession
     board: Board
-    news: News
+    feed: Feed
     metrics: Metrics
     clock: HandClock
     store: BreakableStore
@@ -122,7 +122,7 @@ async def served(config: Config | None = None, *more: Route) -> AsyncIterator[Da
         daemon = Daemon(
             client=client,
             board=Board(FLEET),
-            news=News(),
+            feed=Feed(),
             metrics=Metrics(registry),
             clock=clock,
             store=BreakableStore(clock),
@@ -132,7 +132,7 @@ async def served(config: Config | None = None, *more: Route) -> AsyncIterator[Da
             daemon.board,
             registry,
             daemon.store,
-            news=daemon.news,
+            feed=daemon.feed,
             histories=lambda: {"": daemon.store.samples(newest_first=True)},
             records=daemon.records,
             config=lambda: daemon.config,

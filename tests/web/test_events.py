@@ -100,11 +100,11 @@ async def test_the_bytes_of_a_status_are_those_of_the_api(daemon: Daemon) -> Non
 async def test_each_tick_good_or_failed_is_told_as_a_new_status(daemon: Daemon) -> None:
     async with listening(daemon) as page:
         await page.journal()
-        for tell in (daemon.board, daemon.news):
+        for tell in (daemon.board, daemon.feed):
             tell.ticked(report(machine("m2"), at=NOW + 10.0))
         name, status = await page.event()
         assert (name, [each["id"] for each in status["instances"]]) == ("status", ["m2"])
-        for tell in (daemon.board, daemon.news):
+        for tell in (daemon.board, daemon.feed):
             tell.failed("Redis cannot be reached", NOW + 20.0)
         name, status = await page.event()
         assert (name, status["error"]) == ("status", "Redis cannot be reached")
@@ -113,11 +113,11 @@ async def test_each_tick_good_or_failed_is_told_as_a_new_status(daemon: Daemon) 
 async def test_what_is_noted_is_told_once_oldest_first_though_it_is_then_found_in_the_store(daemon: Daemon) -> None:
     async with listening(daemon) as page:
         assert await page.journal() == []
-        daemon.news.noted(entry("one"))
-        daemon.news.noted(entry("two"))
+        daemon.feed.noted(entry("one"))
+        daemon.feed.noted(entry("two"))
         assert await page.journal() == ["one", "two"]
         daemon.note(entry("three"), entry("two"), entry("one"))
-        daemon.news.ticked(report())
+        daemon.feed.ticked(report())
         assert await page.journal() == ["three"]
 
 
@@ -127,13 +127,13 @@ async def test_an_order_of_the_command_line_and_what_another_daemon_does_is_told
     async with listening(daemon) as page:
         assert await page.journal() == []
         daemon.note(entry("order given: pause by ann"))
-        daemon.news.ticked(report(leads=False))
+        daemon.feed.ticked(report(leads=False))
         assert await page.journal() == ["order given: pause by ann"]
 
 
 async def test_an_entry_that_is_not_stored_yet_is_told_to_who_comes_now(daemon: Daemon) -> None:
     daemon.note(entry("stored"))
-    daemon.news.noted(entry("not stored yet", NOW + 1.0))
+    daemon.feed.noted(entry("not stored yet", NOW + 1.0))
     async with listening(daemon) as page:
         assert await page.journal() == ["stored", "not stored yet"]
 
@@ -175,7 +175,7 @@ async def test_fifty_pages_cost_one_rendering(daemon: Daemon, monkeypatch: pytes
         pages = [await opened.enter_async_context(listening(daemon)) for _ in range(50)]
         for page in pages:
             await page.journal()
-        for tell in (daemon.board, daemon.news):
+        for tell in (daemon.board, daemon.feed):
             tell.ticked(report(machine("m2"), at=NOW + 10.0))
         for page in pages:
             assert (await page.event())[1]["instances"][0]["id"] == "m2"
@@ -188,12 +188,12 @@ async def test_a_bug_in_what_is_told_is_logged_and_ends_no_page(daemon: Daemon) 
     async with listening(daemon) as page:
         await page.journal()
         daemon.store.error = ZeroDivisionError("internal words")
-        daemon.news.noted(entry("late"))
+        daemon.feed.noted(entry("late"))
         async with asyncio.timeout(5.0):
             while not log.entries:
                 await daemon.ask("/healthz")
         daemon.store.error = None
-        daemon.news.noted(entry("in time"))
+        daemon.feed.noted(entry("in time"))
         assert await page.journal() == ["late", "in time"]
     structlog.reset_defaults()
     assert log.entries[0]["event"] == "events_failed"
@@ -242,7 +242,7 @@ async def test_who_does_not_read_is_hung_up_on_and_the_others_go_on(
         async with listening(daemon) as page:
             await page.journal()
             for n in range(5):
-                for tell in (daemon.board, daemon.news):
+                for tell in (daemon.board, daemon.feed):
                     tell.ticked(report(*large, at=NOW + n))
                 assert (await page.event())[0] == "status"
             async with asyncio.timeout(10.0):
@@ -277,5 +277,5 @@ async def test_a_stream_outlives_the_time_that_other_answers_have(
     async with listening(daemon) as page:
         await page.journal()
         assert await page.block() == {"": "alive"}
-        daemon.news.noted(command_entry(RENT, NOW))
+        daemon.feed.noted(command_entry(RENT, NOW))
         assert len(await page.journal()) == 1
