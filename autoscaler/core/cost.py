@@ -16,7 +16,7 @@ what is shared, `free` 3.2. So `pro` pays 4 + 6 · 1.8 / 5 = 6.16, and `free` 6 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -103,9 +103,9 @@ class PoolCost:
         return by_purpose(self.rows)
 
 
-def rows(books: Books, days: Iterable[int], pool: str | None = None) -> Iterator[Row]:
+def rows(books: Books, days: Container[int], pool: str | None = None) -> Iterator[Row]:
     """The books of some days line by line, in order; they add up to what was booked."""
-    for day in sorted(books.keys() & set(days)):
+    for day in sorted(day for day in books if day in days):
         pages = books[day].pools
         for name in sorted(pages) if pool is None else [pool]:
             if name in pages:
@@ -135,9 +135,9 @@ def by_purpose(found: Iterable[Row]) -> dict[str, float]:
     return {purpose: usd[purpose] for purpose in (*Purpose, NOT_ITEMISED) if purpose in usd}
 
 
-def pool_cost(books: Books, days: Iterable[int], pool: str, tiers: Sequence[str] = ()) -> PoolCost:
+def pool_cost(books: Books, days: Container[int], pool: str, tiers: Sequence[str] = ()) -> PoolCost:
     """What a pool has cost over some days; `tiers` has its tiers' names, most urgent first."""
-    span = sorted(books.keys() & set(days))
+    span = sorted(day for day in books if day in days)
     pages = [books[day].pools[pool] for day in span if pool in books[day].pools]
     found = [*rows(books, span, pool)]
     work = _sum(page.tiers for page in pages)

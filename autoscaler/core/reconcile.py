@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -49,10 +49,10 @@ class Reconciled:
         return None if self.billed_usd is None else self.billed_usd - self.booked_usd
 
 
-def reconcile(books: Books, days: Iterable[int], today: int) -> list[Reconciled]:
+def reconcile(books: Books, days: Container[int], today: int) -> list[Reconciled]:
     """The providers of some days, oldest first."""
     found = []
-    for day in sorted(books.keys() & set(days)):
+    for day in sorted(day for day in books if day in days):
         booked: dict[str, float] = dict.fromkeys(sorted(books[day].bills), 0.0)
         for row in rows(books, [day]):
             if row.provider:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from datetime import date
 from typing import Annotated, Any, ClassVar
@@ -14,7 +14,7 @@ from pydantic import Field
 
 from autoscaler.core.cost import PoolCost, Row, by_purpose, pool_cost, rows
 from autoscaler.core.cost_advice import Advice, advise, next_step
-from autoscaler.core.ledger import Books, day_name, day_named, day_of, forecast_usd, month_of, month_usd
+from autoscaler.core.ledger import Books, day_name, day_named, day_of, forecast_usd, month_usd
 from autoscaler.core.reconcile import Reconciled, reconcile
 from autoscaler.core.spec import FleetLimits, Limits, Pool
 from autoscaler.runtime.report import PoolReport, TickReport
@@ -99,11 +99,11 @@ def cost_view(report: TickReport, now: float, asked: CostQuery) -> CostForm:
 
 
 def _days(asked: CostQuery, today: int) -> range:
-    last = today if asked.last is None else day_named(asked.last.isoformat())
-    first = month_of(last).start if asked.first is None else day_named(asked.first.isoformat())
+    last = asked.last or date.fromisoformat(day_name(today))
+    first = asked.first or last.replace(day=1)
     if first > last:
-        raise BadRequest(f"from: {day_name(first)} given; expected a day not after {day_name(last)}")
-    return range(first, last + 1)
+        raise BadRequest(f"from: {first} given; expected a day not after {last}")
+    return range(day_named(first.isoformat()), day_named(last.isoformat()) + 1)
 
 
 def _pools(report: TickReport, days: range, pool: str | None) -> list[str]:
@@ -116,7 +116,7 @@ def _pools(report: TickReport, days: range, pool: str | None) -> list[str]:
     return [name for name in known if pool in (None, name) and (name in report.pools or name in lately)]
 
 
-def _cost(books: Books, days: Iterable[int], name: str, pool: PoolReport | None) -> PoolCost:
+def _cost(books: Books, days: Container[int], name: str, pool: PoolReport | None) -> PoolCost:
     return pool_cost(books, days, name, [tier.name for tier in pool.snapshot.pool.tiers] if pool else ())
 
 

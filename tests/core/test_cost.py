@@ -157,6 +157,19 @@ def test_rows_are_those_of_the_days_and_the_pool_asked_for() -> None:
     assert [row.usd for row in rows(kept, kept, "speech")] == [2.0]
 
 
+def test_days_without_books_are_not_even_counted() -> None:
+    class EveryDay:
+        """So many that whoever goes through them never ends."""
+
+        def __contains__(self, day: object) -> bool:
+            return True
+
+    kept = books(page(APART), page(APART))
+    assert len([*rows(kept, EveryDay())]) == 8
+    assert pool_cost(kept, EveryDay(), "images").usd == 20.0
+    assert len(reconcile(kept, EveryDay(), DAY)) == 2
+
+
 def test_books_of_several_loops_are_one() -> None:
     one = DayLedger(
         day=DAY, booked_until=5.0, booked_from=2.0, pools={"a": Spent(running_usd=1.0)}, bills={"mock": 1.0}

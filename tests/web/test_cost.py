@@ -102,6 +102,19 @@ async def test_the_month_is_told_unless_other_days_are_asked_for(daemon: Daemon)
     assert (none["usd"], none["books_since"]) == (0.0, day_name(TODAY - 1))
 
 
+@pytest.mark.parametrize(
+    ("query", "usd", "first"),
+    [
+        ("from=0001-01-01&to=9999-12-31", 9.5, "0001-01-01"),
+        ("to=9999-12-31", 0.0, "9999-12-01"),
+        ("to=0001-01-05", 0.0, "0001-01-01"),
+    ],
+)
+async def test_days_that_are_far_away_are_days(daemon: Daemon, query: str, usd: float, first: str) -> None:
+    status, answer = await daemon.json(f"/api/v1/cost?{query}")
+    assert (status, answer["usd"], answer["first_day"]) == (200, usd, first)
+
+
 async def test_lines_add_up_to_what_was_spent(daemon: Daemon) -> None:
     _, answer = await daemon.json("/api/v1/cost?lines=true")
     assert sum(line["usd"] for line in answer["lines"]) == pytest.approx(answer["usd"])
