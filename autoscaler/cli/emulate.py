@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import click
 
 if TYPE_CHECKING:
-    from autoscaler.emulate import Emulator
+    from autoscaler.emulate.base import Telling
     from autoscaler.runtime.ports import Clock
     from providers.http import Answer, Request
 
@@ -109,7 +109,7 @@ def _command(vendor: str) -> click.Command:
     )
 
 
-async def _serve(vendor: str, emulator: Emulator, clock: Clock, port: int) -> None:
+async def _serve(vendor: str, emulator: Telling, clock: Clock, port: int) -> None:
     from autoscaler.emulate.serve import served
 
     def tell(request: Request, answer: Answer | None) -> None:
@@ -128,15 +128,13 @@ async def _serve(vendor: str, emulator: Emulator, clock: Clock, port: int) -> No
         telling.cancel()
 
 
-async def _tell(emulator: Emulator, clock: Clock) -> None:
+async def _tell(emulator: Telling, clock: Clock) -> None:
     """Send what the vendor tells of its own accord, for ever, and once each: a receiver that is away misses it."""
     from aiohttp import ClientError, ClientSession, ClientTimeout
 
-    from autoscaler.emulate.base import Telling
-
     async with ClientSession(timeout=ClientTimeout(total=_TAKEN_S)) as session:
         while True:
-            for sent in emulator.sends() if isinstance(emulator, Telling) else ():
+            for sent in emulator.sends():
                 with suppress(ClientError, TimeoutError):
                     async with session.post(sent.url, data=sent.body, headers=sent.headers) as response:
                         click.echo(f"told {sent.url}: {response.status}", err=True)

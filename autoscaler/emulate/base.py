@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NoReturn, Protocol, runtime_checkable
+from typing import NoReturn, Protocol
 
 from providers.http import Answer, Request
 from providers.mock import Market
@@ -41,9 +41,8 @@ class Emulator(Protocol):
         ...
 
 
-@runtime_checkable
-class Telling(Protocol):
-    """An emulator whose vendor also tells of its own accord."""
+class Telling(Emulator, Protocol):
+    """A vendor's API, and what the vendor tells of its own accord."""
 
     def sends(self) -> Sequence[Sent]:
         """What it has to tell since this was asked last, for whoever serves it to send."""

@@ -6,12 +6,12 @@ import random
 from collections.abc import Callable
 
 from autoscaler.core.errors import SettingsError
-from autoscaler.emulate.base import Emulator
+from autoscaler.emulate.base import Telling
 from autoscaler.emulate.runpod.quirks import Quirk
 from autoscaler.emulate.runpod.settings import Emulation
 
 
-def make(settings: Emulation, *, now: Callable[[], float], rng: random.Random) -> Emulator:
+def make(settings: Emulation, *, now: Callable[[], float], rng: random.Random) -> Telling:
     """An emulated RunPod.
 
     Raises:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from autoscaler.emulate.base import never
+from autoscaler.emulate.base import Sent, never
 from autoscaler.emulate.runpod.account import Account
 from autoscaler.emulate.runpod.graph import Graph
 from autoscaler.emulate.runpod.keys import caller_of
@@ -46,6 +46,10 @@ class RunPod:
             return answer_of(request, now)
         except Silence:
             return await never()
+
+    def sends(self) -> Sequence[Sent]:
+        """Nothing; see :class:`autoscaler.emulate.base.Telling`."""
+        return ()
 
     def _rest_answer(self, request: Request, now: float) -> Answer:
         headers = {"x-request-id": f"{self._rng.getrandbits(64):016x}"}

@@ -10,12 +10,12 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
-from autoscaler.emulate.base import Emulator
+from autoscaler.emulate.base import Telling
 from autoscaler.emulate.vastai.emulator import VastEmulator
 from autoscaler.emulate.vastai.settings import Emulation, Quirk
 
 
-def make(settings: Emulation, *, now: Callable[[], float], rng: random.Random) -> Emulator:
+def make(settings: Emulation, *, now: Callable[[], float], rng: random.Random) -> Telling:
     """A Vast.ai with one account, whose market opens with the first request."""
     return VastEmulator(settings, now=now, rng=rng)
 
