@@ -221,7 +221,7 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         SettingsError: a provider's settings name a file that cannot be used.
     """
     registry = CollectorRegistry()
-    metrics = Metrics(registry)
+    metrics = Metrics(registry, lambda: {pool for loop in app.loops for pool in loop.led})
     parts = Parts(clock, metrics.asked, preview=preview)
     parts.adapt(config)
     demand = QueueDemand(parts.readers, patience_s=_patience_s(config))

@@ -191,6 +191,11 @@ class Loop:
         """Whether the newest tick led."""
         return self._fleet is not None
 
+    @property
+    def led(self) -> Collection[str]:
+        """The pools that it certainly leads at this moment; none once the lease may be another daemon's."""
+        return self._pools.keys() if self.leads and self._store.may_act() else ()
+
     def note(self, entry: Entry) -> None:
         """Put an entry into the journal; to be called while it leads."""
         if self._fleet is not None:

@@ -7,7 +7,7 @@ more) counts under `_unconfigured`, which no configured name can be. What is unk
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 from prometheus_client.core import GaugeMetricFamily
 
@@ -25,8 +25,8 @@ UNCONFIGURED = "_unconfigured"
 PHASES = tuple(phase for phase in Phase if phase is not Phase.GONE)
 
 
-def gauges(report: TickReport, now: float) -> Iterator[GaugeMetricFamily]:
-    """All gauges of a tick; `now` (epoch seconds) is when the daemon was last heard of."""
+def gauges(report: TickReport, now: float, led: Collection[str]) -> Iterator[GaugeMetricFamily]:
+    """All gauges of a tick; `now` (epoch seconds) is when the daemon was last heard of, `led` which pools it leads."""
     yield from _queues(report, now)
     yield from _tiers(report)
     yield from _admission(report)
@@ -39,7 +39,7 @@ def gauges(report: TickReport, now: float) -> Iterator[GaugeMetricFamily]:
     yield from _budgets(report)
     yield from _listings(report, now)
     yield from _accounts(report)
-    yield from _daemon(report)
+    yield from _daemon(report, led)
 
 
 def pool_label(report: TickReport, pool: str) -> str:
@@ -252,13 +252,13 @@ def _accounts(report: TickReport) -> Iterator[GaugeMetricFamily]:
     yield from (balance, billed)
 
 
-def _daemon(report: TickReport) -> Iterator[GaugeMetricFamily]:
+def _daemon(report: TickReport, led: Collection[str]) -> Iterator[GaugeMetricFamily]:
     paused = _gauge("paused", "1 while an operator has paused the fleet, else 0; only the leader knows.")
     if report.leads:
         paused.add_metric([], float(report.orders.pause("") is not None))
     leader = _gauge("pool_leader", "1 while this daemon leads the pool, 0 while another does or nobody.", "pool")
     for name in report.leaders:
-        leader.add_metric([name], float(name in report.pools))
+        leader.add_metric([name], float(name in led))
     good = _gauge("last_good_tick_timestamp_seconds", "When the newest good tick began, in Unix time.")
     good.add_metric([], report.at)
     yield from (paused, leader, good)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from importlib.metadata import version
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, Info, disable_created_metrics
@@ -23,11 +23,16 @@ _TICK_BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 
 
 class Metrics(Collector):
-    """A listener whose registry is scraped. Ages are as of the newest tick, good or failed."""
+    """A listener whose registry is scraped. Ages are as of the newest tick, good or failed.
 
-    def __init__(self, registry: CollectorRegistry) -> None:
+    `led` gives the pools that this daemon certainly leads at the moment of a scrape: one that is cut off from its store
+    goes on with what it last knew, and another daemon may lead by then.
+    """
+
+    def __init__(self, registry: CollectorRegistry, led: Callable[[], Collection[str]]) -> None:
         # Else each counter and histogram brings one more series, of use to nobody.
         disable_created_metrics()  # type: ignore[no-untyped-call]
+        self._led = led
         self._report: TickReport | None = None
         self._now = 0.0
         self._meter = _Meter()
@@ -77,7 +82,8 @@ class Metrics(Collector):
             registry=registry,
         )
         self._losses: list[str] = []
-        self._leads = Gauge("autoscaler_leader", "1 while this daemon holds the lease, else 0.", registry=registry)
+        leads = Gauge("autoscaler_leader", "1 while this daemon holds the lease, else 0.", registry=registry)
+        leads.set_function(lambda: float(bool(led())))
         build = Info("autoscaler_build", "What runs here.", registry=registry)
         build.info({"version": version("gpu-autoscaler")})
         registry.register(self)
@@ -85,14 +91,13 @@ class Metrics(Collector):
     def collect(self) -> Iterator[Metric]:
         """The gauges, at each scrape."""
         if self._report is not None:
-            yield from gauges(self._report, self._now)
+            yield from gauges(self._report, self._now, self._led())
 
     def ticked(self, report: TickReport) -> None:
         """A tick ended well."""
         self._report, self._now = report, report.at
         self._good.inc()
         self._tick.observe(report.duration_s)
-        self._leads.set(report.leads)
         self._begin(report)
         for instance in (report.instances[name] for name in self._losses):
             self._lost.labels(pool_label(report, instance.pool), provider_label(report, instance.provider)).inc()

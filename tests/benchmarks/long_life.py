@@ -59,7 +59,7 @@ async def _live() -> tuple[float, float, int, int]:
     clock = LoopClock(epoch=NOW)
     provider = MockProvider("mock", MockSettings(), now=clock.now, rng=random.Random(1))
     state, queue, board, registry = MemoryState(), Queue(), Board(FLEET), CollectorRegistry()
-    listeners: list[Listener] = [board, Metrics(registry), LogListener()]
+    listeners: list[Listener] = [board, Metrics(registry, frozenset), LogListener()]
     policies = tuple((name, POLICIES[name], POLICIES[name].settings()) for name in RECOMMENDED)
     loop = Loop(
         fleet=FLEET,

@@ -22,6 +22,7 @@ from tests.support.several_daemons import LEASE_S, TICK_S, Peer, Several
 
 KEYS = Keys(FLEET)
 TAKEN_OVER_S = 2.0 * LEASE_S
+LEADS = 'autoscaler_pool_leader{pool="images"}'
 
 
 @pytest.fixture
@@ -113,6 +114,8 @@ def test_a_leader_that_is_cut_from_redis_stops_acting_before_the_other_leads(
     assert first.redis is not None
     getattr(first.redis, way)()
     assert several.until_led(client, second) <= TAKEN_OVER_S
+    assert first.metrics()[LEADS] == 0.0, "Prometheus is told of two leaders"
+    until(lambda: second.metrics()[LEADS] == 1.0, "it says that it leads")
     calls, fence = first.calls, client.get(KEYS.fence)
     want_three(client)
     several.until_served(client, 3)

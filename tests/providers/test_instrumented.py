@@ -69,7 +69,7 @@ async def test_a_call_that_was_given_up_is_told_as_unclear() -> None:
 
 async def test_prometheus_sees_calls_by_provider_call_and_result() -> None:
     bench, registry = Bench(CALM), CollectorRegistry()
-    provider = Instrumented(bench.provider, Metrics(registry).asked, lambda: bench.now)
+    provider = Instrumented(bench.provider, Metrics(registry, frozenset).asked, lambda: bench.now)
     await provider.list_machines()
     await provider.list_machines()
     with pytest.raises(NotFound):

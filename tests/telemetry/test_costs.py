@@ -22,7 +22,7 @@ class Scrape:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.metrics = Metrics(self.registry)
+        self.metrics = Metrics(self.registry, frozenset)
 
     def tick(self, books: Books, **changes: Any) -> None:
         self.metrics.ticked(report(books=books, **changes))

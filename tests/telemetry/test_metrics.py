@@ -54,7 +54,8 @@ class Scrape:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        self.metrics = Metrics(self.registry)
+        self.led = {"images"}
+        self.metrics = Metrics(self.registry, lambda: self.led)
 
     def text(self) -> str:
         return generate_latest(self.registry).decode()
@@ -293,8 +294,18 @@ def test_what_machines_cost_is_told_by_provider_and_zero_where_none_is(scrape: S
 def test_each_daemon_says_of_each_pool_whether_it_leads_it(scrape: Scrape) -> None:
     scrape.metrics.ticked(report(leaders={"images": "me", "llm": "you"}))
     assert scrape.samples("pool_leader") == {("images",): 1, ("llm",): 0}
+    scrape.led.clear()
     scrape.metrics.ticked(report(leads=False, pools={}, leaders={"images": "you", "llm": ""}))
     assert scrape.samples("pool_leader") == {("images",): 0, ("llm",): 0}
+
+
+def test_a_daemon_whose_lease_may_be_anothers_does_not_say_that_it_leads_though_its_ticks_fail(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report(leaders={"images": "me"}))
+    assert scrape.samples("leader") == {(): 1}
+    scrape.led.clear()
+    scrape.metrics.failed("Redis cannot be reached", NOW + 30.0)
+    assert scrape.samples("leader") == {(): 0}
+    assert scrape.samples("pool_leader") == {("images",): 0}
 
 
 def test_money_adds_up_over_midnight_and_over_failed_ticks(scrape: Scrape) -> None:
@@ -369,6 +380,7 @@ def test_ticks_count_by_outcome_from_the_start(scrape: Scrape) -> None:
 
 
 def test_before_the_first_tick_nothing_is_claimed(scrape: Scrape) -> None:
+    scrape.led.clear()
     names = {name for name, family in scrape.families().items() if family.samples}
     assert names == {
         "autoscaler_ticks",
@@ -405,6 +417,7 @@ def test_who_leads_and_a_pause_are_flags(scrape: Scrape) -> None:
     assert (scrape.samples("leader"), scrape.samples("paused")) == ({(): 1}, {(): 1})
     scrape.metrics.ticked(report())
     assert scrape.samples("paused") == {(): 0}
+    scrape.led.clear()
     scrape.metrics.ticked(report(leads=False, pools={}))
     assert (scrape.samples("leader"), scrape.samples("paused")) == ({(): 0}, {})
 
