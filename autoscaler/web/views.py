@@ -20,7 +20,7 @@ from autoscaler.core.orders import Order
 from autoscaler.core.spec import FleetLimits, Limits, Tier
 from autoscaler.core.units import format_duration
 from autoscaler.runtime.concerns import Concern, concerns
-from autoscaler.runtime.report import Account, PoolReport, TickReport
+from autoscaler.runtime.report import NO_TICK, Account, PoolReport, TickReport
 from autoscaler.store.codec import admission_fields, order_fields
 from autoscaler.web.forms import (
     AdmissionForm,
@@ -45,7 +45,6 @@ from autoscaler.web.forms import (
 )
 
 _VERSION = version("gpu-autoscaler")
-_NO_TICK = TickReport(at=0.0, duration_s=0.0, leads=False)
 
 
 class Board:
@@ -79,7 +78,7 @@ class Board:
 
     def led_elsewhere(self, pool: str | None) -> bool:
         """Whether a pool, or where none is named any, is led by another daemon or by none."""
-        report = self.report or _NO_TICK
+        report = self.report or NO_TICK
         return any(name not in report.pools for name in report.leaders if pool in (None, name))
 
     @property
@@ -89,7 +88,7 @@ class Board:
 
     def status(self, now: float) -> StatusForm:
         """The whole fleet."""
-        report = self.report or _NO_TICK
+        report = self.report or NO_TICK
         own: dict[str, list[Instance]] = {}
         for instance in _present(report):
             own.setdefault(instance.pool, []).append(instance)
@@ -116,12 +115,12 @@ class Board:
 
     def plan(self) -> PlanForm:
         """What the newest tick decided."""
-        report = self.report or _NO_TICK
+        report = self.report or NO_TICK
         return {"at": self.at, "pools": [_plan(name, pool) for name, pool in report.pools.items()]}
 
     def admission(self, now: float, stale_s: float) -> list[Admission]:
         """Who is let in, pool by pool, most urgent tier first; everybody where the newest good tick is too old."""
-        report = self.report or _NO_TICK
+        report = self.report or NO_TICK
         tiers = [tier for pool in report.pools.values() for tier in pool.admission]
         age_s = now - report.at
         if age_s <= stale_s:
@@ -131,7 +130,7 @@ class Board:
 
     def instances(self, now: float) -> InstancesForm:
         """All machines, by pool, oldest first."""
-        report = self.report or _NO_TICK
+        report = self.report or NO_TICK
         primaries = {primary.id for pool in report.pools.values() if (primary := pool.snapshot.primary())}
         return {
             "instances": [
@@ -142,7 +141,7 @@ class Board:
 
     def strays(self) -> StraysForm:
         """Machines of the fleet's label that no record speaks of, or whose pool is not configured."""
-        report = self.report or _NO_TICK
+        report = self.report or NO_TICK
         known = {(machine.provider, name) for machine in _present(report) for name in (machine.provider_id, machine.id)}
         listings = {name: each for name, each in report.listings.items() if not isinstance(each, Unknown)}
         found = [
@@ -151,7 +150,7 @@ class Board:
             )
             for name, listing in listings.items()
             for remote in listing.machines
-            if (label := parse_label(remote.label, self._fleet)) is not None
+            if (label := parse_label(remote.label, self._fleet)) is not None and not self.led_elsewhere(label[0])
             if (pool := label[0]) not in report.pools or not {(name, remote.provider_id), (name, label[1])} & known
         ]
         return {"at": self.at, "strays": found}

@@ -151,6 +151,13 @@ async def test_strays_are_machines_of_our_label_without_a_record_or_a_pool(daemo
     assert (stray["provider_id"], stray["why"]) == ("p0", "no pool is called images")
 
 
+async def test_machines_of_a_pool_that_another_daemon_leads_are_for_that_one_to_tell_of(daemon: Daemon) -> None:
+    led = {"images": "another", "llm": "this one"}
+    daemon.board.ticked(report(pools={}, leaders=led, listings=report(machine("m1")).listings))
+    _, text = await daemon.ask("/api/v1/strays")
+    assert json.loads(text)["strays"] == []
+
+
 async def test_a_machine_whose_rent_is_under_way_is_no_stray(daemon: Daemon) -> None:
     rented = machine("m1", phase=Phase.RENTING, provider_id=None)
     daemon.board.ticked(report(rented, listings=report(machine("m1")).listings))
