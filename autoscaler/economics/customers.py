@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from autoscaler.economics.fleet import at_load, kept
-from autoscaler.economics.format import format_figure
+from autoscaler.economics.format import format_figure, format_loss
 from autoscaler.economics.interval import ZERO, Interval, exactly, margin, over, ratio, total
 from autoscaler.economics.plan import BusinessPlan, Plan, Serving
 from autoscaler.economics.tables import Row, Table, Unit
@@ -72,8 +72,8 @@ def margins(plan: BusinessPlan) -> Table:
 
 
 def _loss(name: str, offer: Plan, profit: Interval, cost: Interval, enough: Interval) -> str:
-    lost = Interval(max(0.0, -profit.high), -profit.low)
-    text = f"{name} {'loses' if profit.high < 0.0 else 'may lose'} {_usd(lost)} a customer"
+    text, lost = format_loss(name, profit)
+    text += " a customer"
     if offer.users:
         text += f", {_usd(lost * exactly(offer.users))} a month with {_count(exactly(offer.users))}"
     even = exactly(max(0.0, offer.revenue_usd - offer.usd_per_month))

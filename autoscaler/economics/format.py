@@ -18,6 +18,12 @@ def format_figure(figure: Interval | None, unit: Unit) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def format_loss(name: str, profit: Interval) -> tuple[str, Interval]:
+    """Of a profit that may be negative, who loses how much, as `pro may lose 0 to 0.20 USD`; and that amount."""
+    lost = Interval(max(0.0, -profit.high), -profit.low)
+    return f"{name} {'loses' if profit.high < 0.0 else 'may lose'} {format_figure(lost, Unit.USD)} USD", lost
+
+
 def _number(value: float, unit: Unit) -> str:
     if math.isinf(value):
         return _ENDLESS

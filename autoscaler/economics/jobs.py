@@ -6,7 +6,7 @@ import math
 import statistics
 from collections.abc import Callable, Sequence
 
-from autoscaler.economics.format import format_figure
+from autoscaler.economics.format import format_figure, format_loss
 from autoscaler.economics.interval import ONE, Interval, exactly, margin, ratio, total
 from autoscaler.economics.plan import BusinessPlan, JobClass
 from autoscaler.economics.tables import Row, Table, Unit
@@ -68,8 +68,8 @@ def classes(plan: BusinessPlan) -> Table:
 
 
 def _loss(plan: BusinessPlan, name: str, job: JobClass, profit: Interval, cost: Interval) -> str:
-    lost = Interval(max(0.0, -profit.high), -profit.low)
-    text = f"{name} {'loses' if profit.high < 0.0 else 'may lose'} {format_figure(lost, Unit.USD)} USD a job"
+    text, lost = format_loss(name, profit)
+    text += " a job"
     if job.jobs_per_month:
         text += f", {format_figure(lost * exactly(job.jobs_per_month), Unit.USD)} USD a month"
     text += f": it breaks even at a price of {format_figure(cost, Unit.USD)} USD"

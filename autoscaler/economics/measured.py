@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from pydantic import TypeAdapter, ValidationError
 
 from autoscaler.core.errors import SettingsError
-from autoscaler.core.ledger import day_named
+from autoscaler.core.ledger import DAY_S, day_named
 from autoscaler.economics.interval import exactly
 from autoscaler.economics.plan import BusinessPlan, Load, Scenario, Serving
 
@@ -17,7 +17,6 @@ MEASURED = "measured"
 """What the scenario is called."""
 
 _READ: dict[str, Any] = {"extra": "ignore"}
-_DAY_S = 86400.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -82,4 +81,4 @@ def _covered_s(books: _Books) -> float:
     if books.at is None or books.books_since is None:
         return 0.0
     first = max(day_named(books.first_day), day_named(books.books_since))
-    return min((day_named(books.last_day) + 1) * _DAY_S, books.at) - first * _DAY_S
+    return min((day_named(books.last_day) + 1) * DAY_S, books.at) - first * DAY_S
