@@ -64,6 +64,10 @@ class TickReport:
     """What the days at hand have cost, the present one included; empty where another daemon keeps them."""
 
 
+NO_TICK = TickReport(at=0.0, duration_s=0.0, leads=False)
+"""What is known before the first tick."""
+
+
 class Listener(Protocol):
     """Told of everything that happens; it must return at once."""
 
