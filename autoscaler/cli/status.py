@@ -13,7 +13,7 @@ from rich.text import Text
 
 from autoscaler.cli.endpoint import NoDaemon, ask_journal, ask_status, url_option
 from autoscaler.cli.view import render
-from autoscaler.cli.view.words import harmless
+from autoscaler.cli.view.words import Object, harmless
 from autoscaler.runtime.clock import SystemClock
 
 _ENTRIES = 50
@@ -71,11 +71,11 @@ async def _repeat(look: Look, show: Show, interval_s: float) -> None:
 def _on_whole_terminal(url: str, interval_s: float) -> None:
     """Watch until it is ended, by a key or a signal; then print the commands that were noted."""
     from autoscaler.cli.watch.session import Session
-    from autoscaler.cli.watch.state import Json, Watch
+    from autoscaler.cli.watch.state import Watch
 
     watch = Watch()
 
-    async def look() -> tuple[Json, list[Json]]:
+    async def look() -> tuple[Object, list[Object]]:
         return await ask_status(url), [*await ask_journal(url, _WATCHED_ENTRIES)]
 
     async def sit() -> None:

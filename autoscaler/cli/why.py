@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 import click
 
 from autoscaler.cli.endpoint import ask_journal, ask_status, url_option
 from autoscaler.cli.options import some_duration
 from autoscaler.cli.view.fleet import leader_named
-from autoscaler.cli.view.words import harmless, moment
+from autoscaler.cli.view.words import Object, harmless, moment
 from autoscaler.cli.why_machine import find_machine, tell_machine
 from autoscaler.cli.why_pool import tell_pool
 from autoscaler.core.errors import SettingsError
 
 _ENTRIES = 1000  # of the journal, among which the last decisions are looked for
-
-Object = Mapping[str, Any]
 
 
 @click.command()

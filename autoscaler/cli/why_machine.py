@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import Any
 
 from autoscaler.cli.view.machines import odd_about, state_of
-from autoscaler.cli.view.words import moment
+from autoscaler.cli.view.words import Object, moment
 from autoscaler.core.units import format_duration
-
-Object = Mapping[str, Any]
 
 
 def find_machine(status: Object, name: str) -> Object | None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+
+from autoscaler.cli.view.words import Object
 
 _UP, _DOWN = ("rent", "resume"), ("stop", "release")
 ACTIONS = (*_UP, *_DOWN)
@@ -33,8 +34,6 @@ _NOT_DONE: Mapping[str, Sequence[str]] = {
     **_HOLDS,
 }
 """What a rule that tells of something not done speaks of; of a machine more where its name does not say."""
-
-Object = Mapping[str, Any]
 
 
 def why_not(action: str, pool: Object) -> list[str]:

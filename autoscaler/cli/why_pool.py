@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from itertools import groupby
-from typing import Any
 
-from autoscaler.cli.view.words import moment
+from autoscaler.cli.view.pool import tier_state
+from autoscaler.cli.view.words import Object, moment
 from autoscaler.cli.why_not import ACTIONS, why_not
 from autoscaler.core.units import format_duration
 
@@ -14,8 +14,6 @@ _MOST_DONE = 10
 _NOT = {"rent": "rented", "resume": "resumed", "stop": "stopped", "release": "released"}
 _DEEDS = frozenset({"outcome", "phase", "alarm", "loss", "operator"})
 """Kinds of entries that tell what was done, and what came of it."""
-
-Object = Mapping[str, Any]
 
 
 def tell_pool(status: Object, pool: Object, journal: Sequence[Object], *, count: int) -> Iterator[str]:
@@ -117,13 +115,8 @@ def _queue(demand: Object) -> str:
     words = f"{demand['waiting']} jobs wait"
     if demand["in_flight"] is not None:
         words += f", {demand['in_flight']} are in flight"
-    late = [_late(tier) for tier in demand["tiers"] if _is_late(tier)]
+    late = [_late(tier) for tier in demand["tiers"] if tier_state(tier)[0] == "late"]
     return f"{words}; {'; '.join(late) if late else 'no tier is late'}."
-
-
-def _is_late(tier: Object) -> bool:
-    wait_s, target_s = tier["oldest_wait_s"], tier["wait_target_s"]
-    return wait_s is not None and target_s is not None and wait_s > target_s
 
 
 def _late(tier: Object) -> str:

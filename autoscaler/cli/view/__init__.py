@@ -6,8 +6,7 @@ used, never its black or white, so that it can be read on any background.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -15,12 +14,12 @@ from rich.text import Text
 from autoscaler.cli.view.fleet import concern_lines, header, order_lines
 from autoscaler.cli.view.machines import machine_table
 from autoscaler.cli.view.pool import pool_lines
-from autoscaler.cli.view.words import entry_line, line
+from autoscaler.cli.view.words import Object, entry_line, line
 
 _JOURNAL_LINES = 6
 
 
-def render(status: Mapping[str, Any], journal: Sequence[Mapping[str, Any]] = (), *, width: int) -> RenderableType:
+def render(status: Object, journal: Sequence[Object] = (), *, width: int) -> RenderableType:
     """The status of a fleet (`/api/v1/status`) and its newest journal entries, `width` columns wide."""
     several = len(status["pools"]) > 1
     lines: list[RenderableType] = [header(status), *concern_lines(status["concerns"], width), *order_lines(status)]

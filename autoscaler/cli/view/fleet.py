@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
 from rich.cells import cell_len
 from rich.text import Text
 
-from autoscaler.cli.view.words import bar, line, moment
+from autoscaler.cli.view.words import Object, bar, line, moment
 from autoscaler.core.units import format_duration
 
 _SEVERITIES = {"critical": ("!!", "bold red"), "warning": ("!", "yellow"), "info": ("i", "cyan")}
@@ -18,7 +17,7 @@ _LEAST_TEXT = 30
 """Columns of a concern that its command must leave it."""
 
 
-def header(status: Mapping[str, Any]) -> Text:
+def header(status: Object) -> Text:
     """Which fleet it is, how it stands, and what it costs."""
     text = line()
     text.append(status["fleet"], "bold")
@@ -39,7 +38,7 @@ def header(status: Mapping[str, Any]) -> Text:
     return text
 
 
-def concern_lines(concerns: Sequence[Mapping[str, Any]], width: int, most: int | None = None) -> Iterator[Text]:
+def concern_lines(concerns: Sequence[Object], width: int, most: int | None = None) -> Iterator[Text]:
     """What needs a person, each with the command that mends it; `most` lines at the most."""
     shown = concerns if most is None or len(concerns) <= most else concerns[: most - 1]
     for concern in shown:
@@ -48,7 +47,7 @@ def concern_lines(concerns: Sequence[Mapping[str, Any]], width: int, most: int |
         yield line(f"… and {len(concerns) - len(shown)} more concerns", "yellow")
 
 
-def concern_line(concern: Mapping[str, Any], width: int) -> Text:
+def concern_line(concern: Object, width: int) -> Text:
     """A concern, cut so that its command is whole, if that leaves it room enough."""
     sign, style = _SEVERITIES.get(concern["severity"], ("!", "yellow"))
     text, command = line(f"{sign} {concern['text']}", style), concern["command"]
@@ -61,7 +60,7 @@ def concern_line(concern: Mapping[str, Any], width: int) -> Text:
     return line().append_text(text).append(f"  → {command}", "bold")
 
 
-def order_lines(status: Mapping[str, Any]) -> Iterator[Text]:
+def order_lines(status: Object) -> Iterator[Text]:
     """The orders that stand, and who knows what is not shown here."""
     for order in status["orders"]:
         until = "" if order["until"] is None else f"  until {moment(order['until'])} UTC"
@@ -83,7 +82,7 @@ def leader_named(leader: str) -> str:
     return f"process {process.partition(':')[0]} on {host}" if leader else "nobody"
 
 
-def _standing(status: Mapping[str, Any]) -> tuple[str, str]:
+def _standing(status: Object) -> tuple[str, str]:
     if status["error"]:
         return "FAILING", "bold red"
     if any(order["name"] == "pause" for order in status["orders"]):
@@ -105,7 +104,7 @@ def money_words(usd: float, warn: float, stop: float) -> tuple[str, str]:
     return f"{usd:.2f} of {stop:g} USD today", ""
 
 
-def money_lines(status: Mapping[str, Any]) -> Iterator[Text]:
+def money_lines(status: Object) -> Iterator[Text]:
     """A bar for each cap on the whole fleet's money: what is used up of it, with a mark where it warns."""
     for period, usd, warn, stop in (
         ("hour", status["usd_per_hour"], *_cap(status, "usd_per_hour")),
@@ -120,13 +119,13 @@ def money_lines(status: Mapping[str, Any]) -> Iterator[Text]:
         yield text.append(f" {usd:.2f} of {stop:g} USD, warns at {warn:g}")
 
 
-def _cap(status: Mapping[str, Any], name: str) -> tuple[float, float]:
+def _cap(status: Object, name: str) -> tuple[float, float]:
     """A cap on the whole fleet; 0 where there is none."""
     limits = status["limits"]
     return limits[f"{name}_warn"] or 0.0, limits[f"{name}_stop"] or 0.0
 
 
-def _day_cap(status: Mapping[str, Any], part: str) -> float:
+def _day_cap(status: Object, part: str) -> float:
     """What the day may cost: the whole fleet's cap, or all pools' together where that is less."""
     pools = float(sum(pool["limits"][f"usd_per_day_{part}"] for pool in status["pools"]))
     fleet = status["limits"][f"usd_per_day_{part}"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from rich.table import Table
 from rich.text import Text
 
+from autoscaler.cli.view.words import Object
 from autoscaler.core.units import format_duration
 
 _SIGNS = {
@@ -35,7 +35,7 @@ _SEVERAL = 90
 
 
 def machine_table(
-    machines: Sequence[Mapping[str, Any]],
+    machines: Sequence[Object],
     width: int,
     *,
     several: bool,
@@ -59,7 +59,7 @@ def machine_table(
     return table
 
 
-def state_of(machine: Mapping[str, Any]) -> str:
+def state_of(machine: Object) -> str:
     """Its phase, save that of a machine that is HOT it is told how it does."""
     if machine["phase"] == "hot" and machine["ailment"]:
         return "degraded"
@@ -84,7 +84,7 @@ def _columns(width: int, *, several: bool) -> list[tuple[str, bool]]:
     return [(name, numeric) for name, numeric, needed in wanted if width >= needed]
 
 
-def _cells(machine: Mapping[str, Any]) -> dict[str, Text]:
+def _cells(machine: Object) -> dict[str, Text]:
     state = state_of(machine)
     sign, style = _SIGNS.get(state, ("?", ""))
     busy = "?" if machine["busy"] is None else machine["busy"]
@@ -104,7 +104,7 @@ def _cells(machine: Mapping[str, Any]) -> dict[str, Text]:
     }
 
 
-def odd_about(machine: Mapping[str, Any]) -> list[str]:
+def odd_about(machine: Object) -> list[str]:
     """What is out of the ordinary with a machine."""
     odd = [machine["ailment"]] if machine["ailment"] else []
     if machine["diagnosis"] and machine["phase"] in _COMES:
@@ -114,7 +114,7 @@ def odd_about(machine: Mapping[str, Any]) -> list[str]:
     return odd
 
 
-def _reason(machine: Mapping[str, Any]) -> Text:
+def _reason(machine: Object) -> Text:
     """What is out of the ordinary with a machine, and why it is in its phase."""
     text = Text()
     if machine["tier"]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 from rich.text import Text
 
 from autoscaler.cli.view.fleet import money_words
-from autoscaler.cli.view.words import bar, line
+from autoscaler.cli.view.words import Object, bar, line
 from autoscaler.core.units import Span, format_duration
 
 _STYLES = {"ok": "green", "warn": "yellow", "late": "bold red", "?": "dim"}
@@ -17,7 +16,7 @@ _WARN_SHARE = 0.7
 """Part of its wait target from which on a tier is watched."""
 
 
-def pool_lines(pool: Mapping[str, Any], width: int, *, with_money: bool) -> Iterator[Text]:
+def pool_lines(pool: Object, width: int, *, with_money: bool) -> Iterator[Text]:
     """Everything about a pool."""
     yield _totals(pool, with_money=with_money)
     yield from _queue(pool["demand"], {tier["tier"]: tier for tier in pool["admission"]}, width)
@@ -32,7 +31,7 @@ def pool_lines(pool: Mapping[str, Any], width: int, *, with_money: bool) -> Iter
             yield line(f"  {sign}  {text}", style)
 
 
-def pool_in_short(pool: Mapping[str, Any]) -> Text:
+def pool_in_short(pool: Object) -> Text:
     """A pool in one line, with the tier that does worst."""
     demand, text = pool["demand"], line()
     text.append(pool["name"], "bold")
@@ -48,7 +47,7 @@ def pool_in_short(pool: Mapping[str, Any]) -> Text:
     return text.append(f"  {pool['usd_per_hour']:.2f} USD/h")
 
 
-def tier_state(tier: Mapping[str, Any]) -> tuple[str, float]:
+def tier_state(tier: Object) -> tuple[str, float]:
     """How a tier does against its wait target, in a word, and the share of it that is used up."""
     if tier["oldest_wait_s"] is None:
         return ("ok" if tier["waiting"] == 0 else "?"), 0.0
@@ -60,17 +59,17 @@ def tier_state(tier: Mapping[str, Any]) -> tuple[str, float]:
     return ("warn" if share >= _WARN_SHARE else "ok"), share
 
 
-def _is_detail(reason: Mapping[str, Any]) -> bool:
+def _is_detail(reason: Object) -> bool:
     """Whether it is one rule's own word; what all policies want comes first."""
     return bool(reason["rule"] != "combine")
 
 
-def _subject(reason: Mapping[str, Any]) -> str:
+def _subject(reason: Object) -> str:
     """What a rule speaks of: `rent` for `thresholds.rent`."""
     return str(reason["rule"]).rpartition(".")[2].replace("_", " ")
 
 
-def _totals(pool: Mapping[str, Any], *, with_money: bool) -> Text:
+def _totals(pool: Object, *, with_money: bool) -> Text:
     decision, limits, phases = pool["decision"], pool["limits"], pool["phases"]
     text = line()
     text.append(pool["name"], "bold")
@@ -86,7 +85,7 @@ def _totals(pool: Mapping[str, Any], *, with_money: bool) -> Text:
     return text
 
 
-def _queue(demand: Mapping[str, Any], admission: Mapping[str, Any], width: int) -> Iterator[Text]:
+def _queue(demand: Object, admission: Object, width: int) -> Iterator[Text]:
     if demand["unknown"] is not None:
         yield line(f"  ! the queue cannot be read: {demand['unknown']}", "bold red")
     elif not demand["seen"]:
@@ -101,7 +100,7 @@ def _queue(demand: Mapping[str, Any], admission: Mapping[str, Any], width: int) 
         yield line(f"  ! {', '.join(demand['warnings'])}", "yellow")
 
 
-def _tier(tier: Mapping[str, Any], admission: Mapping[str, Any], width: int) -> Text:
+def _tier(tier: Object, admission: Object, width: int) -> Text:
     state, share = tier_state(tier)
     waiting = f"{'≥' if tier['waiting_is_lower_bound'] else ''}{tier['waiting']}"
     text = line(f"  {tier['tier']:<10.10} ")
@@ -120,12 +119,12 @@ def _tier(tier: Mapping[str, Any], admission: Mapping[str, Any], width: int) -> 
     return text
 
 
-def _oldest(tier: Mapping[str, Any]) -> str:
+def _oldest(tier: Object) -> str:
     if tier["oldest_wait_s"] is not None:
         about = "~" if tier["age_source"] == "estimated" else ""
         return f"{about + format_duration(tier['oldest_wait_s']):>7}"
     return f"{'-' if tier['waiting'] == 0 else 'unknown':>7}"
 
 
-def _target(tier: Mapping[str, Any]) -> str:
+def _target(tier: Object) -> str:
     return "?" if tier["wait_target_s"] is None else format_duration(tier["wait_target_s"])

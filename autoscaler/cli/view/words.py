@@ -10,6 +10,9 @@ from rich.text import Text
 
 from autoscaler.core.words import one_line
 
+Object = Mapping[str, Any]
+"""What a daemon answers, or a part of it, as JSON has it."""
+
 _MOST = 2000
 """Characters of any text of a daemon. The longest, a decision with all its reasons, have half of it."""
 _LEVELS = "▁▂▃▄▅▆▇█"
@@ -54,7 +57,7 @@ def sparkline(values: Sequence[float | None], cells: int) -> str:
     return "".join(" " if value is None else _LEVELS[round((len(_LEVELS) - 1) * value / highest)] for value in shown)
 
 
-def entry_line(entry: Mapping[str, Any]) -> Text:
+def entry_line(entry: Object) -> Text:
     """An entry of the journal."""
     text = line()
     text.append(f"{moment(entry['at'])}  ", "dim")

@@ -12,9 +12,9 @@ from rich.text import Text
 from autoscaler.cli.view.fleet import concern_line, concern_lines, header, money_lines, order_lines
 from autoscaler.cli.view.machines import machine_table
 from autoscaler.cli.view.pool import pool_in_short, pool_lines
-from autoscaler.cli.view.words import entry_line, line, moment, sparkline
+from autoscaler.cli.view.words import Object, entry_line, line, moment, sparkline
 from autoscaler.cli.watch.keys import KEYS
-from autoscaler.cli.watch.state import Json, Page, Watch
+from autoscaler.cli.watch.state import Page, Watch
 from autoscaler.cli.why_machine import tell_machine
 from autoscaler.cli.why_pool import tell_pool
 
@@ -71,7 +71,7 @@ def _bottom(watch: Watch) -> Text:
 # --- the first page ---------------------------------------------------------------------------------------------------
 
 
-def _fleet(watch: Watch, status: Json, width: int, room: int) -> list[RenderableType]:
+def _fleet(watch: Watch, status: Object, width: int, room: int) -> list[RenderableType]:
     lines: list[RenderableType] = [*concern_lines(watch.concerns, width, max(2, room // 7))]
     lines += [*money_lines(status), *_sparks(watch), *list(order_lines(status))[:_ORDERS]]
     lines += _pools(watch.pools, width, room - len(lines) - _FEWEST_MACHINES)
@@ -108,7 +108,7 @@ def _sparks(watch: Watch) -> list[Text]:
     return rows
 
 
-def _pools(pools: Sequence[Json], width: int, room: int) -> list[RenderableType]:
+def _pools(pools: Sequence[Object], width: int, room: int) -> list[RenderableType]:
     """Every pool in full; in short where there is no room for that; those that fit where there is none even for it."""
     several = len(pools) > 1
     if not several or _LEAST_OF_POOL * len(pools) <= room:
@@ -121,7 +121,7 @@ def _pools(pools: Sequence[Json], width: int, room: int) -> list[RenderableType]
     return [*map(pool_in_short, pools[:shown]), line(f"… and {len(pools) - shown} more pools", "dim")]
 
 
-def _about(watch: Watch, shown: int, status: Json) -> Text:
+def _about(watch: Watch, shown: int, status: Object) -> Text:
     """Which machines are shown, and in which order."""
     there = len(status["instances"])
     if not there:
@@ -152,14 +152,14 @@ def _concerns(watch: Watch, width: int, room: int) -> list[RenderableType]:
     return lines
 
 
-def _text(watch: Watch, status: Json, width: int, room: int) -> list[RenderableType]:
+def _text(watch: Watch, status: Object, width: int, room: int) -> list[RenderableType]:
     """A page that is read: folded to the width, and scrolled."""
     lines = [folded for text in _told(watch, status) for folded in _folded(text, width)]
     shown = watch.place[watch.page].lines(len(lines), room)
     return [line(lines[number], "" if lines[number].startswith(" ") else "bold") for number in shown]
 
 
-def _told(watch: Watch, status: Json) -> list[str]:
+def _told(watch: Watch, status: Object) -> list[str]:
     match watch.page:
         case Page.HELP:
             return ["Keys", *(f"  {key.shown:<10}  {key.does}" for key in KEYS)]
@@ -173,7 +173,7 @@ def _told(watch: Watch, status: Json) -> list[str]:
             return _machine(watch, status)
 
 
-def _machine(watch: Watch, status: Json) -> list[str]:
+def _machine(watch: Watch, status: Object) -> list[str]:
     machine = watch.machine
     if machine is None:
         return ["There is no machine."]

@@ -7,13 +7,14 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 
 from autoscaler.cli.endpoint import NoDaemon
+from autoscaler.cli.view.words import Object
 from autoscaler.cli.watch.keys import press
 from autoscaler.cli.watch.screen import draw
-from autoscaler.cli.watch.state import Json, Watch
+from autoscaler.cli.watch.state import Watch
 from autoscaler.cli.watch.terminal import Terminal
 from autoscaler.runtime.clock import SystemClock
 
-Look = Callable[[], Awaitable[tuple[Json, Sequence[Json]]]]
+Look = Callable[[], Awaitable[tuple[Object, Sequence[Object]]]]
 """Gives the status and the newest entries of the journal; raises NoDaemon where nobody answers."""
 
 

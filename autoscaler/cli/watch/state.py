@@ -8,9 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from autoscaler.cli.view.machines import STATES, state_of
-from autoscaler.cli.view.words import harmless
-
-Json = Mapping[str, Any]
+from autoscaler.cli.view.words import Object, harmless
 
 _LOOKS = 240
 """Points of the sparklines that are kept."""
@@ -29,7 +27,7 @@ class Page(StrEnum):
     HELP = "help"
 
 
-ORDERS: Mapping[str, Callable[[Json], Any]] = {
+ORDERS: Mapping[str, Callable[[Object], Any]] = {
     "pool": lambda machine: machine["pool"],
     "machine": lambda machine: machine["id"],
     "phase": lambda machine: STATES.index(state_of(machine)) if state_of(machine) in STATES else -1,
@@ -39,8 +37,7 @@ ORDERS: Mapping[str, Callable[[Json], Any]] = {
     "USD/h": lambda machine: -machine["usd_per_hour"],
     "spent": lambda machine: -machine["usd_spent"],
 }
-"""The columns to sort by: what needs a look, is new, or costs most comes first. Of one
-rank, the oldest comes first."""
+"""The columns to sort by: what needs a look, is new, or costs most comes first. Of one rank, the oldest comes first."""
 
 
 class Place:
@@ -76,9 +73,9 @@ class Watch:
     """The newest picture of a fleet, and how it is looked at."""
 
     def __init__(self) -> None:
-        self.status: Json | None = None
+        self.status: Object | None = None
         """The newest status that came; None before the first."""
-        self.journal: Sequence[Json] = ()
+        self.journal: Sequence[Object] = ()
         """Newest first."""
         self.away = ""
         """Why nothing newer comes; empty while it does."""
@@ -97,11 +94,11 @@ class Watch:
         """Jobs that waited and machines that were up at each look."""
         self.place: dict[Page, Place] = {page: Place() for page in Page}
         self._selected = ""
-        self._machines: list[Json] | None = None
+        self._machines: list[Object] | None = None
 
     # --- what comes from the daemon -----------------------------------------------------------------------------------
 
-    def looked(self, status: Json, journal: Sequence[Json]) -> None:
+    def looked(self, status: Object, journal: Sequence[Object]) -> None:
         """A new picture came; while frozen, the old one stays."""
         self.away = ""
         if self.frozen:
@@ -121,19 +118,19 @@ class Watch:
     # --- what is looked at --------------------------------------------------------------------------------------------
 
     @property
-    def pools(self) -> list[Json]:
+    def pools(self) -> list[Object]:
         """The pool that is picked, or all."""
         found = self.status["pools"] if self.status else []
         return [pool for pool in found if self.pool in ("", pool["name"])]
 
     @property
-    def concerns(self) -> list[Json]:
+    def concerns(self) -> list[Object]:
         """What needs a person, the most severe first."""
         found = self.status["concerns"] if self.status else []
         return [concern for concern in found if self.pool in ("", concern["pool"]) or not concern["pool"]]
 
     @property
-    def machines(self) -> list[Json]:
+    def machines(self) -> list[Object]:
         """The machines that the filter leaves, in order."""
         if self._machines is None:
             found = self.status["instances"] if self.status else []
@@ -143,12 +140,12 @@ class Watch:
         return self._machines
 
     @property
-    def machine(self) -> Json | None:
+    def machine(self) -> Object | None:
         """The machine that is selected."""
         machines, at = self.machines, self.place[Page.FLEET].at
         return machines[min(at, len(machines) - 1)] if machines else None
 
-    def _is_meant(self, machine: Json) -> bool:
+    def _is_meant(self, machine: Object) -> bool:
         words = " ".join(str(machine[name]) for name in _SEARCHED)
         return self.filter.lower() in f"{words} {state_of(machine)}".lower()
 
