@@ -22,6 +22,8 @@ Where = tuple[str | int, ...]
 
 _MAX_NODES = 100_000
 """Far beyond any real file; an alias of an alias of an alias grows without bound."""
+_TOO_MANY = f"not a settings file: it has more than {_MAX_NODES} values"
+_MERGE = "tag:yaml.org,2002:merge"
 _NULLS = frozenset({"", "~", "null", "Null", "NULL"})
 _MAX_FILE_BYTES = 65_536
 """Of a value in a file of its own: a key, a password, a certificate."""
@@ -117,7 +119,7 @@ class _Reader:
     def _value(self, node: yaml.Node, path: Where) -> object:
         self._nodes += 1
         if self._nodes > _MAX_NODES:
-            raise SettingsError(f"not a settings file: it has more than {_MAX_NODES} values")
+            raise SettingsError(_TOO_MANY)
         self._document.lines.setdefault(path, node.start_mark.line + 1)
         if node.tag.startswith("!"):
             self._problem(path, f"the tag {node.tag} is not known; a variable is written ${{NAME}}")
@@ -135,6 +137,8 @@ class _Reader:
 
     def _items(self, node: yaml.MappingNode, path: Where) -> Iterator[tuple[str, yaml.Node]]:
         self._check_keys(node, path)
+        if _entries(node, {}) > _MAX_NODES:  # before they are merged: each merge may be nine times the one within
+            raise SettingsError(_TOO_MANY)
         self._loader.flatten_mapping(node)
         for key, value in node.value:
             if isinstance(key, yaml.ScalarNode):
@@ -192,6 +196,17 @@ class _Reader:
 
     def _problem(self, path: Where, message: str, shown: str | None = None) -> None:
         self._document.problems.append(Problem(path, message, shown))
+
+
+def _entries(node: yaml.Node, known: dict[yaml.Node, int]) -> int:
+    """How many entries a mapping has once what `<<` names is merged into it."""
+    if node not in known:
+        known[node] = 0  # a mapping that is merged into itself ends there
+        if isinstance(node, yaml.SequenceNode):
+            known[node] = sum(_entries(each, known) for each in node.value)
+        elif isinstance(node, yaml.MappingNode):
+            known[node] = sum(_entries(value, known) if key.tag == _MERGE else 1 for key, value in node.value)
+    return known[node]
 
 
 def _content(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -223,6 +224,22 @@ def test_a_file_that_is_no_settings_file_is_refused_in_one_line(tmp_path: Path, 
         load_config(file, {})
 
     assert refusal.value.problems == (problem.replace("FILE", str(file)),)
+
+
+def merges(depth: int) -> str:
+    """A mapping into which nine are merged, into each of which nine are merged, and so on."""
+    return f"&m{depth} {{<<: [{merges(depth - 1)}{f', *m{depth - 1}' * 8}]}}" if depth else "&m0 {k: v}"
+
+
+def test_mappings_that_would_be_merged_without_end_are_refused_before_they_are(tmp_path: Path) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text(f"x: {merges(6)}")
+    tracemalloc.start()
+    with pytest.raises(SettingsError, match="more than 100000 values"):
+        load_config(file, {})
+    _, most_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most_bytes < 5_000_000
 
 
 def test_a_missing_file_and_a_directory_are_refused_in_one_line(tmp_path: Path) -> None:
