@@ -174,8 +174,8 @@ class Notifier:
         self._watch.forget(ours)
         found = concerns(self._report, error=error, now=now)
         news = self._watch.look([each for each in found if self._speaks(each, ours)], now, self._cost)
-        begun = self._watch.began(now)
-        news += [each for each in self._events if each.change is Change.ORDER or (each.pool, each.subject) not in begun]
+        said = self._watch.speaks_of(now)
+        news += [each for each in self._events if each.change is Change.ORDER or (each.pool, each.subject) not in said]
         news += self._daily.look(self._report, now) if error is None else []
         self._events.clear()
         for desk in desks:

@@ -20,6 +20,7 @@ Key = tuple[str, str, str]
 _ORDER = [*Severity]
 _PASSING = frozenset({Name.TICK_FAILING, Name.NO_LEADER})
 """Critical, and true for a moment each time Redis hiccups or the lead is handed over: they must last, too."""
+_OF_QUEUES = frozenset({Name.QUEUE_UNKNOWN, Name.QUEUE_DOUBTED})
 _EVENTS = {Kind.ALARM: Severity.CRITICAL, Kind.LOSS: Severity.WARNING, Kind.OPERATOR: Severity.INFO}
 
 
@@ -103,9 +104,16 @@ class Watch:
         ended = [key for key, since in self._away.items() if now - since >= self.after_s]
         return news + [self._end(key, now, cost) for key in ended]
 
-    def began(self, now: float) -> set[tuple[str, str]]:
-        """Pool and subject of what began at this very look."""
-        return {(pool, subject) for (_, pool, subject), (since, _) in self._first.items() if since == now}
+    def speaks_of(self, now: float) -> set[tuple[str, str]]:
+        """Pool and subject of the concerns that tell what an alarm tells: what began at this look, and each queue's.
+
+        A concern of a queue begins with the first bad reading, the alarm is raised some readings later.
+        """
+        return {
+            (pool, subject)
+            for (name, pool, subject), (since, _) in self._first.items()
+            if since == now or name in _OF_QUEUES
+        }
 
     def _of(self, concern: Concern, now: float) -> News | None:
         told = self.told.get(concern.key)

@@ -160,6 +160,13 @@ async def test_an_alarm_of_what_a_concern_tells_in_the_same_tick_is_not_told_twi
     assert any("0.900" in line for line in lines)
 
 
+async def test_the_alarm_that_a_queue_could_not_be_read_for_some_ticks_is_not_told_after_the_concern() -> None:
+    alarm = Entry(at=NOW, kind=Kind.ALARM, pool="images", text="images: the queue cannot be read: 3 readings failed")
+    async with a_daemon() as daemon:
+        assert len(await daemon.tick(BLIND)) == 1
+        assert await daemon.tick(BLIND, 10.0, alarm) == []
+
+
 async def test_orders_losses_and_a_reload_are_told_with_the_tick() -> None:
     order = Entry(at=NOW, kind=Kind.OPERATOR, text="order given: pause")
     loss = Entry(at=NOW, kind=Kind.LOSS, pool="images", instance="m1", text="m1 went while it was HOT")
