@@ -59,8 +59,12 @@ def cost(
 
 def _write_csv(answer: dict[str, Any]) -> None:
     """Raises SettingsError where there are no books: an empty file would read as no cost."""
-    if not answer["leads"]:
-        raise SettingsError("this daemon keeps no books, another one leads: ask that one, with --url")
+    from autoscaler.cli.cost_view import elsewhere, no_books
+
+    if (why := no_books(answer)) is not None:
+        raise SettingsError(f"this daemon {why}")
+    if answer["led_elsewhere"]:
+        click.echo(f"without {elsewhere(answer)}", err=True)
     rows = csv.writer(sys.stdout, lineterminator="\n")
     rows.writerow(_COLUMNS)
     rows.writerows([line[name] for name in _COLUMNS[:-1]] + [f"{line['usd']:.8f}"] for line in answer["lines"])

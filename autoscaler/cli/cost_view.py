@@ -35,13 +35,28 @@ _VERDICTS = {
 
 def cost_table(cost: Object) -> RenderableType:
     """All of `/api/v1/cost`."""
-    if not cost["leads"]:
-        why = "no tick was made yet" if cost["at"] is None else "another daemon leads: ask that one, with --url"
-        return Text(f"This daemon keeps no books: {why}.")
+    if (why := no_books(cost)) is not None:
+        return Text(f"This daemon {why}.")
     parts = [_heading(cost), _places(cost["pools"]), _tiers(cost["pools"]), _classes(cost["pools"])]
     parts += [_waste(cost), _bills(cost["bills"])]
     shown = [part for part in parts if part is not None]
     return Group(*(each for part in shown for each in (part, Text()))) if len(shown) > 1 else shown[0]
+
+
+def no_books(cost: Object) -> str | None:
+    """Why this daemon cannot say what was asked; None where it can, of some of the pools at least."""
+    if cost["at"] is None:
+        return "keeps no books: no tick was made yet"
+    if not cost["leads"]:
+        return "keeps no books: another daemon leads: ask that one, with --url"
+    if cost["led_elsewhere"] and not cost["pools"]:
+        return f"keeps no books of {elsewhere(cost)}: ask that one, with --url"
+    return None
+
+
+def elsewhere(cost: Object) -> str:
+    """Which pools' books another daemon keeps."""
+    return f"{', '.join(cost['led_elsewhere'])}, led by another daemon"
 
 
 def _heading(cost: Object) -> RenderableType:
@@ -59,7 +74,7 @@ def _heading(cost: Object) -> RenderableType:
         span += f"; the books at hand begin on {cost['books_since']}"
     lines += [Text(), Text(span, "bold")]
     if cost["led_elsewhere"]:
-        lines.append(Text(f"without {', '.join(cost['led_elsewhere'])}, led by another daemon", "yellow"))
+        lines.append(Text(f"without {elsewhere(cost)}", "yellow"))
     return Group(*lines)
 
 

@@ -85,7 +85,7 @@ def cost_view(report: TickReport, now: float, asked: CostQuery) -> CostForm:
         **_spending(books, now, asked.pool, _limits(report, asked.pool)),
         "at": report.at or None,
         "leads": report.leads,
-        "led_elsewhere": [name for name in report.leaders if name not in report.pools],
+        "led_elsewhere": [name for name in report.leaders if name not in report.pools and asked.pool in (None, name)],
         "first_day": day_name(days.start),
         "last_day": day_name(days.stop - 1),
         "books_since": day_name(min(books)) if books else None,

@@ -179,6 +179,16 @@ async def test_a_daemon_that_does_not_lead_says_so_and_writes_no_empty_file(daem
     assert (result.exit_code, result.output.startswith("error: this daemon keeps no books")) == (2, True)
 
 
+async def test_what_another_daemon_keeps_the_books_of_is_named_and_never_shown_as_no_cost(daemon: Daemon) -> None:
+    daemon.board.ticked(report(leaders={"images": "me", "llm": "b:7:x"}))
+    for arguments in ((), ("--csv",)):
+        assert "without llm, led by another daemon" in (await run(daemon, *arguments)).output
+        assert "llm" not in (await run(daemon, "--pool", "images", *arguments)).output
+    assert (await run(daemon, "--pool", "llm")).output.startswith("This daemon keeps no books of llm, led by another")
+    result = await run(daemon, "--pool", "llm", "--csv")
+    assert (result.exit_code, result.output.startswith("error: this daemon keeps no books of llm")) == (2, True)
+
+
 async def test_hostile_names_stay_text(daemon: Daemon) -> None:
     spent = replace(PAGE, classes={"[bold]x": Work(jobs=1, work_s=1.0, told=1)})
     books: dict[int, Any] = {TODAY: DayLedger(day=TODAY, booked_until=NOW, pools={"images": spent})}
