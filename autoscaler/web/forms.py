@@ -20,7 +20,8 @@ from autoscaler.core.spec import Buy
 from autoscaler.core.utilisation import Use
 from autoscaler.runtime.concerns import Name, Severity
 
-_DESCRIBED = ConfigDict(use_attribute_docstrings=True)
+DESCRIBED = ConfigDict(use_attribute_docstrings=True)
+"""The docstrings of a form's fields go into the OpenAPI document."""
 
 
 class ReasonForm(TypedDict):
@@ -37,7 +38,7 @@ class NeedForm(TypedDict):
     hot: int
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class DecisionForm(TypedDict):
     """How many machines a pool is to have."""
 
@@ -61,7 +62,7 @@ class CommandForm(TypedDict):
     usd_per_hour: float | None
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class PlanOfPool(TypedDict):
     """What the newest tick decided for a pool."""
 
@@ -79,7 +80,7 @@ class PlanForm(TypedDict):
     pools: list[PlanOfPool]
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class TierForm(TypedDict):
     """The jobs of a tier that wait."""
 
@@ -94,7 +95,7 @@ class TierForm(TypedDict):
     wait_target_s: float | None
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class DemandForm(TypedDict):
     """What a queue holds."""
 
@@ -140,7 +141,7 @@ class CapsForm(TypedDict):
     usd_per_month_stop: float | None
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class LimitsForm(CapsForm):
     """What a pool may never leave."""
 
@@ -163,7 +164,7 @@ class PoolForm(PlanOfPool):
     usd_per_hour: float
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class InstanceForm(TypedDict):
     """One rented machine."""
 
@@ -203,7 +204,7 @@ class InstancesForm(TypedDict):
     instances: list[InstanceForm]
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class ProviderForm(TypedDict):
     """One account."""
 
@@ -216,7 +217,7 @@ class ProviderForm(TypedDict):
     balance_usd: float | None
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class OrderForm(TypedDict):
     """An operator's order."""
 
@@ -238,7 +239,7 @@ class OrderForm(TypedDict):
     lose_jobs: bool
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class GivenForm(OrderForm):
     """An operator's order that stands from now on."""
 
@@ -252,7 +253,7 @@ class OrdersForm(TypedDict):
     orders: list[OrderForm]
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class ConcernForm(TypedDict):
     """One thing that needs a person."""
 
@@ -267,7 +268,7 @@ class ConcernForm(TypedDict):
     """The machine, tier, provider or cap that it is about."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class StatusForm(InstancesForm):
     """The whole fleet."""
 
@@ -297,7 +298,7 @@ class StatusForm(InstancesForm):
     providers: list[ProviderForm]
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class StrayForm(TypedDict):
     """A machine of the fleet's label that no record speaks of, or whose pool is not configured."""
 
@@ -343,7 +344,7 @@ class ReadyForm(TypedDict):
     error: str | None
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class ReloadForm(TypedDict):
     """What the configuration's file changes."""
 

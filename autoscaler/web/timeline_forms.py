@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, with_config
+from pydantic import with_config
 from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12, and brings this one
 
 from autoscaler.core.lifecycle import Phase
+from autoscaler.web.forms import DESCRIBED
 
-_DESCRIBED = ConfigDict(use_attribute_docstrings=True)
 
-
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class TierOfTimeline(TypedDict):
     """A tier."""
 
@@ -18,7 +17,7 @@ class TierOfTimeline(TypedDict):
     wait_target_s: float
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class TierPoints(TypedDict):
     """What waited in a tier; null where the queue was not seen."""
 
@@ -28,7 +27,7 @@ class TierPoints(TypedDict):
     """How long the next job had waited then, the longest of its minutes."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class PointsForm(TypedDict):
     """A pool over time, column by column: all lists are of one length. A step of which nothing is known is missing."""
 
@@ -48,7 +47,7 @@ class PointsForm(TypedDict):
     """In the order of the pool's tiers."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class PoolOfTimeline(TypedDict):
     """A pool."""
 
@@ -62,7 +61,7 @@ SpanForm = TypedDict("SpanForm", {"phase": Phase, "from": float, "to": float | N
 """A machine's time in one phase, and what it cost then; `to` is null while it lasts."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class MachineOfTimeline(TypedDict):
     """A machine that was there within the time."""
 
@@ -81,7 +80,7 @@ class MachineOfTimeline(TypedDict):
 _Ends = TypedDict("_Ends", {"from": float, "to": float})
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class TimelineForm(_Ends):
     """What happened between two moments."""
 
