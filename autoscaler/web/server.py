@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import re
@@ -32,6 +33,7 @@ from autoscaler.web.views import Board
 _TICKS_LATE = 3
 _LATE_S = 30.0
 _GOODBYE_S = 2.0  # every answer is short; who reads slower than this at the end is cut off
+_MOST_CONNECTIONS = 400  # a process may open 1024 files by default, and needs some to reach Redis and the vendors
 _IDLE_S = 75.0  # a connection on which nothing is asked; longer than proxies keep theirs
 
 
@@ -141,6 +143,24 @@ def _with_index(*routes: Route) -> list[Route]:
     return found
 
 
+class _Site(web.TCPSite):
+    """Hangs up on the oldest connections where there are too many: whoever opens them by the thousand loses his own."""
+
+    async def start(self) -> None:
+        await web.BaseSite.start(self)
+        server = self._runner.server
+        assert server is not None  # noqa: S101 - for the types: no site is made before setup
+
+        def connection() -> asyncio.BaseProtocol:
+            every = server.connections
+            for old in every[: max(0, len(every) - _MOST_CONNECTIONS + 1)]:
+                if old.transport is not None:
+                    old.transport.abort()
+            return server()
+
+        self._server = await asyncio.get_running_loop().create_server(connection, self._host, self._port)
+
+
 async def serve(app: web.Application, listen: str) -> web.AppRunner:
     """Serve an application at `HOST:PORT` until the runner is cleaned up.
 
@@ -161,7 +181,7 @@ async def serve(app: web.Application, listen: str) -> web.AppRunner:
     )
     await runner.setup()
     try:
-        await web.TCPSite(runner, host.strip("[]"), int(port)).start()
+        await _Site(runner, host.strip("[]"), int(port)).start()
     except (OSError, OverflowError, UnicodeError) as error:
         await runner.cleanup()
         raise SettingsError(f"http.listen: {_explain(error, listen, int(port))}") from error

@@ -15,6 +15,7 @@ import structlog
 from aiohttp import web
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import LogCapture
+from yarl import URL
 
 from autoscaler.core.admission import Admission
 from autoscaler.core.errors import SettingsError, StoreUnavailable
@@ -314,6 +315,20 @@ async def test_a_bug_is_answered_without_a_traceback_and_logged_with_one(daemon:
     assert (status, answer) == (500, {"error": "this is a bug; the daemon's log says more"})
     [event] = events.entries
     assert (event["event"], event["path"], event["exc_info"]) == ("request_failed", "/api/v1/journal", True)
+
+
+async def test_thousands_of_connections_leave_room_for_whoever_comes_next_and_for_other_files(daemon: Daemon) -> None:
+    address = URL(daemon.url)
+    opened = [await asyncio.open_connection(address.host, address.port) for _ in range(450)]
+
+    assert (await daemon.ask("/healthz"))[0].status == 200
+    async with asyncio.timeout(5.0):
+        assert [await reader.read() for reader, _ in opened[:50]] == [b""] * 50
+    newest_reader, newest = opened[-1]
+    newest.write(b"GET /healthz HTTP/1.0\r\nHost: localhost\r\n\r\n")
+    assert (await newest_reader.read()).startswith(b"HTTP/1.0 200")
+    for _, writer in opened:
+        writer.close()
 
 
 async def test_a_daemon_that_ends_waits_for_no_idle_client() -> None:
