@@ -118,23 +118,22 @@ async def test_what_is_older_than_asked_for_is_left_out(daemon: Daemon) -> None:
     assert (await points(daemon, 1))["at"][-1] == START + 59 * MINUTE
 
 
-async def test_what_is_new_is_added_and_no_more_is_read_than_that(
-    daemon: Daemon, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    daemon.store.state.samples.extend(a_sample(minute) for minute in range(-60, 50))
-    assert len((await points(daemon))["at"]) == 110
-    taken: list[float] = []
-    take = recent._Day.take
+async def test_what_is_new_is_added_and_no_more_is_read_than_that() -> None:
+    stored, read = [a_sample(minute) for minute in range(-60, 50)], list[float]()
 
-    def noted(day: recent._Day, sample: Sample, step_s: float) -> None:
-        taken.append(sample.at)
-        take(day, sample, step_s)
+    async def newest_first() -> AsyncIterator[Sample]:
+        for sample in reversed(stored):
+            read.append(sample.at)
+            yield sample
 
-    monkeypatch.setattr(recent._Day, "take", noted)
-    daemon.store.state.samples.append(a_sample(50, usd=0.2))
-    found = await points(daemon)
-    assert (len(found["at"]), found["usd_per_hour"][-2:]) == (111, [1.2, 12.0])
-    assert taken == [START + 50 * MINUTE]
+    day = recent.Recent(lambda: {"": newest_first()})
+    await day.read(1, START + HOUR)
+    assert len(day.points("images")) == len(read) == 110
+    read.clear()
+    stored.append(a_sample(50))
+    await day.read(1, START + HOUR)
+    assert len(day.points("images")) == 111
+    assert read == [START + 50 * MINUTE, START + 49 * MINUTE], "the newest that was known is where it ends"
 
 
 async def test_what_has_become_older_than_a_day_is_forgotten(daemon: Daemon) -> None:
