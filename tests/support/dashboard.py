@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Page, Route
 
 Json = dict[str, Any]
 
@@ -60,9 +60,8 @@ class Dashboard:
         page.on("dialog", lambda dialog: self.complaints.append(f"a dialog: {dialog.message}"))
 
     def open(self) -> None:
-        """Open it, and wait until it is live with its concerns, pools and journal."""
+        """Open it, and wait until it shows what it was told."""
         self.page.goto(self.url)
-        expect(self.page.locator("#link")).to_have_text("live")
         self.page.wait_for_selector("#concern-list li")
 
     def draw_charts(self) -> None:

@@ -22,6 +22,7 @@ let heardAt = 0;
 let lostFor = null; // seconds until the next try, while there is no connection
 let frame = 0;
 let again = 0;
+let leaving = false;
 
 const history = new History();
 const charts = new Charts(history);
@@ -65,7 +66,8 @@ function drawLink() {
 
 function takeStatus(said) {
   if (status && status.version !== said.version) {
-    location.reload(); // the page of another version is another page
+    if (!leaving) location.reload(); // the page of another version is another page
+    leaving = true; // asked again, a reload would begin anew
     return;
   }
   status = said;
