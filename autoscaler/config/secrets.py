@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -9,6 +10,8 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 from autoscaler.config.schema import Config
 from autoscaler.core.spec import MachineSpec
 from autoscaler.core.units import Secret
+
+_LONG = 16  # characters: no word of a path has as many
 
 
 def secrets_of(config: Config) -> frozenset[str]:
@@ -56,7 +59,7 @@ def url_secrets(text: str) -> Iterator[str]:
     """What is secret in a URL that is a secret itself, as of a webhook: all of it, and the parts that errors repeat.
 
     Of `https://host/services/T0/B0/token` that is the path and its last part; of `tgram://token/chat`, whose first part
-    names no host, that one, too.
+    names no host, that one, too. Any other part counts that is too long to be a word: a token may stand anywhere.
     """
     if "://" not in text:
         return
@@ -65,5 +68,7 @@ def url_secrets(text: str) -> Iterator[str]:
     yield from (text, *_passwords(text))
     if path:
         yield from (slash + path, path.partition("?")[0].rstrip("/").rpartition("/")[2])
+        long = [part for part in re.split(r"[/?&=#]", path) if len(part) >= _LONG]
+        yield from (*long, *map(unquote, long))
     if scheme not in ("http", "https"):
         yield place.rpartition("@")[0] or place

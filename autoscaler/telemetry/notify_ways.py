@@ -46,6 +46,7 @@ _MOST_ANSWER = 2000  # bytes that are read of an answer
 _NO_EMBEDS = 4  # Discord's flag SUPPRESS_EMBEDS
 _AGAIN = frozenset({408, 409, 425, 429})
 _LINKS = str.maketrans({"&": "&amp;", "<": "&lt;", ">": "&gt;"})
+_MARKS = str.maketrans({"@": "@\N{ZERO WIDTH SPACE}", "<": "‹", ">": "›"})
 
 
 class Undelivered(Exception):
@@ -166,19 +167,25 @@ def webhook_body(message: Message) -> dict[str, Any]:
 
 
 def slack_body(message: Message) -> dict[str, Any]:
-    """A text without formatting, in which the three characters that make links and mentions are written out.
+    """A title, and all else in a code block, with the three characters written out that make links and mentions there.
 
+    The code block is what Mattermost heeds: it knows no such writing out, and takes any `@all` for a mention.
     Source: docs.slack.dev, "Formatting message text", on escaping.
     """
-    text = f"{message.title}\n{message.body}"[:_MOST_SLACK].translate(_LINKS)
-    return {"text": text, "mrkdwn": False, "unfurl_links": False, "unfurl_media": False}
+    text = f"{message.title}\n{_fenced(message, _MOST_SLACK)}".translate(_LINKS)
+    return {"text": text, "unfurl_links": False, "unfurl_media": False}
 
 
 def discord_body(message: Message) -> dict[str, Any]:
     """A title, and all else in a code block, where Discord formats nothing; nobody is mentioned whatever it says."""
-    text = message.body[: _MOST_DISCORD - len(message.title)].replace("`", "'")
-    content = f"**{message.title}**\n```\n{text}\n```"
+    content = f"**{message.title}**\n{_fenced(message, _MOST_DISCORD)}"
     return {"content": content, "allowed_mentions": {"parse": []}, "flags": _NO_EMBEDS}
+
+
+def _fenced(message: Message, most: int) -> str:
+    """The body as a code block, which no word in it ends; as long as it may be beside the title."""
+    text = message.body[: most - len(message.title)].replace("`", "'")
+    return f"```\n{text}\n```"
 
 
 # --- by others' hands -------------------------------------------------------------------------------------------------
@@ -196,7 +203,7 @@ class Mailed:
 
         own = self.settings
         host, _, port = own.server.rpartition(":")
-        quiet = quiet_about([own.password.reveal()] if own.password else [])
+        quiet = quiet_about(_login_secrets(own))
         try:
             _, said = await aiosmtplib.send(
                 mail_of(message, own.sender, own.to),
@@ -215,6 +222,15 @@ class Mailed:
         return quiet(one_line(f"SMTP: {said}", MOST_SAID))
 
 
+def _login_secrets(settings: EmailChannel) -> list[str]:
+    """The password, as it is and as it goes over the wire (RFC 4616): servers repeat commands that they refuse."""
+    if settings.password is None:
+        return []
+    password = settings.password.reveal()
+    sent = (password, f"\0{settings.username}\0{password}")
+    return [password, *(base64.b64encode(each.encode()).decode() for each in sent)]
+
+
 def mail_of(message: Message, sender: str, to: Iterable[str]) -> EmailMessage:
     """The e-mail; its headers hold nothing but our own words and the addresses of the settings."""
     mail = EmailMessage()
@@ -224,6 +240,11 @@ def mail_of(message: Message, sender: str, to: Iterable[str]) -> EmailMessage:
     mail["Auto-Submitted"] = "auto-generated"
     mail.set_content(message.body)
     return mail
+
+
+def _broken_up(text: str) -> str:
+    """A text in which nobody is mentioned and no link is hidden: Apprise makes both even of a plain text."""
+    return text.translate(_MARKS).replace("](", "]\N{ZERO WIDTH SPACE}(")
 
 
 @dataclass(slots=True)
@@ -259,7 +280,7 @@ class Apprised:
                 raise Undelivered("Apprise knows no such service, or its URL lacks something", final=True)
             sent = service.notify(
                 title=message.title,
-                body=message.body.replace("@", "@\N{ZERO WIDTH SPACE}"),  # nobody is mentioned
+                body=_broken_up(message.body),
                 body_format=apprise.NotifyFormat.TEXT,
                 notify_type=kinds[message.severity],
             )
