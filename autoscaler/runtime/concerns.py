@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from shlex import quote
 
 from autoscaler.core.decision import STARTS
 from autoscaler.core.demand import Pending, Unknown
@@ -284,6 +285,7 @@ def _of_machine(machine: Instance, rules: Mapping[str, Health], now: float) -> I
         return
     burns, cost = f"{machine.burn_usd_per_hour:.3f} USD/h", f"{machine.cost_usd(now):.2f} USD so far"
     since = format_duration(now - machine.phase_since)
+    own, its_pool = quote(machine.id), quote(machine.pool)  # a label found at a vendor's named them, perhaps
 
     def about(name: Name, severity: Severity, text: str, command: str) -> Concern:
         text = f"{machine.id} {text}"
@@ -295,25 +297,25 @@ def _of_machine(machine: Instance, rules: Mapping[str, Health], now: float) -> I
     if machine.alarmed:
         severity = Severity.CRITICAL if machine.burn_usd_per_hour else Severity.WARNING
         text = f"has been {phase} for {since}, longer than it may: {machine.reason}; {cost}"
-        release = f"autoscaler release {machine.id} FILE"
+        release = f"autoscaler release {own} FILE"
         command = "autoscaler reap FILE --dry-run" if phase is Phase.RELEASING else release
         yield about(Name.PHASE_STUCK, severity, text, command)
     if lost:
         text = f"has been down for {since}: {machine.reason}; {burns}"
-        yield about(Name.MACHINE_DOWN, Severity.CRITICAL, text, f"autoscaler why {machine.pool}")
+        yield about(Name.MACHINE_DOWN, Severity.CRITICAL, text, f"autoscaler why {its_pool}")
     if degraded:
         yield about(
             Name.MACHINE_DEGRADED,
             Severity.WARNING,
             f"is degraded: {machine.ailment}; {burns}",
-            f"autoscaler drain {machine.id} FILE",
+            f"autoscaler drain {own} FILE",
         )
     if unused and not stray:
-        yield about(*_unused(machine, rules[machine.pool]), f"autoscaler drain {machine.id} FILE")
+        yield about(*_unused(machine, rules[machine.pool]), f"autoscaler drain {own} FILE")
     if lost_standby(machine):
         disk = f"its disk costs {machine.disk_usd_per_hour:.3f} USD/h"
         text = f"was refused {machine.refusals} times in a row when it was to resume; {disk}, {cost}"
-        yield about(Name.STANDBY_LOST, Severity.WARNING, text, f"autoscaler release {machine.id} FILE")
+        yield about(Name.STANDBY_LOST, Severity.WARNING, text, f"autoscaler release {own} FILE")
 
 
 def _unused(machine: Instance, rules: Health) -> tuple[Name, Severity, str]:

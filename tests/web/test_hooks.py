@@ -113,7 +113,9 @@ async def test_what_is_about_machines_is_known_by_its_slug(listening: Listening,
     assert listening.looked == ["vastai"]
 
 
-@pytest.mark.parametrize("body", [b"", b"no json", b"[]", b"null", b"\xff\xfe", b'{"notif_type": {"a": 1}}'])
+@pytest.mark.parametrize(
+    "body", [b"", b"no json", b"[]", b"null", b"\xff\xfe", b'{"notif_type": {"a": 1}}', b"[" * 60_000]
+)
 async def test_a_body_without_sense_is_taken_if_it_is_signed_and_does_nothing(
     listening: Listening, body: bytes
 ) -> None:
