@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from random import SystemRandom
 
 from prometheus_client import CollectorRegistry
 
@@ -230,14 +229,7 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
     own = parts.links[config.store or config.redis]
     board, feed = Board(config.fleet), Feed()
     notifier = Notifier(
-        config.fleet,
-        config.notify,
-        registry,
-        way_of=way_of,
-        desks=lambda: app.loops,
-        clock=clock,
-        entropy=entropy,
-        chance=SystemRandom(),
+        config.fleet, config.notify, registry, way_of=way_of, desks=lambda: app.loops, clock=clock, entropy=entropy
     )
     listeners: list[Listener] = [board] if preview else [board, feed, metrics, LogListener(), notifier]
     gathered, wake = Gathered(Listeners(listeners)), Wake()

@@ -17,6 +17,10 @@ class Entropy:
         """Ten letters and digits; 31^10 of them make a repetition as good as impossible."""
         return "".join(self._random.choices(_ALPHABET, k=10))
 
+    def between(self, low: float, high: float) -> float:
+        """A number between two, each as likely."""
+        return self._random.uniform(low, high)
+
 
 def seeded(seed: int) -> random.Random:
     """A generator whose draws are the same for the same seed."""

@@ -43,6 +43,10 @@ class Entropy(Protocol):
         """A name for a new machine: 10 lower case letters and digits, never given twice."""
         ...
 
+    def between(self, low: float, high: float) -> float:
+        """A number between two, each as likely."""
+        ...
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Heartbeat:

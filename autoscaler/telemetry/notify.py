@@ -7,8 +7,8 @@ this daemon ends; what an outbox still holds when its daemon dies is lost, and i
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Protocol
 
 from prometheus_client import CollectorRegistry, Counter
@@ -19,14 +19,12 @@ from autoscaler.core.journal import Entry
 from autoscaler.core.unit import Unit
 from autoscaler.runtime.concerns import Concern, Name, concerns
 from autoscaler.runtime.ports import Clock, Entropy
-from autoscaler.runtime.report import TickReport
+from autoscaler.runtime.report import NO_TICK, TickReport
 from autoscaler.runtime.told import Told
 from autoscaler.telemetry.notify_daily import Daily
 from autoscaler.telemetry.notify_news import Change, News, Watch, news_of
 from autoscaler.telemetry.notify_outbox import Outbox, Result
 from autoscaler.telemetry.notify_ways import Way
-
-_NO_TICK = TickReport(at=0.0, duration_s=0.0, leads=False)
 
 
 class Desk(Protocol):
@@ -62,17 +60,14 @@ class Notifier:
         desks: Callable[[], Sequence[Desk]],
         clock: Clock,
         entropy: Entropy,
-        chance: random.Random,
     ) -> None:
-        self._fleet = fleet
         self._way_of = way_of
         self._desks = desks
         self._clock = clock
-        self._entropy = entropy
-        self._chance = chance
+        self._new_box = partial(Outbox, fleet=fleet, clock=clock, entropy=entropy, tell=self._count)
         self._watch = Watch(after_s=settings.after, remind_s=settings.remind)
         self._daily = Daily()
-        self._report = _NO_TICK
+        self._report = NO_TICK
         self._spoke_for: set[str] = set()
         """The units that this daemon led when it last looked."""
         self._events: list[News] = []
@@ -91,27 +86,15 @@ class Notifier:
 
     def adapt(self, settings: NotifySettings) -> None:
         """Go on with other settings; a channel that stays as it is keeps what it holds."""
-        self._watch.after_s, self._watch.remind_s, self._every_s = settings.after, settings.remind, settings.every
+        self._watch.after_s, self._watch.remind_s = settings.after, settings.remind
         before, self._boxes = self._boxes, {}
         for name, channel in settings.channels.items():
-            kept = before.get(name)
-            box = kept[1] if kept is not None and kept[0] == channel else self._box(name, channel)
+            known, box = before.get(name, (None, None))
+            if box is None or known != channel:
+                box = self._new_box(name, channel, self._way_of(channel), every_s=settings.every)
             box.every_s = settings.every
             self._boxes[name] = channel, box
         self._changed.set()
-
-    def _box(self, name: str, channel: AnyChannel) -> Outbox:
-        return Outbox(
-            name,
-            channel,
-            self._way_of(channel),
-            fleet=self._fleet,
-            every_s=self._every_s,
-            clock=self._clock,
-            entropy=self._entropy,
-            chance=self._chance,
-            tell=self._count,
-        )
 
     def _count(self, channel: str, result: Result, count: int) -> None:
         self._sent.labels(channel, result).inc(count)
@@ -186,7 +169,7 @@ class Notifier:
     def _speaks(self, concern: Concern, ours: Callable[[str], bool]) -> bool:
         """Whether this daemon tells of a concern: of its own pools, and of what no leader could tell."""
         nobody_leads = concern.name is Name.NO_LEADER
-        never_ticked = concern.name is Name.TICK_FAILING and self._report is _NO_TICK
+        never_ticked = concern.name is Name.TICK_FAILING and self._report is NO_TICK
         return nobody_leads or never_ticked or ours(concern.pool)
 
     def _cost(self, about: Concern | Told) -> float | None:

@@ -17,7 +17,6 @@ from autoscaler.runtime.told import Told
 Key = tuple[str, str, str]
 """Name, pool and subject."""
 
-_ORDER = [*Severity]
 _PASSING = frozenset({Name.TICK_FAILING, Name.NO_LEADER})
 """Critical, and true for a moment each time Redis hiccups or the lead is handed over: they must last, too."""
 _OF_QUEUES = frozenset({Name.QUEUE_UNKNOWN, Name.QUEUE_DOUBTED})
@@ -61,11 +60,6 @@ class News:
         """What tells it from others; newer news of the same key replaces older."""
         about = str(self.at) if self.change in (Change.EVENT, Change.ORDER, Change.SUMMARY) else ""
         return (self.name, self.pool, self.subject + about + (self.text if about else ""))
-
-
-def at_least(severity: Severity, least: Severity) -> bool:
-    """Whether a severity reaches another."""
-    return _ORDER.index(severity) >= _ORDER.index(least)
 
 
 Cost = Callable[[Concern | Told], float | None]
@@ -123,7 +117,7 @@ class Watch:
             if now - since < (self.after_s if lasts else 0.0):
                 return None
             change, worst = Change.BEGUN, concern.severity
-        elif not at_least(told.severity, concern.severity):
+        elif concern.severity.rank > told.severity.rank:
             change, worst = Change.WORSE, concern.severity
         elif abs(now - told.at) >= self.remind_s:
             change, worst = Change.LASTS, told.severity

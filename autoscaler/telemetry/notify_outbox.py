@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
@@ -16,7 +15,7 @@ from autoscaler.config.notify_checks import bounds
 from autoscaler.runtime.concerns import Severity
 from autoscaler.runtime.ports import Clock, Entropy
 from autoscaler.runtime.supervise import Wake
-from autoscaler.telemetry.notify_news import Change, News, at_least, newest
+from autoscaler.telemetry.notify_news import Change, News, newest
 from autoscaler.telemetry.notify_text import Message, compose
 from autoscaler.telemetry.notify_ways import Way, attempt
 
@@ -43,7 +42,6 @@ class Outbox:
         every_s: float,
         clock: Clock,
         entropy: Entropy,
-        chance: random.Random,
         tell: Tell,
     ) -> None:
         self.name = name
@@ -53,7 +51,6 @@ class Outbox:
         self.every_s = every_s
         self._clock = clock
         self._entropy = entropy
-        self._chance = chance
         self._tell = tell
         self._pending: deque[News] = deque()
         self._dropped = 0
@@ -80,7 +77,7 @@ class Outbox:
             return False
         if news.change is Change.ORDER and "orders" in own.also:
             return True
-        return news.change is not Change.ORDER and at_least(news.severity, Severity(own.severity))
+        return news.change is not Change.ORDER and news.severity.rank >= Severity(own.severity).rank
 
     async def run(self) -> None:
         """Send for ever what may be sent."""
@@ -127,7 +124,7 @@ class Outbox:
                 self._log.warning("notify_failed", channel=self.name, text=f"{self.name}: {reason}; tried again")
             # Exponential back-off with "equal jitter" (Brooker, 2015, aws.amazon.com/blogs/architecture).
             most_s = min(_MOST_PAUSE_S, _FIRST_PAUSE_S * 2.0**tried)
-            await self._clock.sleep(max(reason.retry_after_s, most_s * self._chance.uniform(0.5, 1.0)))
+            await self._clock.sleep(max(reason.retry_after_s, self._entropy.between(0.5 * most_s, most_s)))
 
 
 def quiet_for_s(quiet: Quiet | None, now: float) -> float:

@@ -44,9 +44,7 @@ class Message:
 
 def compose(news: Sequence[News], *, id: str, fleet: str, at: float, dropped: int = 0) -> Message:  # noqa: A002 - as Message has it
     """One message; `dropped` counts what had to be left out before."""
-    ranked = sorted(
-        news, key=lambda each: ([*Severity].index(each.severity), each.change is not Change.ENDED), reverse=True
-    )
+    ranked = sorted(news, key=lambda each: (each.severity.rank, each.change is not Change.ENDED), reverse=True)
     worst = ranked[0].severity
     told = [each for each in ranked if each.change is not Change.ENDED]
     loudest = told[0].severity if told else None

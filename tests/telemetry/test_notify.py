@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -88,7 +87,6 @@ async def a_daemon(*desks: Desk, settings: NotifySettings = SETTINGS, epoch: flo
         desks=lambda: own,
         clock=clock,
         entropy=Entropy(1),
-        chance=random.Random(1),
     )
     task = asyncio.create_task(notifier.run())
     await clock.sleep(0.0)
@@ -213,7 +211,6 @@ async def test_a_single_tick_by_hand_tells_nobody_and_is_not_taken_to_have() -> 
         desks=lambda: [desk],
         clock=clock,
         entropy=Entropy(1),
-        chance=random.Random(1),
     )
     notifier.ticked(BLIND)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import random
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -76,7 +75,6 @@ async def an_outbox(channel: Channel | None = None, *, epoch: float = 1_795_000_
         every_s=EVERY_S,
         clock=clock,
         entropy=Entropy(1),
-        chance=random.Random(1),
         tell=tell,
     )
     task = asyncio.create_task(outbox.run())
