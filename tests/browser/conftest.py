@@ -15,7 +15,7 @@ from tests.support.dashboard import PATIENCE_MS, WIDE_PX, Dashboard
 from tests.support.redis_server import RedisServer
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: it has an event loop in this process, in which others cannot run theirs
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium") or shutil.which("google-chrome")
     if chromium is None:
