@@ -20,7 +20,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from autoscaler.core.ledger import Books, Spent, Wasted, Work
+from autoscaler.core.ledger import Books, Spent, Wasted, Work, added_up
 from autoscaler.core.purposes import Purpose
 from autoscaler.core.waste import Waste
 
@@ -140,7 +140,7 @@ def pool_cost(books: Books, days: Container[int], pool: str, tiers: Sequence[str
     span = sorted(day for day in books if day in days)
     pages = [books[day].pools[pool] for day in span if pool in books[day].pools]
     found = [*rows(books, span, pool)]
-    work = _sum(page.tiers for page in pages)
+    work = added_up(page.tiers for page in pages)
     names = [*dict.fromkeys((*tiers, *work, *(row.tier for row in found if row.tier)))]
     shared = _shared_out(found, {name: work.get(name, Work()).work_s for name in names})
     return PoolCost(
@@ -156,8 +156,8 @@ def pool_cost(books: Books, days: Container[int], pool: str, tiers: Sequence[str
             for name in names
         ],
         nobodys_usd=0.0 if shared else sum(row.usd for row in found if not row.tier),
-        classes=_classes(_sum(page.classes for page in pages), work, sum(row.usd for row in found)),
-        wasted=_wasted(pages),
+        classes=_classes(added_up(page.classes for page in pages), work, sum(row.usd for row in found)),
+        wasted=added_up(page.wasted for page in pages),
     )
 
 
@@ -188,20 +188,3 @@ def _classes(classes: Mapping[str, Work], tiers: Mapping[str, Work], usd: float)
         for name, work in classes.items()
     ]
     return sorted(costs, key=lambda cost: (-cost.usd, cost.name))
-
-
-def _sum(every: Iterable[Mapping[str, Work]]) -> dict[str, Work]:
-    total: dict[str, Work] = {}
-    for works in every:
-        for name, work in works.items():
-            total[name] = total.get(name, Work()) + work
-    return total
-
-
-def _wasted(pages: Iterable[Spent]) -> dict[Waste, Wasted]:
-    total: dict[Waste, Wasted] = {}
-    for page in pages:
-        for why, wasted in page.wasted.items():
-            before = total.get(why, Wasted())
-            total[why] = Wasted(times=before.times + wasted.times, usd=before.usd + wasted.usd)
-    return total

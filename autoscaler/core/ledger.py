@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from functools import lru_cache
+from typing import TypeVar
 
 from autoscaler.core.instance import Instance
 from autoscaler.core.purposes import AtWork, Booting, Line, Purpose, Rates, rates
@@ -44,6 +45,22 @@ class Wasted:
     times: int = 0
     usd: float = 0.0
 
+    def __add__(self, more: Wasted) -> Wasted:
+        return Wasted(times=self.times + more.times, usd=self.usd + more.usd)
+
+
+K = TypeVar("K")
+V = TypeVar("V", Work, Wasted)
+
+
+def added_up(every: Iterable[Mapping[K, V]]) -> dict[K, V]:
+    """The sum of each thing that any of them has."""
+    total: dict[K, V] = {}
+    for each in every:
+        for name, value in each.items():
+            total[name] = total[name] + value if name in total else value
+    return total
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Spent:
@@ -77,12 +94,11 @@ class Spent:
             room = name in known or len(known) < MOST_CLASSES
             booked_as = name if room else OTHER_CLASSES
             known[booked_as] = known.get(booked_as, Work()) + work
-        return replace(self, tiers=_sum(self.tiers, tiers), classes=known)
+        return replace(self, tiers=added_up([self.tiers, tiers]), classes=known)
 
     def with_waste(self, why: Waste, usd: float, *, times: int = 1) -> Spent:
         """After money that is booked already turned out to be wasted."""
-        before = self.wasted.get(why, Wasted())
-        return replace(self, wasted={**self.wasted, why: Wasted(times=before.times + times, usd=before.usd + usd)})
+        return replace(self, wasted=added_up([self.wasted, {why: Wasted(times=times, usd=usd)}]))
 
     def boot_over(self, machine: str, why: Waste | None, *, times: int = 1) -> Spent:
         """After a boot ended: where it failed, for that reason, what it had cost is moved to the failed ones."""
@@ -272,7 +288,3 @@ def _added(spent: Spent, rate: Rates, hours: float) -> Spent:
         lines=lines,
         booting=booting,
     )
-
-
-def _sum(known: Mapping[str, Work], more: Mapping[str, Work]) -> dict[str, Work]:
-    return {name: known.get(name, Work()) + more.get(name, Work()) for name in dict.fromkeys((*known, *more))}

@@ -17,7 +17,7 @@ from autoscaler.core.cost_advice import Advice, advise, next_step
 from autoscaler.core.ledger import Books, day_name, day_named, day_of, forecast_usd, month_usd
 from autoscaler.core.reconcile import Reconciled, reconcile
 from autoscaler.core.spec import FleetLimits, Limits, Pool
-from autoscaler.runtime.report import PoolReport, TickReport
+from autoscaler.runtime.report import NO_TICK, PoolReport, TickReport
 from autoscaler.web.cost_forms import (
     BillForm,
     CostForm,
@@ -30,7 +30,6 @@ from autoscaler.web.cost_forms import (
 from autoscaler.web.routes import FORM, Answer, BadRequest, Route, read_query
 from autoscaler.web.views import Board, caps_view
 
-_NO_TICK = TickReport(at=0.0, duration_s=0.0, leads=False)
 _NO_CAPS = FleetLimits()
 
 
@@ -54,7 +53,7 @@ def cost_route(board: Board, now: Callable[[], float]) -> Route:
     """The one route."""
 
     async def cost(request: web.Request) -> web.Response:
-        report, asked = board.report or _NO_TICK, read_query(request, CostQuery)
+        report, asked = board.report or NO_TICK, read_query(request, CostQuery)
         body = await asyncio.to_thread(lambda: json.dumps(cost_view(report, now(), asked)))  # months of a large fleet
         return web.Response(text=body, content_type="application/json")
 

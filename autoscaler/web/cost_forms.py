@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pydantic import ConfigDict, with_config
+from pydantic import with_config
 from typing_extensions import TypedDict  # pydantic reads no other before Python 3.12, and brings this one
 
 from autoscaler.core.reconcile import Verdict
-from autoscaler.web.forms import CapsForm
-
-_DESCRIBED = ConfigDict(use_attribute_docstrings=True)
+from autoscaler.web.forms import DESCRIBED, CapsForm
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class SpendingForm(TypedDict):
     """What something costs now, whichever days were asked for."""
 
@@ -22,7 +20,7 @@ class SpendingForm(TypedDict):
     """The caps that are set."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class LineForm(TypedDict):
     """What one thing cost on one day."""
 
@@ -36,7 +34,7 @@ class LineForm(TypedDict):
     usd: float
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class PlacementCostForm(TypedDict):
     """What machines of one placement cost."""
 
@@ -47,7 +45,7 @@ class PlacementCostForm(TypedDict):
     purposes: dict[str, float]
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class TierCostForm(TypedDict):
     """What a tier cost, by estimate."""
 
@@ -71,7 +69,7 @@ class ClassCostForm(TypedDict):
     usd_per_job: float | None
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class PoolCostForm(SpendingForm):
     """What a pool cost on the days asked for."""
 
@@ -85,7 +83,7 @@ class PoolCostForm(SpendingForm):
     classes: list[ClassCostForm]
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class WasteForm(TypedDict):
     """Money that served nobody."""
 
@@ -97,7 +95,7 @@ class WasteForm(TypedDict):
     """Which command or setting would reduce it."""
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class BillForm(TypedDict):
     """What a provider billed for a day, beside the books."""
 
@@ -112,7 +110,7 @@ class BillForm(TypedDict):
     verdict: Verdict
 
 
-@with_config(_DESCRIBED)
+@with_config(DESCRIBED)
 class CostForm(SpendingForm):
     """What the fleet costs."""
 
