@@ -219,12 +219,11 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
     Raises:
         SettingsError: a provider's settings name a file that cannot be used.
     """
-    registry = CollectorRegistry()
+    registry, entropy = CollectorRegistry(), Entropy()
     metrics = Metrics(registry, lambda: {pool for loop in app.loops for pool in loop.led})
     parts = Parts(clock, metrics.asked, preview=preview)
     parts.adapt(config)
     demand = QueueDemand(parts.readers, patience_s=_patience_s(config))
-    entropy = Entropy()
     owner = name_of_this_run(entropy.token())
     own = parts.links[config.store or config.redis]
     board, feed = Board(config.fleet), Feed()
@@ -232,8 +231,7 @@ def build(config: Config, *, clock: Clock, preview: bool = False) -> App:
         config.fleet, config.notify, registry, way_of=way_of, desks=lambda: app.loops, clock=clock, entropy=entropy
     )
     listeners: list[Listener] = [board] if preview else [board, feed, metrics, LogListener(), notifier]
-    gathered, wake = Gathered(Listeners(listeners)), Wake()
-    probe = ServiceProbe(clock)
+    gathered, wake, probe = Gathered(Listeners(listeners)), Wake(), ServiceProbe(clock)
 
     def store_of(unit: Unit) -> Store:
         store = RedisStore(own, config.fleet, owner, config.lease_s, unit=unit, common=common)
