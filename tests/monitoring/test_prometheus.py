@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from threading import Thread
+from typing import Any, ClassVar
 
 import pytest
 import yaml
@@ -109,3 +111,40 @@ def test_prometheus_scrapes_the_daemon_finds_its_machines_and_warns_of_a_queue_t
     known = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]
     assert len(known) == len(rules())
     assert [rule["name"] for rule in known if rule["health"] == "err"] == []
+
+
+class Stranger(BaseHTTPRequestHandler):
+    """A machine whose exporter lies, and sends whoever asks it elsewhere."""
+
+    asked: ClassVar[set[str]] = set()
+
+    def do_GET(self) -> None:
+        self.asked.add(self.path)
+        self.send_response(302 if self.path == "/away" else 200)
+        self.send_header("Location", "/inside")
+        self.end_headers()
+        self.wfile.write(b'DCGM_FI_DEV_GPU_UTIL{pool="images"} 7\nautoscaler_paused{job="autoscaler"} 1\n')
+
+    def log_message(self, *_: object) -> None:
+        """Nobody reads it."""
+
+
+def test_a_machine_that_lies_can_neither_speak_for_the_daemon_nor_send_prometheus_elsewhere(tmp_path: Path) -> None:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Stranger)
+    Thread(target=server.serve_forever).start()
+    config: dict[str, Any] = yaml.safe_load((PROMETHEUS / "prometheus.yml").read_text(encoding="utf-8"))
+    _, machines = config["scrape_configs"]
+    del machines["http_sd_configs"], machines["relabel_configs"]
+    machines["static_configs"] = [{"targets": [f"127.0.0.1:{server.server_port}"]}]
+    away = machines | {"job_name": "away", "metrics_path": "/away"}
+    fast = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    prometheus = Prometheus(tmp_path / "prometheus", {"global": fast, "scrape_configs": [machines, away]})
+
+    [(labels, value)] = prometheus.until("DCGM_FI_DEV_GPU_UTIL")
+    assert (labels["job"], value) == ("machines", 7.0)
+    prometheus.until('up{job="away"} == 0')
+    assert prometheus.values("autoscaler_paused") == []
+    assert Stranger.asked == {"/metrics", "/away"}
+    prometheus.stop()
+    server.shutdown()
+    server.server_close()
