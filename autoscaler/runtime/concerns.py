@@ -6,7 +6,7 @@ name in CamelCase, and the runbook has a section of that name.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from shlex import quote
@@ -19,6 +19,8 @@ from autoscaler.core.money import caps
 from autoscaler.core.spec import Cap, FleetLimits, Health, Limits
 from autoscaler.core.units import format_duration
 from autoscaler.core.utilisation import Use
+from autoscaler.runtime import spending
+from autoscaler.runtime.accounts import Spending
 from autoscaler.runtime.report import PoolReport, TickReport
 
 _STANDBY = frozenset({Phase.WARM, Phase.RESUMING})
@@ -123,7 +125,7 @@ def concerns(report: TickReport, *, error: str | None, now: float) -> list[Conce
     found = [
         *_of_daemon(report, error),
         *(each for name, pool in report.pools.items() for each in _of_pool(name, pool)),
-        *_of_caps("", report.limits, _spent(report.pools.values())),
+        *_of_caps("", report.limits, spending.of_fleet(report)),
         *_of_providers(report),
         *(each for machine in report.instances.values() for each in _of_machine(machine, rules, now)),
     ]
@@ -160,7 +162,7 @@ def _about(pool: str, name: Name, severity: Severity, text: str, command: str, *
 def _of_pool(name: str, pool: PoolReport) -> Iterator[Concern]:
     yield from _of_queue(name, pool)
     yield from _of_capacity(name, pool)
-    yield from _of_caps(name, pool.snapshot.pool.limits, _spent([pool]))
+    yield from _of_caps(name, pool.snapshot.pool.limits, spending.of_pool(pool))
     if pool.snapshot.image.given_up:
         text = "its image crashed in a loop on several hosts, so none is rented with it; name a new tag"
         yield _about(name, Name.IMAGE_GIVEN_UP, Severity.CRITICAL, text, "autoscaler why")
@@ -201,26 +203,9 @@ def _of_capacity(name: str, pool: PoolReport) -> Iterator[Concern]:
 # --- money ------------------------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class _Spent:
-    day: float
-    month: float
-    forecast: float | None
-
-
-def _spent(pools: Iterable[PoolReport]) -> _Spent:
-    every = list(pools)
-    forecasts = [pool.snapshot.forecast_usd for pool in every if pool.snapshot.forecast_usd is not None]
-    return _Spent(
-        day=sum(pool.spent_today.usd for pool in every),
-        month=sum(pool.snapshot.spent_month_usd for pool in every),
-        forecast=sum(forecasts) if forecasts else None,
-    )
-
-
-def _of_caps(pool: str, limits: Limits | FleetLimits, spent: _Spent) -> Iterator[Concern]:
+def _of_caps(pool: str, limits: Limits | FleetLimits, spent: Spending) -> Iterator[Concern]:
     found = caps(limits)
-    for name, usd, period in (("usd_per_day", spent.day, "today"), ("usd_per_month", spent.month, "this month")):
+    for name, usd, period in (("usd_per_day", spent.today, "today"), ("usd_per_month", spent.month, "this month")):
         cap = found.get(name)
         if cap is not None:
             yield from _of_cap(pool, name, cap, usd, period)

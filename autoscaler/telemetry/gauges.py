@@ -20,6 +20,7 @@ from autoscaler.core.spec import Cap
 from autoscaler.core.utilisation import Use
 from autoscaler.runtime.concerns import lost_standby
 from autoscaler.runtime.report import TickReport
+from autoscaler.runtime.spending import of_former_pools
 
 UNCONFIGURED = "_unconfigured"
 PHASES = tuple(phase for phase in Phase if phase is not Phase.GONE)
@@ -209,6 +210,12 @@ def _money(report: TickReport) -> Iterator[GaugeMetricFamily]:
         month.add_metric([name], pool.snapshot.spent_month_usd)
         if pool.snapshot.forecast_usd is not None:
             forecast.add_metric([name], pool.snapshot.forecast_usd)
+    former = of_former_pools(report)
+    if former.month:
+        today.add_metric([UNCONFIGURED], former.today)
+        month.add_metric([UNCONFIGURED], former.month)
+        if former.forecast is not None:
+            forecast.add_metric([UNCONFIGURED], former.forecast)
     yield from (burn, there, today, month, forecast)
 
 

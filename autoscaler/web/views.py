@@ -21,6 +21,7 @@ from autoscaler.core.spec import FleetLimits, Limits, Tier
 from autoscaler.core.units import format_duration
 from autoscaler.runtime.concerns import Concern, concerns
 from autoscaler.runtime.report import NO_TICK, Account, PoolReport, TickReport
+from autoscaler.runtime.spending import of_fleet
 from autoscaler.store.codec import admission_fields, order_fields
 from autoscaler.web.forms import (
     AdmissionForm,
@@ -89,7 +90,7 @@ class Board:
     def status(self, now: float) -> StatusForm:
         """The whole fleet."""
         report = self.report or NO_TICK
-        own: dict[str, list[Instance]] = {}
+        spent, own = of_fleet(report), dict[str, list[Instance]]()
         for instance in _present(report):
             own.setdefault(instance.pool, []).append(instance)
         return {
@@ -104,9 +105,9 @@ class Board:
             "error": self.error,
             "clock": now,
             "usd_per_hour": sum(instance.burn_usd_per_hour for instance in _present(report)),
-            "usd_today": sum(pool.spent_today.usd for pool in report.pools.values()),
-            "usd_month": sum(pool.snapshot.spent_month_usd for pool in report.pools.values()),
-            "usd_month_forecast": _sum(pool.snapshot.forecast_usd for pool in report.pools.values()),
+            "usd_today": spent.today,
+            "usd_month": spent.month,
+            "usd_month_forecast": spent.forecast,
             "limits": caps_view(report.limits),
             "pools": [_pool(name, pool, own.get(name, [])) for name, pool in report.pools.items()],
             **self.instances(now),
@@ -284,12 +285,6 @@ def caps_view(limits: Limits | FleetLimits) -> CapsForm:
     found = caps(limits)
     parts = {f"{name}_{part}": getattr(found.get(name), part, None) for name in CAPS for part in ("warn", "stop")}
     return cast("CapsForm", parts)
-
-
-def _sum(amounts: Iterable[float | None]) -> float | None:
-    """The sum of amounts that are all known; None of none."""
-    known = [amount for amount in amounts if amount is not None]
-    return sum(known) if known else None
 
 
 # --- machines and providers -------------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ from autoscaler.core.decision import Action, Command, Decision, Reason
 from autoscaler.core.demand import AgeSource, Demand, Pending, TierDemand, Unknown
 from autoscaler.core.diagnosis import ImageHistory
 from autoscaler.core.instance import Instance
+from autoscaler.core.ledger import DayLedger, Spent, day_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.orders import Order, OrderKind, Orders
 from autoscaler.core.signal import Fall, Signal
@@ -188,6 +189,16 @@ def test_the_fleets_cap_counts_all_pools() -> None:
     concern = only(tick(pools=pools, limits=limits))
     assert (concern.name, concern.pool) == (Name.BUDGET_NEAR, "")
     assert "the fleet: 36.00 USD" in concern.text
+
+
+def test_the_fleets_cap_counts_what_a_pool_cost_that_left_the_configuration_today() -> None:
+    limits = FleetLimits(usd_per_day=Cap(warn=20.0, stop=30.0))
+    spent = {"former": Spent(running_usd=12.0), "led_elsewhere": Spent(running_usd=50.0)}
+    books = {day_of(NOW): DayLedger(day=day_of(NOW), booked_until=NOW, pools=spent)}
+    leaders = {"images": "this one", "led_elsewhere": "another"}
+    concern = only(tick(pool=capped(Limits(), day=9.0), limits=limits, books=books, leaders=leaders))
+    assert (concern.name, concern.pool) == (Name.BUDGET_NEAR, "")
+    assert "21.00 USD spent today" in concern.text
 
 
 @pytest.mark.parametrize(("month", "forecast", "told"), [(100, 401, 1), (100, 400, 0), (100, None, 0), (400, 900, 0)])

@@ -18,6 +18,7 @@ from autoscaler.core.demand import Unknown
 from autoscaler.core.diagnosis import Diagnosis, ImageHistory
 from autoscaler.core.findings import diagnosis_entry
 from autoscaler.core.journal import alarm_entry, command_entry, loss_entry
+from autoscaler.core.ledger import DayLedger, Spent, day_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.money import CAPS
 from autoscaler.core.orders import Order, OrderKind, Orders
@@ -254,6 +255,13 @@ def test_a_forecast_and_caps_are_shown_where_there_are_any(scrape: Scrape) -> No
         {("images",): 400.0},
         {(): 50.0},
     ]
+
+
+def test_what_pools_cost_that_left_the_configuration_is_shown_for_the_fleets_caps(scrape: Scrape) -> None:
+    books = {day_of(NOW): DayLedger(day=day_of(NOW), booked_until=NOW, pools={"former": Spent(running_usd=4.0)})}
+    scrape.metrics.ticked(report(books=books))
+    assert scrape.samples("usd_today") == {("images",): 1.75, ("_unconfigured",): 4.0}
+    assert scrape.samples("month_to_date_usd") == {("images",): 0.0, ("_unconfigured",): 4.0}
 
 
 def test_how_long_a_job_should_wait_is_shown_though_the_queue_cannot_be_read(scrape: Scrape) -> None:

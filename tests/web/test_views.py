@@ -12,6 +12,7 @@ import pytest
 from autoscaler.core.decision import NO_CEILING
 from autoscaler.core.demand import Unknown
 from autoscaler.core.diagnosis import Diagnosis, ImageHistory
+from autoscaler.core.ledger import DayLedger, Spent, day_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.spec import MachineSpec, Pool
 from autoscaler.core.utilisation import Use
@@ -220,6 +221,13 @@ def test_a_pool_counts_its_own_machines_and_the_fleet_all(board: Board) -> None:
     assert pool["usd_per_hour"] == pytest.approx(0.41)
     assert status["usd_per_hour"] == pytest.approx(0.81)
     assert (pool["usd_today"], status["usd_today"]) == (1.75, 1.75)
+
+
+def test_what_a_pool_cost_that_left_the_configuration_counts_for_the_fleet(board: Board) -> None:
+    books = {day_of(NOW): DayLedger(day=day_of(NOW), booked_until=NOW, pools={"former": Spent(running_usd=4.0)})}
+    board.ticked(report(books=books))
+    status = board.status(LATER)
+    assert (status["usd_today"], status["usd_month"]) == (5.75, 4.0)
 
 
 def test_up_is_what_the_decision_was_held_against(board: Board) -> None:
