@@ -15,6 +15,7 @@ from autoscaler.core.decision import STARTS
 from autoscaler.core.demand import Pending, Unknown
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.market import Listing
 from autoscaler.core.money import caps
 from autoscaler.core.spec import Cap, FleetLimits, Health, Limits
 from autoscaler.core.units import format_duration
@@ -243,7 +244,7 @@ def _of_providers(report: TickReport) -> Iterator[Concern]:
                 command="autoscaler check FILE --providers",
             )
     for name, account in report.accounts.items():
-        usd, usd_per_hour = account.balance_usd, burning.get(name, 0.0)
+        usd, usd_per_hour = account.balance_usd, max(burning.get(name, 0.0), _listed_burn(report.listings.get(name)))
         if usd is not None and usd_per_hour > 0 and usd < usd_per_hour * _LOW_BALANCE_H:
             lasts = format_duration(3600.0 * max(0.0, usd) / usd_per_hour)
             yield Concern(
@@ -253,6 +254,12 @@ def _of_providers(report: TickReport) -> Iterator[Concern]:
                 text=f"{name}: {usd:.2f} USD are left, for {lasts} at {usd_per_hour:.2f} USD/h; then all machines end",
                 command="autoscaler check FILE --providers",
             )
+
+
+def _listed_burn(listing: Listing | Unknown | None) -> float:
+    """What all machines of an account cost per hour: other daemons' and other fleets' are paid from it as well."""
+    machines = listing.machines if isinstance(listing, Listing) else ()
+    return sum(remote.burn_usd_per_hour for remote in machines)
 
 
 def _of_machine(machine: Instance, rules: Mapping[str, Health], now: float) -> Iterator[Concern]:

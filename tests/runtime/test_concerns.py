@@ -215,6 +215,13 @@ def test_an_account_that_lasts_less_than_a_day_is_critical(usd: float | None, to
     assert names == ([(Name.BALANCE_LOW, Severity.CRITICAL)] if told else [])
 
 
+def test_an_account_pays_for_all_that_is_listed_there_other_daemons_machines_among_it() -> None:
+    there = listing("m1", "of_another_daemon")
+    there = replace(there, machines=tuple(replace(each, burn_usd_per_hour=0.4) for each in there.machines))
+    changes = {"accounts": {"mock": Account(balance_usd=20.0)}, "listings": {"mock": there}}
+    assert "at 1.20 USD/h" in only(tick(machine(), **changes)).text
+
+
 def test_an_account_in_debt_where_nothing_runs_ends_nothing() -> None:
     assert found(tick(accounts={"mock": Account(balance_usd=-3.0)})) == []
 
