@@ -42,12 +42,11 @@ from autoscaler.runtime.report import Listener, TickReport
 from autoscaler.runtime.statements import Statements
 from autoscaler.runtime.supervise import Wake, both
 from autoscaler.runtime.told import Told
+from autoscaler.runtime.yielding import Yielding
 from providers.base import Provider
 
 _FINISH_S = 75.0  # at the end, calls under way may take their full time-out
 _LEASE_S = 5.0  # often enough to hold any lease
-_BAD_TICKS = 3  # so many in a row while leading, and another daemon that lives shall try
-_MOST_BAD_TICKS = 96  # twice as many each time: where all daemons fail alike, they hand the lead on ever more rarely
 
 
 class Loop:
@@ -94,10 +93,7 @@ class Loop:
         self._books: Books = {}
         self._led_beside: frozenset[str] = frozenset()
         """Pools that are not configured here and are led elsewhere, or were lately."""
-        self._bad_ticks = 0
-        """In a row, while this daemon led."""
-        self._patience = _BAD_TICKS
-        """So many bad ticks before the lead is given back."""
+        self._yielding = Yielding()
         self._wake = wake
 
     async def tick_safely(self) -> TickReport | None:
@@ -127,19 +123,18 @@ class Loop:
             LeaseLost: another daemon took over; nothing was done.
         """
         now = self._clock.now()
-        failing = self._bad_ticks >= self._patience
-        if not self._executor.calling and self._store.should_yield(failing=failing):
-            self._patience = min(2 * self._patience, _MOST_BAD_TICKS) if failing else self._patience
-            self._bad_ticks = 0
+        if not self._executor.calling and self._store.should_yield(failing=self._yielding.is_due):
+            self._yielding.yielded()
             await self._hand_over()
         control, demand = await self._read(now)
         leaders = dict.fromkeys(self._pools, control.leader)
         if control.leads:
-            self._bad_ticks += 1
+            self._yielding.bad()
             report = replace(await self._lead(control, demand, now), leaders=leaders)
-            self._bad_ticks, self._patience = 0, _BAD_TICKS
+            self._yielding.good()
         else:
-            self._fleet, self._bad_ticks = None, 0
+            self._fleet = None
+            self._yielding.stood_by()
             report = TickReport(
                 at=now,
                 duration_s=self._clock.now() - now,
@@ -265,7 +260,8 @@ class Loop:
         if isinstance(control, BaseException):
             raise control
         if isinstance(saved, BaseException):
-            self._bad_ticks += control.leads  # the lease is held, and nothing can be written
+            if control.leads:
+                self._yielding.bad()  # the lease is held, and nothing can be written
             raise saved
         return control
 
