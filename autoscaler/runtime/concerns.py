@@ -135,10 +135,12 @@ def concerns(report: TickReport, *, error: str | None, now: float) -> list[Conce
 
 def _of_daemon(report: TickReport, error: str | None) -> Iterator[Concern]:
     if error is not None:
+        stood_by = not report.leads and any(report.leaders.values())
+        so = "this daemon could not take over" if stood_by else "nothing is started or stopped"
         yield Concern(
             name=Name.TICK_FAILING,
             severity=Severity.CRITICAL,
-            text=f"the newest tick failed, so nothing is started or stopped: {error}",
+            text=f"the newest tick failed, so {so}: {error}",
             command="autoscaler why",
         )
     for pool in sorted(pool for pool, leader in report.leaders.items() if not leader):

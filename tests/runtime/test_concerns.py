@@ -76,6 +76,12 @@ def test_a_tick_that_failed_is_critical_and_says_why() -> None:
     assert "Redis did not answer" in concern.text
 
 
+def test_a_tick_that_failed_where_another_daemon_led_says_nothing_of_what_that_one_does() -> None:
+    standby = TickReport(at=NOW, duration_s=0.1, leads=False, leaders={"images": "another"})
+    concern = only(standby, error="Redis does not answer")
+    assert concern.text == "the newest tick failed, so this daemon could not take over: Redis does not answer"
+
+
 def test_a_pool_that_nobody_leads_is_critical_and_one_led_elsewhere_is_not() -> None:
     concern = only(tick(leaders={"images": "me", "llm": "you", "video": ""}))
     assert (concern.name, concern.severity, concern.pool) == (Name.NO_LEADER, Severity.CRITICAL, "video")
@@ -218,8 +224,8 @@ def test_an_account_that_lasts_less_than_a_day_is_critical(usd: float | None, to
 def test_an_account_pays_for_all_that_is_listed_there_other_daemons_machines_among_it() -> None:
     there = listing("m1", "of_another_daemon")
     there = replace(there, machines=tuple(replace(each, burn_usd_per_hour=0.4) for each in there.machines))
-    changes = {"accounts": {"mock": Account(balance_usd=20.0)}, "listings": {"mock": there}}
-    assert "at 1.20 USD/h" in only(tick(machine(), **changes)).text
+    accounts = {"mock": Account(balance_usd=20.0)}
+    assert "at 1.20 USD/h" in only(tick(machine(), accounts=accounts, listings={"mock": there})).text
 
 
 def test_an_account_in_debt_where_nothing_runs_ends_nothing() -> None:
