@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Metric
 
 from autoscaler import daemon
 from autoscaler.app import App
@@ -28,7 +28,8 @@ class Told:
     """What it says."""
 
     registry: CollectorRegistry
-    """After its first tick."""
+    metrics: Sequence[Metric]
+    """What a scrape of it gives after the first tick; the lease is asked about in the daemon's own loop alone."""
     openapi: dict[str, Any]
 
 
@@ -48,7 +49,7 @@ async def _asked(config: Config) -> Told:
         async with aiohttp.ClientSession() as session, session.get(url) as answer:
             openapi = await answer.json()
         await app.tick()
-        found.set_result(Told(app.registry, openapi))
+        found.set_result(Told(app.registry, [*app.registry.collect()], openapi))
 
     def started(app: App) -> list[tuple[str, Coroutine[Any, Any, None]]]:
         return [("ask", ask(app))]

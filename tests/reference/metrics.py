@@ -41,14 +41,14 @@ def page() -> str:
 
 def described() -> list[Described]:
     """All metrics of a daemon, by name."""
-    registry = told().registry
+    daemon = told()
     labels = {
         metric.name: wrapper._labelnames
-        for wrapper in registry._collector_to_names
+        for wrapper in daemon.registry._collector_to_names
         if isinstance(wrapper, MetricWrapperBase)
         for metric in wrapper.describe()
     }
-    found = {metric.name: _described(metric, labels.get(metric.name)) for metric in registry.collect()}
+    found = {metric.name: _described(metric, labels.get(metric.name)) for metric in daemon.metrics}
     return [found[name] for name in sorted(found)]
 
 
