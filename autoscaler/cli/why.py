@@ -55,8 +55,7 @@ def why(
         click.echo(json.dumps({"pools": pools, "entries": _of_pools(pools, journal)}))
         return
     if not pools:
-        why_none = "the first tick is still to come" if status["at"] is None else "another daemon leads this fleet"
-        click.echo(f"Nothing was decided here: {why_none}.")
+        click.echo(f"Nothing was decided here: {_why_none(status)}.")
     for each in pools:
         _echo(tell_pool(status, each, journal, count=count if last is None else _ENTRIES))
     if last is not None and journal and journal[-1]["at"] > status["clock"] - last and len(journal) == _ENTRIES:
@@ -80,6 +79,16 @@ def _chosen(status: Object, name: str | None) -> list[Object]:
         raise SettingsError(f"{name} is led by {leader_named(status['leaders'][name])}: ask there, with --url")
     known = ", ".join(each["name"] for each in status["pools"])
     raise SettingsError(f"no pool {name!r}; the daemon's pools: {known}")
+
+
+def _why_none(status: Object) -> str:
+    """Why this daemon decided nothing."""
+    if status["error"]:
+        return f"the newest tick failed, {status['error']}"
+    if status["at"] is None:
+        return "the first tick is still to come"
+    leaders = sorted({leader_named(each) for each in status["leaders"].values() if each})
+    return f"{' and '.join(leaders)} leads this fleet; ask there, with --url" if leaders else "nobody leads this fleet"
 
 
 def _of_pools(pools: Sequence[Object], journal: Sequence[Object]) -> list[Object]:

@@ -343,10 +343,16 @@ def test_a_pool_that_is_led_elsewhere_is_an_error_that_says_by_whom(daemon: Fake
 
 
 @pytest.mark.parametrize(
-    ("at", "said"), [(None, "the first tick is still to come"), (1.0, "another daemon leads this fleet")]
+    ("changes", "said"),
+    [
+        ({"at": None}, "the first tick is still to come"),
+        ({"at": None, "error": "Redis is away"}, "the newest tick failed, Redis is away"),
+        ({"leaders": {"images": "night:2:y"}}, "process 2 on night leads this fleet; ask there, with --url"),
+        ({"leaders": {"images": ""}}, "nobody leads this fleet"),
+    ],
 )
-def test_where_nothing_was_decided_it_says_why(daemon: FakeDaemon, at: float | None, said: str) -> None:
-    daemon.status = a_status(at=at, pools=[])
+def test_where_nothing_was_decided_it_says_why(daemon: FakeDaemon, changes: Json, said: str) -> None:
+    daemon.status = a_status(**({"at": 1.0, "error": None, "pools": []} | changes))
     result = run_command(why, "images", "--url", daemon.url)
     assert result.exit_code == 0
     assert result.output == f"Nothing was decided here: {said}.\n"
