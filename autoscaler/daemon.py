@@ -63,9 +63,9 @@ def api_of(app: App, now: Callable[[], float], *more: Route) -> web.Application:
         now=now,
         wake=app.wake.set,
         more=[
+            *more,
             Hooks(lambda: app.config, app.look_again, app.registry, now).route(),
             discovery_route(app.records, ports),
-            *more,
         ],
     )
 
