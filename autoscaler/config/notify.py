@@ -105,12 +105,10 @@ class AppriseChannel(Channel):
     """An Apprise URL, which is a secret; needs `pip install 'gpu-autoscaler[notify]'`."""
 
 
-AnyChannel = WebhookChannel | SlackChannel | DiscordChannel | EmailChannel | AppriseChannel
+_Email = Annotated[EmailChannel, checked(checks.email)]
+AnyChannel = WebhookChannel | SlackChannel | DiscordChannel | _Email | AppriseChannel
+_Tagged = Annotated[AnyChannel, Field(discriminator="kind")]
 _KINDS = ("webhook", "slack", "discord", "email", "apprise")
-_Tagged = Annotated[
-    WebhookChannel | SlackChannel | DiscordChannel | Annotated[EmailChannel, checked(checks.email)] | AppriseChannel,
-    Field(discriminator="kind"),
-]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
