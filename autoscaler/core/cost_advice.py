@@ -61,7 +61,7 @@ def _running(cost: PoolCost, pool: Pool | None) -> Iterator[Advice]:
             text = f"machines that were HOT without a job: {share}"
             floor = f", now {pool.limits.hot}," if pool else ""
             fix = (
-                f"`autoscaler hindsight` finds settings that would have cost less; a lower `limits.hot`{floor} "
+                f"`autoscaler hindsight FILE` finds settings that would have cost less; a lower `limits.hot`{floor} "
                 "keeps fewer HOT"
             )
         yield Advice(pool=name, code=Purpose.IDLE.value, usd=idle_usd, text=text, fix=fix)
@@ -99,7 +99,7 @@ _BOOTS: dict[Waste, tuple[str, str]] = {
     Waste.LOST: ("that were lost with their host", "nothing: such hosts are avoided for a while"),
     Waste.NOT_WANTED: (
         "that nobody wanted any more before they were up",
-        "`autoscaler tune` finds policies that start fewer machines in vain",
+        "`autoscaler tune FILE` finds policies that start fewer machines in vain",
     ),
     Waste.FAILED: ("that failed", "`autoscaler why` and the journal say at which host and with which words"),
 }
