@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 import ipaddress
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from contextvars import ContextVar
 
 import structlog
@@ -26,6 +26,7 @@ MOST_BYTES = 65_536
 """Of a request's body."""
 _ANSWERED_S = 15.0  # a request read and its answer made: the store gives up long before
 _SENT_S = 30.0  # an answer read by whoever asked
+_PIECE = 65_536  # bytes of an answer that may wait for whoever does not read it
 _LOGGED_EVERY_S = 60.0
 _LIMIT: ContextVar[asyncio.Timeout] = ContextVar("limit")
 _HEADERS = {
@@ -132,6 +133,9 @@ async def in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
     except TimeoutError:
         response = problem(408, f"the request was not read and answered within {_ANSWERED_S:g}s")
         response.force_close()
+    if isinstance(response, web.Response) and isinstance(response.body, bytes) and len(response.body) > _PIECE:
+        response.headers["Content-Length"] = str(len(response.body))
+        response.body = _in_pieces(response.body)
     try:
         async with asyncio.timeout(_SENT_S):
             await response.prepare(request)
@@ -142,6 +146,12 @@ async def in_time(request: web.Request, handler: Handler) -> web.StreamResponse:
     except ConnectionError:
         pass  # whoever asked has left
     return response
+
+
+async def _in_pieces(body: bytes) -> AsyncIterator[bytes]:
+    """A long answer bit by bit: what is sent at once is copied, and kept for whoever does not read it."""
+    for start in range(0, len(body), _PIECE):
+        yield body[start : start + _PIECE]
 
 
 def without_limit() -> None:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 
 from aiohttp import ETag, web
@@ -20,6 +22,7 @@ from autoscaler.web.routes import Answer, Route
 
 _STATIC = Path(__file__).parent / "static"
 _PAGE = "index.html"
+_PIECE = 65_536  # bytes
 _MEDIA = {
     ".html": "text/html",
     ".js": "text/javascript",
@@ -111,7 +114,7 @@ class _File:
             response.headers["Content-Encoding"] = "gzip"
             response.body = packed.body
         else:
-            response.body = await asyncio.to_thread(gzip.decompress, packed.body)
+            response.body = _unpacked(packed.body)
         return response
 
     async def _read(self) -> _Packed:
@@ -119,6 +122,13 @@ class _File:
             if self._packed is None:
                 self._packed = await asyncio.to_thread(_pack, self._path)
             return self._packed
+
+
+async def _unpacked(packed: bytes) -> AsyncIterator[bytes]:
+    """What is packed, in pieces, none of which is made before the last one was sent."""
+    with gzip.GzipFile(fileobj=BytesIO(packed)) as file:
+        while piece := file.read(_PIECE):
+            yield piece
 
 
 def _pack(path: Path) -> _Packed:

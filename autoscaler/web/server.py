@@ -6,6 +6,7 @@ import asyncio
 import errno
 import logging
 import re
+import socket
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any
@@ -34,6 +35,7 @@ _TICKS_LATE = 3
 _LATE_S = 30.0
 _GOODBYE_S = 2.0  # every answer is short; who reads slower than this at the end is cut off
 _MOST_CONNECTIONS = 400  # a process may open 1024 files by default, and needs some to reach Redis and the vendors
+_UNREAD = 131_072  # bytes that the system keeps for who does not read; by itself it takes megabytes for each
 _IDLE_S = 75.0  # a connection on which nothing is asked; longer than proxies keep theirs
 
 
@@ -159,6 +161,8 @@ class _Site(web.TCPSite):
             return server()
 
         self._server = await asyncio.get_running_loop().create_server(connection, self._host, self._port)
+        for listening in self._server.sockets:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _UNREAD)
 
 
 async def serve(app: web.Application, listen: str) -> web.AppRunner:

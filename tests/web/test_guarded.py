@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections.abc import AsyncIterator
 
 import pytest
@@ -157,6 +158,22 @@ async def test_an_answer_that_is_not_read_is_given_up(daemon: Daemon, monkeypatc
         async with asyncio.timeout(10.0):
             await reader.readexactly(8_000_000)
     writer.close()
+
+
+@pytest.mark.parametrize("path", ["/api/v1/status", "/static/plotly.min.js"])
+async def test_those_who_do_not_read_a_long_answer_cost_little_memory(daemon: Daemon, path: str) -> None:
+    daemon.board.ticked(report(*(machine(f"m{n}", reason="x" * 1000) for n in range(5000))))
+    assert len((await daemon.ask(path))[1]) > 4_000_000
+    tracemalloc.start()
+    opened = [await connect(daemon, limit=1024) for _ in range(20)]
+    for reader, writer in opened:
+        writer.write(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        assert (await reader.readline()).split()[1] == b"200"
+    kept_bytes, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept_bytes < 20 * 500_000
+    for _, writer in opened:
+        writer.close()
 
 
 async def connect(daemon: Daemon, limit: int = 65_536) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
