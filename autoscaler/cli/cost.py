@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from autoscaler.cli.endpoint import ask_cost, url_option
+from autoscaler.cli.view.words import harmless
 from autoscaler.core.errors import SettingsError
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
@@ -45,7 +46,7 @@ def cost(
         raise SettingsError("--json and --csv: expected one of them")
     asked = {"from": first and f"{first:%Y-%m-%d}", "to": last and f"{last:%Y-%m-%d}", "pool": pool}
     query = {name: value for name, value in asked.items() if value}
-    answer = asyncio.run(ask_cost(url, query | ({"lines": "true"} if as_csv else {})))
+    answer = harmless(asyncio.run(ask_cost(url, query | ({"lines": "true"} if as_csv else {}))))
     if as_json:
         click.echo(json.dumps(answer))
     elif as_csv:

@@ -13,9 +13,11 @@ from yarl import URL
 
 from autoscaler.core.errors import AutoscalerError, SettingsError
 from autoscaler.core.orders import Order
+from autoscaler.core.words import one_line
 
 _DEFAULT_URL = "http://127.0.0.1:8080"
 _ORDERS = "/api/v1/orders"
+_MOST_PROBLEM = 1000  # characters; the longest, a list of all that there is instead, have half of it
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
 
 url_option = click.option(
@@ -108,7 +110,7 @@ async def withdraw_order(url: str, token: str, name: str, *, by: str, why: str) 
 
 def _taken(answer: dict[str, Any]) -> dict[str, Any]:
     if "error" in answer:
-        raise Refused(*answer.get("problems", [answer["error"]]))
+        raise Refused(*(one_line(str(each), _MOST_PROBLEM) for each in answer.get("problems", [answer["error"]])))
     return answer
 
 

@@ -190,7 +190,11 @@ async def test_what_another_daemon_keeps_the_books_of_is_named_and_never_shown_a
 
 
 async def test_hostile_names_stay_text(daemon: Daemon) -> None:
-    spent = replace(PAGE, classes={"[bold]x": Work(jobs=1, work_s=1.0, told=1)})
+    lines = {Line("\x1b]0;mock\n-spot", "\x1b[2Jmock", "", Purpose.SERVING): 4.25}
+    spent = replace(PAGE, lines=lines, classes={"[bold]\x1b[31mx": Work(jobs=1, work_s=1.0, told=1)})
     books: dict[int, Any] = {TODAY: DayLedger(day=TODAY, booked_until=NOW, pools={"images": spent})}
     daemon.board.ticked(report(machine(), books=books))
-    assert "[bold]x" in (await run(daemon)).output
+    for arguments in ((), ("--csv",), ("--pool", "\x1b[2J")):
+        assert not {*(await run(daemon, *arguments)).output} & {"\x1b", "\x07"}
+    assert "[bold] [31mx" in (await run(daemon)).output
+    assert len([*csv.reader(io.StringIO((await run(daemon, "--csv")).output))]) == 2
