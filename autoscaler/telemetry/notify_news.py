@@ -17,8 +17,11 @@ from autoscaler.runtime.told import Told
 Key = tuple[str, str, str]
 """Name, pool and subject."""
 
-_PASSING = frozenset({Name.TICK_FAILING, Name.NO_LEADER})
-"""Critical, and true for a moment each time Redis hiccups or the lead is handed over: they must last, too."""
+_OF_DAEMON = frozenset({Name.TICK_FAILING, Name.NO_LEADER})
+"""Told by a daemon as it sees it, though it may lead nothing.
+
+Critical, and true for a moment each time Redis hiccups or the lead is handed over: they must last, too.
+"""
 _OF_QUEUES = frozenset({Name.QUEUE_UNKNOWN, Name.QUEUE_DOUBTED})
 _EVENTS = {Kind.ALARM: Severity.CRITICAL, Kind.LOSS: Severity.WARNING, Kind.OPERATOR: Severity.INFO}
 
@@ -83,8 +86,11 @@ class Watch:
         self.told.update((each.key, each) for each in told)
 
     def forget(self, ours: Callable[[str], bool]) -> None:
-        """Leave alone what is of pools that another daemon speaks for by now."""
-        self.told = {key: each for key, each in self.told.items() if ours(each.pool)}
+        """Leave alone what is of pools that another daemon speaks for by now.
+
+        What a daemon tells of itself, it alone knows the end of, whoever leads.
+        """
+        self.told = {key: each for key, each in self.told.items() if each.name in _OF_DAEMON or ours(each.pool)}
 
     def look(self, concerns: Sequence[Concern], now: float, cost: Cost) -> list[News]:
         """What is to be told now."""
@@ -113,7 +119,7 @@ class Watch:
         told = self.told.get(concern.key)
         since, usd = self._first[concern.key] if told is None else (told.since, told.usd)
         if told is None:
-            lasts = concern.severity is not Severity.CRITICAL or concern.name in _PASSING
+            lasts = concern.severity is not Severity.CRITICAL or concern.name in _OF_DAEMON
             if now - since < (self.after_s if lasts else 0.0):
                 return None
             change, worst = Change.BEGUN, concern.severity

@@ -33,6 +33,7 @@ SETTINGS = NotifySettings(
 )
 BLIND = report(pools={"images": pool_report(demand=Unknown("no answer", NOW))})
 WELL = report()
+STANDING_BY = report(leads=False, pools={}, leaders={"images": "another"})
 
 
 @dataclass
@@ -142,8 +143,33 @@ async def test_a_failed_tick_is_told_once_it_lasts_also_by_a_daemon_that_never_m
     async with a_daemon(Desk(leads=False)) as daemon:
         assert await daemon.tick("the store does not answer") == []
         (line,) = await daemon.tick("the store does not answer", 30.0)
+        assert "the store does not answer" in line
+        assert await daemon.tick("the store does not answer", 30.0) == []
+        assert await daemon.tick(STANDING_BY) == []
+        (line,) = await daemon.tick(STANDING_BY, 20.0)
 
-    assert "the store does not answer" in line
+    assert line.startswith("resolved")
+
+
+async def test_a_daemon_whose_ticks_failed_while_it_led_tells_that_this_is_over_though_another_leads_by_then() -> None:
+    desk = Desk()
+    async with a_daemon(desk) as daemon:
+        assert await daemon.tick("the store does not answer") == []
+        assert len(await daemon.tick("the store does not answer", 30.0)) == 1
+        desk.leads = False
+        assert await daemon.tick(STANDING_BY) == []
+        (line,) = await daemon.tick(STANDING_BY, 20.0)
+        assert await daemon.tick(STANDING_BY, 20.0) == []
+
+    assert line.startswith("resolved")
+
+
+async def test_a_pool_that_nobody_leads_is_told_once_by_a_daemon_that_stands_by() -> None:
+    orphaned = replace(STANDING_BY, leaders={"images": ""})
+    async with a_daemon(Desk(leads=False)) as daemon:
+        lines = [line for _ in range(4) for line in await daemon.tick(orphaned, 30.0)]
+
+    assert len(lines) == 1
 
 
 async def test_an_alarm_of_what_a_concern_tells_in_the_same_tick_is_not_told_twice() -> None:
