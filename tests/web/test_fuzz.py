@@ -34,6 +34,12 @@ FUZZED = settings(
 STREAM = "/api/v1/events"
 """It does not end by itself, so it is asked apart."""
 
+SIGNED = "POST /hooks/"
+"""Whoever asks there proves himself by a signature, in place of the token."""
+
+TOO_LONG = "Got more than 8190 bytes"
+"""So the HTTP library refuses a request line before anything of ours has seen it."""
+
 NOT_CHECKED: list[Any] = [
     not_a_server_error,  # 503 is an answer
     positive_data_acceptance,  # an order may be well formed and make no sense here: a pool that there is not
@@ -79,7 +85,10 @@ def fuzz(daemon: DaemonProcess, headers: dict[str, str]) -> Counter[tuple[str, i
         @FUZZED
         @given(case=operation.as_strategy(generation_mode=mode))
         def asked(case: schemathesis.Case[Any]) -> None:
-            response = case.call_and_validate(headers=headers, excluded_checks=NOT_CHECKED)
+            response = case.call(headers=headers)
+            if TOO_LONG in response.text:
+                return
+            case.validate_response(response, headers=headers, excluded_checks=NOT_CHECKED)
             answers[case.operation.label, response.status_code] += 1
             assert response.status_code != 500
 
@@ -96,7 +105,8 @@ def test_with_the_token_each_answer_is_as_described(daemon: DaemonProcess) -> No
 def test_without_the_token_each_answer_is_as_described_and_nothing_is_changed(daemon: DaemonProcess) -> None:
     before = daemon.ask("/api/v1/orders")
     answers = fuzz(daemon, {})
-    assert {status for route, status in answers if not route.startswith("GET")} == {401}
+    assert {status for route, status in answers if not route.startswith(("GET", SIGNED))} == {401}
+    assert {status for route, status in answers if route.startswith(SIGNED)} == {404}, "no vendor is listened to"
     assert daemon.ask("/api/v1/orders") == before
 
 
