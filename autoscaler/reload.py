@@ -173,7 +173,7 @@ def _left_behind(before: Config, after: Config, machines: Collection[Instance]) 
     """Why what has machines cannot go, and what becomes of the machines of that which can."""
     at = Counter(machine.provider for machine in machines)
     refused = [
-        f"providers.{name}: {_counted(at[name])} of this fleet there; evacuate it first: autoscaler evacuate {name}"
+        f"providers.{name}: {_counted(at[name])} of this fleet there; first: autoscaler evacuate {name} FILE"
         for name in _gone_providers(before, after)
         if at[name]
     ]

@@ -102,7 +102,7 @@ async def test_a_provider_without_machines_may_go_and_one_with_machines_may_not(
                 pool["placements"][0]["provider"] = "spare"
 
         said = await daemon.refused(elsewhere)
-        assert said == ("providers.mock: 2 machines of this fleet there; evacuate it first: autoscaler evacuate mock")
+        assert said == ("providers.mock: 2 machines of this fleet there; first: autoscaler evacuate mock FILE")
         assert await daemon.reload(lambda config: config["providers"].pop("spare")) == ("providers.spare: removed",)
         assert list(daemon.app.providers) == ["mock"]
 

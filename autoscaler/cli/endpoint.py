@@ -136,7 +136,7 @@ async def _ask(
     except (aiohttp.ContentTypeError, ValueError):
         answer = None
     except (aiohttp.ClientError, OSError) as error:
-        raise NoDaemon(f"no daemon answers at {base}; start one with: autoscaler run") from error
+        raise NoDaemon(f"no daemon answers at {base}; start one with autoscaler run FILE, or give --url") from error
     if not isinstance(answer, dict) or not answer.keys() & set(expected):
         raise NoDaemon(f"what answers at {base} is no autoscaler; give the daemon's address with --url")
     return answer

@@ -77,7 +77,7 @@ def reap(hand: Hand, dry_run: bool, yes: bool) -> None:
         if not yes:
             click.confirm(f"Order the release of {count}?", abort=True)
         asyncio.run(_order(hand, going))
-        click.echo("Ordered. The daemon that leads releases them; while none runs, they bill on: autoscaler run")
+        click.echo("Ordered. The daemon that leads releases them; while none runs, they bill on: autoscaler run FILE")
         hand.next("orders")
     if looked.unlisted:
         sys.exit(1)
@@ -134,7 +134,7 @@ def _of_record(record: Instance, app: App, now: float) -> tuple[str, bool]:
     if record.alarmed and record.phase is Phase.RELEASING:
         return f"stuck: {since}, and asked for again and again; look in the provider's console", False
     if record.alarmed:
-        return f"stuck: {since}; to end it whatever runs on it: autoscaler release {record.id} --lose-jobs", False
+        return f"stuck: {since}; to end it whatever runs on it: autoscaler release {record.id} FILE --lose-jobs", False
     if record.pool not in app.config.pools and record.phase is not Phase.RELEASING:
         return f"its pool {record.pool} is not configured, {since}", True
     return "", False

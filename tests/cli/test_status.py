@@ -39,7 +39,7 @@ def test_without_a_daemon_it_says_how_to_start_one_and_exits_with_2() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     result = run_command(status, "--url", url)
     assert result.exit_code == 2
-    assert result.stderr == f"error: no daemon answers at {url}; start one with: autoscaler run\n"
+    assert result.stderr == f"error: no daemon answers at {url}; start one with autoscaler run FILE, or give --url\n"
 
 
 @pytest.mark.parametrize("url", ["", "nonsense", "ftp://127.0.0.1", "http://"])
@@ -98,7 +98,7 @@ def test_watch_waits_for_a_daemon_that_is_away_and_finds_it_when_it_comes() -> N
     with daemon.serving():
         url = daemon.url
     with watching(url) as process:
-        read_until(process, f"error: no daemon answers at {url}; start one with: autoscaler run")
+        read_until(process, f"error: no daemon answers at {url}; start one with autoscaler run FILE, or give --url")
         read_until(process, "error: no daemon answers")
         process.send_signal(signal.SIGINT)
         process.communicate()

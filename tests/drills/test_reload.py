@@ -136,7 +136,7 @@ def test_a_provider_with_machines_stays_until_it_is_evacuated(daemon: DaemonProc
     write(daemon, config)
     hang_up(daemon)
 
-    until(lambda: told(daemon, "reload_refused", "evacuate it first: autoscaler evacuate mock"), "it was refused")
+    until(lambda: told(daemon, "reload_refused", "autoscaler evacuate mock FILE"), "it was refused")
     goes_on(daemon)
 
 
