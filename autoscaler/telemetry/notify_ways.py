@@ -275,7 +275,9 @@ class Apprised:
         kinds = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.CRITICAL: "failure"}
         quiet = quiet_about(url_secrets(self.url))
         with apprise.LogCapture(level=logging.WARNING, fmt="%(message)s") as log:  # type: ignore[no-untyped-call]
-            service = apprise.Apprise()
+            asset = apprise.AppriseAsset()
+            asset.http_redirects = False  # older ones know no such thing, and follow
+            service = apprise.Apprise(asset=asset)
             if not service.add(self.url):
                 raise Undelivered("Apprise knows no such service, or its URL lacks something", final=True)
             sent = service.notify(

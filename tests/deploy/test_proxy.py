@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import shutil
 import ssl
 import subprocess
@@ -112,8 +113,18 @@ def test_caddy_asks_readers_for_a_password_and_leaves_orders_to_the_token(
         running = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     try:
         until(lambda: ask(port, "/api/v1/status")[0], "it answered")
-        for path in ("/", "/metrics", "/api/v1/status", "/api/v1/orders", "/api/v1/orders/none", "/hooks/mock"):
+        routes = daemon.ask("/api/v1/openapi.json")[1]["paths"]
+        read = {re.sub(r"{.*}", "none", path) for path, methods in routes.items() if "get" in methods} - {"/healthz"}
+        assert {"/", "/metrics", "/api/v1/events", "/sd/prometheus", "/static/none"} < read
+        for path in (
+            *sorted(read),
+            "/api/v1/orders/none",
+            "/hooks/mock",
+            "/healthz/../metrics",
+            "//healthz/..//metrics",
+        ):
             assert ask(port, path)[0] == 401, path
+        assert ask(port, "/metrics/..%2fhealthz")[0] in (401, 404), "for the daemon it is no path of anything"
         assert ask(port, "/healthz")[0] == 200
         basic = "Basic " + base64.b64encode(b"ops:secret").decode()
         assert ask(port, "/api/v1/status", authorization=basic)[0] == 200

@@ -146,3 +146,12 @@ def test_what_is_no_plan_is_refused(text: str, said: str) -> None:
 
 def test_a_month_has_hours() -> None:
     assert problems("hours_per_month: 0") == ["hours_per_month: 0 - expected more than 0 (line 1)"]
+
+
+def test_a_strangers_plan_is_told_off_without_what_it_had_read(tmp_path: Path) -> None:
+    (secret := tmp_path / "key").write_text("a-secret-of-somebody")
+    plan = f"hours_per_month: ${{file:{secret}}}\nserving: {{scenario: '${{KEY}}', load: '${{KEY}}'}}\n"
+    with pytest.raises(SettingsError) as refused:
+        read_plan(plan, {"KEY": "a-secret-of-somebody"})
+    assert "load: ${KEY} - expected" in str(refused.value)
+    assert "a-secret-of-somebody" not in str(refused.value)

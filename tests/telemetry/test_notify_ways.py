@@ -112,6 +112,14 @@ async def test_an_answer_tells_whether_to_try_again(status: int, *, final: bool)
     assert len(receiver.bodies) == 1
 
 
+async def test_of_an_answer_without_end_the_beginning_is_read() -> None:
+    async with receiving(status=500, answer="x" * 20_000_000) as receiver:
+        failed = await send(slack(receiver.url))
+
+    assert isinstance(failed, Undelivered)
+    assert len(str(failed)) < 400
+
+
 @pytest.mark.parametrize(("header", "seconds"), [("7", 7.0), ("99999999", 3600.0), ("-1", 0.0), ("soon", 0.0)])
 async def test_a_time_asked_for_is_kept_within_reason(header: str, seconds: float) -> None:
     async with receiving(status=429, headers={"Retry-After": header}) as receiver:
@@ -275,3 +283,12 @@ async def test_apprise_says_in_its_words_why_it_failed_and_not_where() -> None:
     assert isinstance(unknown, Undelivered)
     assert unknown.final
     assert TOKEN not in str(unknown)
+
+
+@old_imports
+async def test_apprise_is_sent_nowhere_else() -> None:
+    async with receiving(status=307, headers={"Location": "/other"}) as receiver:
+        failed = await send(AppriseChannel(url=Secret(receiver.url.replace("http://", "json://") + "/hook")))
+
+    assert isinstance(failed, Undelivered)
+    assert len(receiver.bodies) == 1
