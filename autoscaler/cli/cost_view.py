@@ -64,7 +64,7 @@ def _heading(cost: Object) -> RenderableType:
         _spending("this month", cost["usd_month"], cost["limits"], "month"),
     ]
     if cost["usd_month_forecast"] is not None:
-        lines[1].append(f"; {cost['usd_month_forecast']:,.2f} by its end at the pace of the last 7 days")
+        lines[1].append(f"; {cost['usd_month_forecast']:,.2f} by its end at the pace of the last days")
     lines += [
         _spending(f"  {pool['name']}", pool["usd_today"], pool["limits"], "day", " today") for pool in cost["pools"]
     ]

@@ -42,10 +42,10 @@ def test_the_first_line_names_the_fleet_its_standing_and_its_money() -> None:
         "leads",
         "0.82 USD/h",
         "3.40 of 30 USD today",
+        "month ~123 USD",
         "11:06:40 UTC",
         "tick 3s ago",
         "0.1.0",
-        "the month will have cost about 123 USD",
     ]
 
 

@@ -26,6 +26,8 @@ def header(status: Object) -> Text:
     if status["leads"]:
         text.append(f"  {status['usd_per_hour']:.2f} USD/h  ")
         text.append(*money_words(status["usd_today"], _day_cap(status, "warn"), _day_cap(status, "stop")))
+    if status["usd_month_forecast"] is not None:
+        text.append(f"  month ~{status['usd_month_forecast']:.0f} USD", "dim")
     text.append(f"  {moment(status['clock'])} UTC", "dim")
     if status["age_s"] is None:
         text.append("  no tick yet", "yellow")
@@ -33,8 +35,6 @@ def header(status: Object) -> Text:
         late = status["age_s"] > _LATE_TICKS_S
         text.append(f"  tick {format_duration(status['age_s'])} ago", "red" if late else "dim")
     text.append(f"  {status['version']}", "dim")
-    if status["usd_month_forecast"] is not None:
-        text.append(f"  the month will have cost about {status['usd_month_forecast']:.0f} USD", "dim")
     return text
 
 
