@@ -25,7 +25,7 @@ from autoscaler.web.server import serve
 from tests.support.daemon_process import DaemonProcess, Json, StartDaemon, a_config
 from tests.support.real_time import now, until
 
-SPEED = 300.0
+SPEED = 100.0
 MINUTE = 60.0
 
 
