@@ -136,6 +136,8 @@ class Observer:
                 found[placement.label] = unseen
             elif not isinstance(polled.value, Unknown) and now - polled.answered_at > _OFFERS_FRESH_S:
                 found[placement.label] = _looked_up(polled, now)
+            elif not polled.was_answered and polled.asking_since is not None:
+                found[placement.label] = Pending("being looked up", polled.asking_since)
             else:
                 found[placement.label] = polled.value
         return found

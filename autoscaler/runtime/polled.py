@@ -61,6 +61,11 @@ class Polled(Generic[T]):
         return 0.0 if self._task is not None else max(0.0, self.every_s - abs(now - self._begun_at))
 
     @property
+    def was_answered(self) -> bool:
+        """Whether any question was answered, or failed."""
+        return self.answered_at > float("-inf")
+
+    @property
     def asking_since(self) -> float | None:
         """The tick that asked what is not answered yet; None while nothing is asked."""
         return None if self._task is None else self._begun_at

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from autoscaler.core.demand import Unknown
+from autoscaler.core.demand import Pending, Unknown
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing, Offer
@@ -25,7 +25,7 @@ PATIENCE_S = 2.5
 class Slow(MockProvider):
     """A provider that takes its time to answer."""
 
-    takes_s = 0.0
+    takes_s = offers_take_s = 0.0
     asked = 0
 
     async def list_machines(self) -> Listing:
@@ -34,6 +34,7 @@ class Slow(MockProvider):
         return Listing(asked_at=self._now(), machines=(remote(busy_slots=0),))
 
     async def list_offers(self, placement: Placement, machine: MachineSpec) -> Sequence[Offer]:
+        await _wait(self.offers_take_s)
         return ()
 
 
@@ -102,6 +103,18 @@ async def test_a_slow_provider_holds_a_tick_up_for_a_moment_and_only_once() -> N
 
     await bench.clock.sleep(30.0)
     assert isinstance(bench.listing(), Listing)
+
+
+async def test_offers_that_are_asked_for_the_first_time_are_still_to_come_and_not_missing() -> None:
+    bench = Bench()
+    bench.provider.offers_take_s = 30.0
+    await bench.observer.look(bench.clock.now())
+    bench.observer.want_offers("images")
+    await bench.observer.look(bench.clock.now())
+    assert [type(offers) for offers in bench.observer.offers("images").values()] == [Pending]
+
+    await bench.clock.sleep(30.0)
+    assert [*bench.observer.offers("images").values()] == [()]
 
 
 async def test_a_provider_that_never_answers_is_unknown_and_asked_again() -> None:
