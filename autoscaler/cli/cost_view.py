@@ -171,7 +171,7 @@ def _bills(bills: Sequence[Object]) -> RenderableType | None:
         table.columns[-1].justify = "left"
         for bill in billed:
             verdict = _VERDICTS[bill["verdict"]].format(**bill)
-            difference = f"{bill['difference_usd']:+,.2f}"
+            difference = f"{round(bill['difference_usd'], 2) + 0.0:+,.2f}"
             figures = (f"{bill['booked_usd']:,.2f}", f"{bill['billed_usd']:,.2f}", difference)
             style = "bold red" if bill["verdict"] == "unexplained" else ""
             table.add_row(bill["day"], bill["provider"], *figures, Text(verdict, style))
