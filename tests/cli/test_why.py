@@ -361,4 +361,4 @@ def test_where_nothing_was_decided_it_says_why(daemon: FakeDaemon, changes: Json
 def test_without_a_daemon_it_exits_with_2() -> None:
     result = run_command(why, "--url", f"http://127.0.0.1:{free_port()}")
     assert result.exit_code == 2
-    assert "start one with: autoscaler run" in result.stderr
+    assert "start one with autoscaler run FILE, or give --url" in result.stderr
