@@ -22,10 +22,14 @@ from tests.test_docs import PAGES, ROOT, examples, resolved
 _STAY = frozenset({"run", "emulate", "agent"})
 _ELSEWHERE = {  # and why
     "init": "it asks; tests/cli/test_init.py answers",
+    "notify": "it sends; tests/drills/test_notify.py receives",
+}
+_ELSEWHERE_WITHOUT_A_FILE = {
     "plan": "alone it is for the Redis of `autoscaler run`; with a file it is typed here",
     "simulate": "two days in half a minute; tests/cli/test_simulate.py",
     "compare": "minutes of work on a trace that is not ours to ship; tests/cli/test_compare.py",
 }
+_FILES = frozenset({"FILE", "/etc/autoscaler/fleet.yaml"})
 _TOKEN = "a-token-of-24-characters"
 
 
@@ -42,7 +46,7 @@ class Site:
         machine = self.daemon.records(self.client)[0].id
         words = shlex.split(line, comments=True)
         words = [re.sub(r"\bnrnabfsz2e\b", machine, word) for word in words]
-        words = ["fleet.yaml" if word == "FILE" else word for word in words]
+        words = ["fleet.yaml" if word in _FILES else word for word in words]
         words = [self.daemon.url if re.fullmatch(r"http://[\w.]+:8080", word) else word for word in words]
         command, _ = resolved(words)
         takes = {option for param in command.params for option in param.opts}
@@ -61,9 +65,8 @@ def there_are() -> list[str]:
 
 
 def _is_elsewhere(line: str) -> bool:
-    """`init` in any form; the others where no file of ours is named."""
     command, *_ = line.split()
-    return command == "init" or (command in _ELSEWHERE and "fleet.yaml" not in line)
+    return command in _ELSEWHERE or (command in _ELSEWHERE_WITHOUT_A_FILE and "fleet.yaml" not in line)
 
 
 @pytest.fixture(scope="module")
