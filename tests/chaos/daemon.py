@@ -104,7 +104,7 @@ class Daemon:
             )
 
         rest: Any = {"board": None, "metrics": _NoMetrics(), "registry": CollectorRegistry()}
-        rest |= {"news": None, "notifier": _NoNotifier()}
+        rest |= {"feed": None, "notifier": _NoNotifier()}
         return App(
             config=config,
             loops=tuple(make(unit, config) for unit in units_in(config)),
