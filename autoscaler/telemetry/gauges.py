@@ -20,7 +20,7 @@ from autoscaler.core.spec import Cap
 from autoscaler.core.utilisation import Use
 from autoscaler.runtime.concerns import lost_standby
 from autoscaler.runtime.report import TickReport
-from autoscaler.runtime.spending import of_former_pools
+from autoscaler.runtime.spending import of_former_pools, of_pool
 
 UNCONFIGURED = "_unconfigured"
 PHASES = tuple(phase for phase in Phase if phase is not Phase.GONE)
@@ -205,17 +205,15 @@ def _money(report: TickReport) -> Iterator[GaugeMetricFamily]:
     for gauge, costs in ((burn, burning), (there, at_provider)):
         for label, usd_per_hour in costs.items():
             gauge.add_metric([label], usd_per_hour)
-    for name, pool in report.pools.items():
-        today.add_metric([name], pool.spent_today.usd)
-        month.add_metric([name], pool.snapshot.spent_month_usd)
-        if pool.snapshot.forecast_usd is not None:
-            forecast.add_metric([name], pool.snapshot.forecast_usd)
+    spent = {name: of_pool(pool) for name, pool in report.pools.items()}
     former = of_former_pools(report)
     if former.month:
-        today.add_metric([UNCONFIGURED], former.today)
-        month.add_metric([UNCONFIGURED], former.month)
-        if former.forecast is not None:
-            forecast.add_metric([UNCONFIGURED], former.forecast)
+        spent[UNCONFIGURED] = former
+    for label, spending in spent.items():
+        today.add_metric([label], spending.today)
+        month.add_metric([label], spending.month)
+        if spending.forecast is not None:
+            forecast.add_metric([label], spending.forecast)
     yield from (burn, there, today, month, forecast)
 
 

@@ -21,7 +21,7 @@ from autoscaler.core.spec import FleetLimits, Limits, Tier
 from autoscaler.core.units import format_duration
 from autoscaler.runtime.concerns import Concern, concerns
 from autoscaler.runtime.report import NO_TICK, Account, PoolReport, TickReport
-from autoscaler.runtime.spending import of_fleet
+from autoscaler.runtime.spending import of_fleet, of_pool
 from autoscaler.store.codec import admission_fields, order_fields
 from autoscaler.web.forms import (
     AdmissionForm,
@@ -190,7 +190,7 @@ def _plan(name: str, pool: PoolReport) -> PlanOfPool:
 
 
 def _pool(name: str, pool: PoolReport, instances: list[Instance]) -> PoolForm:
-    settings = pool.snapshot.pool
+    settings, spent = pool.snapshot.pool, of_pool(pool)
     phases = Counter(instance.phase for instance in instances)
     return {
         **_plan(name, pool),
@@ -199,9 +199,9 @@ def _pool(name: str, pool: PoolReport, instances: list[Instance]) -> PoolForm:
         "phases": {phase: phases[phase] for phase in Phase if phase is not Phase.GONE},
         "image_given_up": pool.snapshot.image.given_up,
         "limits": _limits(settings.limits),
-        "usd_today": pool.spent_today.usd,
-        "usd_month": pool.snapshot.spent_month_usd,
-        "usd_month_forecast": pool.snapshot.forecast_usd,
+        "usd_today": spent.today,
+        "usd_month": spent.month,
+        "usd_month_forecast": spent.forecast,
         "usd_per_hour": sum(instance.burn_usd_per_hour for instance in instances),
     }
 
