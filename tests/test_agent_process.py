@@ -485,25 +485,23 @@ def test_jobs_are_counted_in_a_directory_and_the_gpus_use_is_told(there: Machine
 
 
 def test_redis_away_leaves_the_worker_running_and_one_line_in_the_log(there: Machine, tmp_path: Path) -> None:
-    server = RedisServer(tmp_path)
-    server.start()
-    url = server.url
-    ticks = there.directory / "ticks"
-    script = f"import time\nwhile True:\n    open({str(ticks)!r}, 'a').write('x')\n    time.sleep(0.05)"
-    there.start("--", sys.executable, "-c", script, env={"REDIS_URL": url})
-    until(ticks.exists, "the worker is up")
-    server.stop()
-    written = ticks.stat().st_size
-    there.soon(lambda: ticks.stat().st_size > written + 20, "the worker works on")
-    server.start()
-    with redis.Redis.from_url(url) as client:
-        there.soon(lambda: client.hexists(KEYS.workers, there.me), "it beats again")
-    _, log = there.end()
-    away = [line for line in log.splitlines() if "Redis" in line]
-    assert len(away) == 2
-    assert "Redis does not take the beat" in away[0]
-    assert away[1] == "agent: Redis takes the beats again"
-    server.stop()
+    with RedisServer(tmp_path) as server:
+        url = server.url
+        ticks = there.directory / "ticks"
+        script = f"import time\nwhile True:\n    open({str(ticks)!r}, 'a').write('x')\n    time.sleep(0.05)"
+        there.start("--", sys.executable, "-c", script, env={"REDIS_URL": url})
+        until(ticks.exists, "the worker is up")
+        server.stop()
+        written = ticks.stat().st_size
+        there.soon(lambda: ticks.stat().st_size > written + 20, "the worker works on")
+        server.start()
+        with redis.Redis.from_url(url) as client:
+            there.soon(lambda: client.hexists(KEYS.workers, there.me), "it beats again")
+        _, log = there.end()
+        away = [line for line in log.splitlines() if "Redis" in line]
+        assert len(away) == 2
+        assert "Redis does not take the beat" in away[0]
+        assert away[1] == "agent: Redis takes the beats again"
 
 
 def test_orphans_are_collected() -> None:

@@ -258,15 +258,13 @@ def test_it_hears_in_the_database_of_the_url(redis_url: str) -> None:
 def guarded(tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis with a password, and a user who may do no more than the switch needs."""
     rights = ["resetkeys", f"~{KEYS.prefix}*", "+get", "+hget"]
-    server = RedisServer(
+    with RedisServer(
         tmp_path, "--user", "switch", "on", ">p@ss/word", *rights, "--user", "poor", "on", ">p", "+get"
-    )
-    server.start()
-    with redis.Redis.from_url(server.url) as client:
-        client.set(KEYS.lease, "daemon:1")
-        client.config_set("requirepass", "p@ss")
-    yield server
-    server.stop()
+    ) as server:
+        with redis.Redis.from_url(server.url) as client:
+            client.set(KEYS.lease, "daemon:1")
+            client.config_set("requirepass", "p@ss")
+        yield server
 
 
 @pytest.mark.parametrize("who", ["switch:p%40ss%2Fword", ":p%40ss"])
@@ -319,10 +317,8 @@ def tls_port(tmp_path: Path) -> Iterator[int]:
     subprocess.run([*make.split(), "subjectAltName=IP:127.0.0.1"], cwd=tmp_path, check=True, capture_output=True)
     files = ["--tls-cert-file", tmp_path / "cert.pem", "--tls-key-file", tmp_path / "key.pem"]
     port = free_port()
-    server = RedisServer(tmp_path, "--tls-port", str(port), *map(str, files), "--tls-auth-clients", "no")
-    server.start()
-    yield port
-    server.stop()
+    with RedisServer(tmp_path, "--tls-port", str(port), *map(str, files), "--tls-auth-clients", "no"):
+        yield port
 
 
 def test_it_hears_over_tls_from_whom_it_can_trust(tls_port: int, tmp_path: Path) -> None:

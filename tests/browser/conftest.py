@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,35 +28,27 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
-    """A Redis of the module's own."""
-    if shutil.which("redis-server") is None:
-        pytest.skip("redis-server is not installed")
-    server = RedisServer(Path(tmp_path_factory.mktemp("redis")))
-    server.start()
-    yield server
-    server.stop()
-
-
-@pytest.fixture(scope="module")
-def client(server: RedisServer) -> Iterator[Any]:
-    with connect(server.url) as connected:
+def client(redis_server: RedisServer) -> Iterator[Any]:
+    with connect(redis_server.url) as connected:
+        connected.flushall()
         yield connected
 
 
 @pytest.fixture(scope="module")
-def daemon(server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+def daemon(redis_server: RedisServer, client: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
     """A daemon at the pace of life, five ticks a second, with one machine that is HOT within a second."""
-    directory = Path(tmp_path_factory.mktemp("daemon"))
+    directory = tmp_path_factory.mktemp("daemon")
     mock = {"setup": "300ms..500ms", "resume": "300ms..500ms", "stop": "100ms..200ms"}
-    config = a_config(directory, server.url, mock=mock, policy={"rent_depth": 100})
+    config = a_config(directory, redis_server.url, mock=mock, policy={"rent_depth": 100})
     config["pools"]["images"] |= {"health": {"degraded_after": "300ms"}}
     config["pools"]["images"]["limits"]["hot"] = "1..1"
     daemon = DaemonProcess(directory, config | {"tick": "200ms"})
     daemon.start()
-    daemon.wait_ready()
-    yield daemon
-    daemon.kill()
+    try:
+        daemon.wait_ready()
+        yield daemon
+    finally:
+        daemon.kill()
 
 
 @pytest.fixture

@@ -89,43 +89,37 @@ async def test_one_callers_cancellation_does_not_reach_the_others(redis_url: str
 
 
 async def test_a_link_finds_its_redis_again_after_it_was_away(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path)
-    server.start()
-    link = RedisLink(server.url)
-    assert await link.execute([("PING",)]) == [b"PONG"]
-    server.stop()
-    with pytest.raises(StoreUnavailable, match="cannot be reached"):
-        await link.execute([("PING",)])
-    server.start()
-    assert await link.execute([("PING",)]) == [b"PONG"]
-    server.stop()
-    server.start()
-    assert await link.execute([("PING",)]) == [b"PONG"]
-    server.stop()
+    with RedisServer(tmp_path) as server:
+        link = RedisLink(server.url)
+        assert await link.execute([("PING",)]) == [b"PONG"]
+        server.stop()
+        with pytest.raises(StoreUnavailable, match="cannot be reached"):
+            await link.execute([("PING",)])
+        server.start()
+        assert await link.execute([("PING",)]) == [b"PONG"]
+        server.stop()
+        server.start()
+        assert await link.execute([("PING",)]) == [b"PONG"]
     await link.close()
 
 
 async def test_a_redis_that_wants_a_password_is_told_apart_from_one_that_is_away(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path)
-    server.start()
-    await as_admin(server.url, ("CONFIG", "SET", "requirepass", "secret"))
-    for user in ("", ":wrong@", "nobody:wrong@"):
-        link = RedisLink(server.url.replace("//", f"//{user}"))
-        with pytest.raises(StoreUnavailable, match=r"^Redis refused the user name or password; check .* URL$"):
-            await link.execute([("PING",)])
-        await link.close()
-    server.stop()
+    with RedisServer(tmp_path) as server:
+        await as_admin(server.url, ("CONFIG", "SET", "requirepass", "secret"))
+        for user in ("", ":wrong@", "nobody:wrong@"):
+            link = RedisLink(server.url.replace("//", f"//{user}"))
+            with pytest.raises(StoreUnavailable, match=r"^Redis refused the user name or password; check .* URL$"):
+                await link.execute([("PING",)])
+            await link.close()
 
 
 async def test_a_read_only_redis_answers_what_it_can(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path, "--replicaof", "127.0.0.1", str(free_port()))
-    server.start()
-    link = RedisLink(server.url)
-    length, refused = await link.execute([("LLEN", "k"), ("SET", "k", "v")])
-    assert length == 0
-    assert isinstance(refused, ReadOnlyError)
-    await link.close()
-    server.stop()
+    with RedisServer(tmp_path, "--replicaof", "127.0.0.1", str(free_port())) as server:
+        link = RedisLink(server.url)
+        length, refused = await link.execute([("LLEN", "k"), ("SET", "k", "v")])
+        assert length == 0
+        assert isinstance(refused, ReadOnlyError)
+        await link.close()
 
 
 def address_of(server: asyncio.Server) -> str:

@@ -123,17 +123,15 @@ async def test_a_redis_that_is_away_makes_only_its_own_pools_unknown(redis_url: 
 
 
 async def test_ages_and_counts_go_on_after_redis_was_away(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path)
-    server.start()
-    async with open_source(server.url, {"pool": POOLS["estimated"]}) as (_, source):
-        await source.read(NOW)
-        server.stop()
-        unknown_of(await source.read(NOW + 5), "pool")
-        server.start()
-        await fill(server.url)
-        demand = demand_of(await source.read(NOW + 10), "pool")
-        assert (demand.waiting, demand.oldest_wait_s) == (2, 10.0)
-    server.stop()
+    with RedisServer(tmp_path) as server:
+        async with open_source(server.url, {"pool": POOLS["estimated"]}) as (_, source):
+            await source.read(NOW)
+            server.stop()
+            unknown_of(await source.read(NOW + 5), "pool")
+            server.start()
+            await fill(server.url)
+            demand = demand_of(await source.read(NOW + 10), "pool")
+            assert (demand.waiting, demand.oldest_wait_s) == (2, 10.0)
 
 
 @asynccontextmanager

@@ -90,12 +90,8 @@ def secured(directory: Path) -> Iterator[tuple[RedisServer, RedisSettings]]:
         "--tls-ca-cert-file",
         str(authority.cert),
     )
-    server = RedisServer(directory, "--tls-port", str(port), "--tls-auth-clients", "no", *files)
-    server.start()
-    try:
+    with RedisServer(directory, "--tls-port", str(port), "--tls-auth-clients", "no", *files) as server:
         yield server, RedisSettings(url=f"rediss://localhost:{port}", tls=Tls(ca=str(authority.cert)), timeout=0.3)
-    finally:
-        server.stop()
 
 
 @pytest.mark.parametrize("protocol", [2, 3])

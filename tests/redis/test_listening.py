@@ -45,16 +45,9 @@ async def test_what_one_node_of_a_cluster_publishes_is_heard_at_any_other(cluste
 
 
 async def test_what_the_primary_publishes_that_sentinel_names_is_heard(tmp_path: Path) -> None:
-    primary = RedisServer(tmp_path)
-    sentinel = Sentinel(tmp_path / "sentinel", primary, quorum=1)
-    try:
-        primary.start()
-        sentinel.start()
+    with RedisServer(tmp_path) as primary, Sentinel(tmp_path / "sentinel", primary, quorum=1) as sentinel:
         async with linked(f"redis+sentinel://127.0.0.1:{sentinel.port}/mymaster") as link:
             await hears(link, primary)
-    finally:
-        sentinel.stop()
-        primary.stop()
 
 
 @pytest.mark.parametrize("protocol", [2, 3])

@@ -22,10 +22,8 @@ from tests.support.redis_server import RedisServer
 @pytest.fixture
 def other(tmp_path: Path) -> Iterator[RedisServer]:
     """A second empty Redis."""
-    server = RedisServer(tmp_path)
-    server.start()
-    yield server
-    server.stop()
+    with RedisServer(tmp_path) as server:
+        yield server
 
 
 async def test_each_pool_is_read_where_its_queue_lies_and_the_store_is_written_elsewhere(

@@ -45,12 +45,8 @@ def secured(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secured]:
     authority = Authority(directory)
     arguments = tls_arguments(authority, authority.issue("localhost"))
     port = free_port()
-    server = RedisServer(directory, "--tls-port", str(port), *arguments)
-    try:
-        server.start()
+    with RedisServer(directory, "--tls-port", str(port), *arguments) as server:
         yield Secured(server, port, arguments, authority, authority.issue("client"))
-    finally:
-        server.stop()
 
 
 async def ping(settings: RedisSettings | str) -> object:

@@ -34,12 +34,8 @@ def program(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def server(program: str, tmp_path: Path) -> Iterator[RedisServer]:
     """One server."""
-    server = RedisServer(tmp_path, program=program)
-    try:
-        server.start()
+    with RedisServer(tmp_path, program=program) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.mark.parametrize("protocol", [2, 3])

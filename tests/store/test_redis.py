@@ -279,21 +279,21 @@ async def test_a_redis_that_is_away_leaves_the_lease_certain_for_its_time(tmp_pa
 
 
 async def test_scripts_keep_to_one_slot_of_a_cluster(tmp_path: Path) -> None:
-    server = RedisServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port()))
-    server.start()
-    client: Any = Redis.from_url(server.url)
-    link = RedisLink(server.url)
-    await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
-    while b"cluster_state:ok" not in await client.execute_command("CLUSTER", "INFO"):
-        pass
-    store = RedisStore(link, "attic", "a")
-    assert (await store.read()).leads
-    await store.commit(Changes(instances=(an_instance("i1"), an_instance("i2", Phase.DRAINING)), documents={"d": "1"}))
-    assert len((await store.load()).instances) == 2
-    await store.resign()
-    await link.close()
-    await client.aclose()
-    server.stop()
+    with RedisServer(tmp_path, "--cluster-enabled", "yes", "--cluster-port", str(free_port())) as server:
+        client: Any = Redis.from_url(server.url)
+        link = RedisLink(server.url)
+        await client.execute_command("CLUSTER", "ADDSLOTSRANGE", 0, 16383)
+        while b"cluster_state:ok" not in await client.execute_command("CLUSTER", "INFO"):
+            pass
+        store = RedisStore(link, "attic", "a")
+        assert (await store.read()).leads
+        await store.commit(
+            Changes(instances=(an_instance("i1"), an_instance("i2", Phase.DRAINING)), documents={"d": "1"})
+        )
+        assert len((await store.load()).instances) == 2
+        await store.resign()
+        await link.close()
+        await client.aclose()
 
 
 async def test_a_primary_that_lost_its_replicas_gives_no_lease_where_it_is_told_to_need_one(

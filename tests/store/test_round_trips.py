@@ -31,10 +31,8 @@ async def jobs(redis_url: str) -> AsyncIterator[Jobs]:
 @pytest.fixture
 def other_redis_url(tmp_path: Path) -> Iterator[str]:
     """The URL of a second empty Redis."""
-    server = RedisServer(tmp_path)
-    server.start()
-    yield server.url
-    server.stop()
+    with RedisServer(tmp_path) as server:
+        yield server.url
 
 
 async def trips_of_ticks(app: App, before_each: Callable[[], Awaitable[None]] | None = None) -> dict[str, set[int]]:

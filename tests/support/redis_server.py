@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import random
 import socket
 import subprocess
 from pathlib import Path
+from typing import Self
 
 import redis
 
 from tests.support.environments import REDIS_6_2, REDIS_8, VALKEY_8
 from tests.support.real_time import until
 
-_HIGHEST_PORT = 55_535
-"""The nodes of a Cluster before version 7 speak to each other on the port 10,000 above."""
+_PORTS = range(10_000, 22_000)
+"""Below those that a system gives to whoever connects (from 32,768 on Linux), also 10,000 above, where the nodes of a
+Cluster before version 7 speak to each other: no connection takes the port of a server that starts in a moment."""
+_in_turn = itertools.cycle(random.SystemRandom().sample(_PORTS, len(_PORTS)))
 
 
 def free_port() -> int:
-    """A loopback port that nothing listens on."""
-    while True:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            if (port := int(probe.getsockname()[1])) <= _HIGHEST_PORT:
-                return port
+    """A loopback port that nothing uses, and another one each time."""
+    return next(filter(_is_free, _in_turn))
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+        return True
 
 
 class RedisServer:
@@ -35,6 +45,13 @@ class RedisServer:
         self._arguments = arguments
         self._program = program
         self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
 
     def start(self) -> None:
         """Start it and wait until it answers."""

@@ -47,11 +47,9 @@ NOT_CHECKED: list[Any] = [
 
 
 @pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
+def daemon(redis_server: RedisServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
     directory = tmp_path_factory.mktemp("fuzz")
-    redis = RedisServer(directory)
-    redis.start()
-    config = a_config(directory, redis.url)
+    config = a_config(directory, redis_server.url)
     config["http"]["token"] = TOKEN
     started = DaemonProcess(directory, config)
     started.start()
@@ -64,7 +62,6 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
         assert TOKEN not in started.log.read_text()
     finally:
         started.kill()
-        redis.stop()
 
 
 def can_be_wrong(operation: Any) -> bool:
