@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -145,19 +145,15 @@ def _classes(pools: Sequence[Object]) -> RenderableType | None:
 def _waste(cost: Object) -> RenderableType:
     if not cost["waste"]:
         return Text("Nothing was wasted that is worth a line.")
-    return Group(Text("Wasted", "bold"), *_wastes(cost))
-
-
-def _wastes(cost: Object) -> Iterator[RenderableType]:
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
     table.add_column(justify="right", no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column()
-    for each in cost["waste"]:
-        table.add_row(f"{each['usd']:,.2f}", each["pool"], Text.assemble(each["text"], "\n", (each["fix"], "dim")))
-    yield table
-    if cost["next_step"]:
-        yield Text.assemble(("Next  ", "bold"), cost["next_step"])
+    worth_a_step = cost["next_step"] is not None  # about the dearest, which comes first
+    for place, each in enumerate(cost["waste"]):
+        fix = [("Next: ", "bold"), each["fix"]] if worth_a_step and place == 0 else [(each["fix"], "dim")]
+        table.add_row(f"{each['usd']:,.2f}", each["pool"], Text.assemble(each["text"], "\n", *fix))
+    return Group(Text("Wasted", "bold"), table)
 
 
 def _bills(bills: Sequence[Object]) -> RenderableType | None:

@@ -142,7 +142,7 @@ async def test_the_command_shows_caps_placements_tiers_classes_waste_and_bills(d
     assert "images sdxl-1024 2.12 90 0.0236" in lines
     assert "1.50 images machines that were HOT without a job: 43% of what HOT machines cost" in lines
     assert "0.50 images 1 boot whose image was still being pulled at the deadline" in lines
-    assert any(line.startswith("Next images: `autoscaler hindsight FILE`") for line in lines)
+    assert any(line.startswith("Next: `autoscaler hindsight FILE`") for line in lines)
     assert f"{day_name(TODAY)} mock 4.25 4.10 -0.15 the day is not over: bills run behind" in lines
 
 
