@@ -45,30 +45,8 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TierCost:
-    """What a tier has cost, by estimate."""
-
-    tier: str
-    own_usd: float
-    """Machines set apart for it; this much is exact."""
-    shared_usd: float
-    """Its part of the others."""
-    work: Work
-
-    @property
-    def usd(self) -> float:
-        """Both together."""
-        return self.own_usd + self.shared_usd
-
-    @property
-    def usd_per_job(self) -> float | None:
-        """Cost per job; None where none is known."""
-        return self.usd / self.work.jobs if self.work.jobs else None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ClassCost:
-    """What a class of jobs has cost, by estimate."""
+class JobsCost:
+    """What a tier or a class of jobs has cost, by estimate."""
 
     name: str
     usd: float
@@ -81,6 +59,14 @@ class ClassCost:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TierCost(JobsCost):
+    """What a tier has cost: machines of its own, and its part of the others."""
+
+    own_usd: float
+    """Machines set apart for it; this much is exact."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class PoolCost:
     """What a pool has cost over some days."""
 
@@ -89,7 +75,7 @@ class PoolCost:
     tiers: Sequence[TierCost]
     nobodys_usd: float
     """Shared machines, where no job is known that used them."""
-    classes: Sequence[ClassCost]
+    classes: Sequence[JobsCost]
     wasted: Mapping[Waste, Wasted]
 
     @property
@@ -142,17 +128,13 @@ def pool_cost(books: Books, days: Container[int], pool: str, tiers: Sequence[str
     found = [*rows(books, span, pool)]
     work = added_up(page.tiers for page in pages)
     names = [*dict.fromkeys((*tiers, *work, *(row.tier for row in found if row.tier)))]
+    own = {name: sum(row.usd for row in found if row.tier == name) for name in names}
     shared = _shared_out(found, {name: work.get(name, Work()).work_s for name in names})
     return PoolCost(
         pool=pool,
         rows=found,
         tiers=[
-            TierCost(
-                tier=name,
-                own_usd=sum(row.usd for row in found if row.tier == name),
-                shared_usd=shared.get(name, 0.0),
-                work=work.get(name, Work()),
-            )
+            TierCost(name=name, usd=own[name] + shared.get(name, 0.0), work=work.get(name, Work()), own_usd=own[name])
             for name in names
         ],
         nobodys_usd=0.0 if shared else sum(row.usd for row in found if not row.tier),
@@ -178,13 +160,13 @@ def _shared_out(found: Sequence[Row], work_s: Mapping[str, float]) -> dict[str, 
     return {name: shared_usd * part / sum(used.values()) for name, part in used.items()}
 
 
-def _classes(classes: Mapping[str, Work], tiers: Mapping[str, Work], usd: float) -> list[ClassCost]:
+def _classes(classes: Mapping[str, Work], tiers: Mapping[str, Work], usd: float) -> list[JobsCost]:
     """What each class pays of a pool. Where workers told of all jobs by tier, too, those of no class pay theirs."""
     told_s = sum(work.work_s for work in classes.values())
     if all(work.told == work.jobs for work in tiers.values()):
         told_s = max(told_s, sum(work.work_s for work in tiers.values()))
     costs = [
-        ClassCost(name=name, usd=usd * work.work_s / told_s if told_s else 0.0, work=work)
+        JobsCost(name=name, usd=usd * work.work_s / told_s if told_s else 0.0, work=work)
         for name, work in classes.items()
     ]
     return sorted(costs, key=lambda cost: (-cost.usd, cost.name))

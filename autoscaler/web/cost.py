@@ -148,7 +148,7 @@ def _pool(cost: PoolCost, books: Books, now: float, report: TickReport) -> PoolC
         "placements": _placements(cost.rows),
         "tiers": [
             {
-                "tier": each.tier,
+                "tier": each.name,
                 "usd": each.usd,
                 "own_usd": each.own_usd,
                 "jobs": each.work.jobs,
