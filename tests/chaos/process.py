@@ -12,7 +12,7 @@ import contextlib
 import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from autoscaler.runtime.clock import LoopClock
 
@@ -32,7 +32,8 @@ class Process:
         self._dies_after = False
         self.thawed_at = float("-inf")
         """Until when it stands still, or when it last did."""
-        self._timeouts: WeakSet[asyncio.Timeout] = WeakSet()
+        self._timeouts: WeakKeyDictionary[asyncio.Timeout, None] = WeakKeyDictionary()
+        """As they were made: the order of a set is that of addresses, and no two runs have the same."""
 
     @property
     def frozen(self) -> bool:
@@ -95,7 +96,7 @@ class Process:
     def timeout(self, seconds: float) -> asyncio.Timeout:
         """A limit on what is awaited inside."""
         timeout = self._clock.timeout(seconds)
-        self._timeouts.add(timeout)
+        self._timeouts[timeout] = None
         return timeout
 
     def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:

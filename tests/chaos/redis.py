@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache
 from itertools import islice
 from typing import Any
 
@@ -25,8 +26,6 @@ from autoscaler.store.scripts import Script
 from tests.support.build import FLEET
 
 _LUA = LuaRuntime(encoding=None, unpack_returned_tuples=False)
-_COMPILED: dict[bytes, Any] = {}
-"""Scripts by their SHA1 digest or by their text, for all that live in this process."""
 _ROOT = Keys(FLEET)
 _SPREAD = b"spread"
 
@@ -41,6 +40,8 @@ class Redis:
         self._lines = 0
         """Ever written to the journal."""
         self._journal: deque[bytes] = deque(maxlen=JOURNAL_LENGTH)
+        self._scripts: dict[bytes, Any] = {}
+        """Those that it was sent in full, by their SHA1 digest."""
         self._known: dict[bytes, tuple[bytes, Instance]] = {}
         """Records that were decoded, by name."""
 
@@ -54,7 +55,7 @@ class Redis:
 
     def become(self, other: Redis) -> None:
         """Hold what another one holds."""
-        self._values, self._ends = other._values, other._ends
+        self._values, self._ends, self._scripts = other._values, other._ends, other._scripts
         self._lines, self._journal = other._lines, other._journal
 
     def answer(self, command: Command) -> Reply:
@@ -216,13 +217,13 @@ class Redis:
         return b"0-0"
 
     def _evalsha(self, digest: bytes, count: bytes, *rest: bytes) -> Reply:
-        if digest not in _COMPILED:
+        if digest not in self._scripts:
             return NoScriptError("NOSCRIPT No matching script.")
-        return self._run(_COMPILED[digest], rest[: int(count)], rest[int(count) :])
+        return self._run(self._scripts[digest], rest[: int(count)], rest[int(count) :])
 
     def _eval(self, source: bytes, count: bytes, *rest: bytes) -> Reply:
         digest = str(Script(source.decode()).by_digest((), ())[1]).encode()
-        _COMPILED[digest] = _LUA.execute(b"return function(KEYS, ARGV, redis) " + source + b" end")
+        self._scripts[digest] = _compiled(source)
         return self._evalsha(digest, count, *rest)
 
     def _run(self, script: Any, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Reply:
@@ -231,6 +232,11 @@ class Redis:
 
     def _called(self, *command: Any) -> Any:
         return _to_lua(self.answer(command))
+
+
+@cache
+def _compiled(source: bytes) -> Any:
+    return _LUA.execute(b"return function(KEYS, ARGV, redis) " + source + b" end")
 
 
 def _pool_of(lease: bytes) -> str:
