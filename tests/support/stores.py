@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.samples import PoolSample, Sample, Stay, TierSample
-from autoscaler.link import RedisLink
+from autoscaler.link import RedisLink, RedisSettings
 from autoscaler.runtime.ports import Heartbeat, Store
 from autoscaler.store.codec import encode_notice
 from autoscaler.store.keys import Keys
@@ -23,6 +23,7 @@ from autoscaler.store.redis import RedisStore
 
 FLEET = "attic"
 TTL_S = 30.0
+_PATIENCE_S = 60.0  # a busy machine takes its time over ten thousand records
 
 
 class Backend(Protocol):
@@ -101,7 +102,7 @@ class RedisBackend:
         self.links: list[RedisLink] = []
 
     def open(self, owner: str) -> RedisStore:
-        self.links.append(RedisLink(self.url))
+        self.links.append(RedisLink(RedisSettings(url=self.url, timeout=_PATIENCE_S)))
         return RedisStore(self.links[-1], FLEET, owner, TTL_S)
 
     async def expire_lease(self) -> None:
