@@ -12,8 +12,8 @@ from typing import Any, ClassVar, Literal
 
 from autoscaler.core.units import Count, Name, Seconds, Span
 
-SETTINGS: dict[str, Any] = {"extra": "forbid", "use_attribute_docstrings": True}
-"""How a settings dataclass is read: unknown keys are errors, attribute docstrings are its documentation."""
+SETTINGS: dict[str, Any] = {"extra": "forbid"}
+"""How a settings dataclass is read: unknown keys are errors."""
 
 _PORT = re.compile(r"^(?:http|tcp|comfyui) :(\d+)", re.ASCII)
 
