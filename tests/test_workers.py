@@ -21,7 +21,7 @@ from tests.support.real_time import until
 from tests.support.redis_server import RedisServer
 
 EXAMPLES = Path(__file__).parents[1] / "deploy" / "workers"
-EVERY = sorted(path.name for path in EXAMPLES.iterdir())
+EVERY = sorted(path.name for path in EXAMPLES.glob("worker.*"))
 KEYS, ME = Keys("attic"), "i1"
 
 
@@ -65,8 +65,38 @@ def test_an_example_beats_obeys_the_drain_mark_and_finishes_its_job(name: str, r
         assert client.lrange("jobs", 0, -1) == [b"0"], "it pulled no more"
         assert not client.exists("jobs:processing"), "its job is done"
 
-        client.delete(KEYS.drain(ME))
+        with client.monitor() as seen:
+            client.delete(KEYS.drain(ME))
+            said_before_it_pulls = last_beat_before_a_pull(each["command"] for each in seen.listen())
+        assert '"drained":false' in said_before_it_pulls.replace(" ", ""), "nobody may believe that it pulls no more"
         until(lambda: not client.exists("jobs"), "it works again once the mark is taken back")
+
+
+def last_beat_before_a_pull(commands: Iterator[str]) -> str:
+    """The last of the beats among what Redis is asked, up to the next pull."""
+    beat = ""
+    for command in commands:
+        if command.startswith(("EVAL", "eval")):
+            return beat
+        beat = command if KEYS.workers in command else beat
+    raise AssertionError("it pulls no more")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_job_of_an_example_that_was_killed_is_done_by_another_once_its_lease_is_over(
+    name: str, redis_url: str
+) -> None:
+    with redis.Redis.from_url(redis_url) as client:
+        client.rpush("jobs", "0.5")
+        with at_work(name, redis_url):
+            until(lambda: said(client) == (1, False), "it says that it works")
+        assert client.zscore("jobs:processing", "0.5") > client.time()[0]
+        with at_work(name, redis_url):
+            until(lambda: said(client) == (0, False), "another one idles: the lease is not over")
+            assert client.zadd("jobs:processing", {"0.5": 1.0}, xx=True, ch=True)
+            until(lambda: said(client) == (1, False), "it says that it works")
+            assert client.zscore("jobs:processing", "0.5") > client.time()[0]
+            until(lambda: not client.exists("jobs:processing"), "the job is done")
 
 
 @pytest.mark.parametrize("name", EVERY)

@@ -4,12 +4,16 @@ import json
 import os
 import threading
 import time
+from pathlib import Path
 
 import redis
 from redis.backoff import ExponentialBackoff
 from redis.retry import Retry
 
+LEASE_S = 120  # after so long without its worker a job is taken by another
+
 client = redis.Redis.from_url(os.environ["REDIS_URL"], retry=Retry(ExponentialBackoff(cap=5), -1))  # till it is back
+take = client.register_script(Path(__file__).with_name("take.lua").read_text())
 fleet = f"autoscaler:{{{os.environ['AUTOSCALER_FLEET']}}}:"
 me = os.environ["AUTOSCALER_INSTANCE"]
 
@@ -25,10 +29,12 @@ def work(job: bytes) -> None:
     time.sleep(float(job))
 
 
-marked = False
+drained = False
 while True:
-    marked = beat(0, drained=marked)
-    job = None if marked else client.lmove("jobs", "jobs:processing", "LEFT", "RIGHT")
+    marked = beat(0, drained=drained)
+    may_pull = not marked and not drained  # whoever has said that it pulls no more takes that back first
+    drained = marked
+    job = take(keys=["jobs", "jobs:processing"], args=[LEASE_S]) if may_pull else None
     if job is None:
         time.sleep(1)
         continue
@@ -36,5 +42,6 @@ while True:
     at_work.start()
     while at_work.is_alive():
         beat(1)
+        client.zadd("jobs:processing", {job: client.time()[0] + LEASE_S}, xx=True)
         at_work.join(5)
-    client.lrem("jobs:processing", 1, job)
+    client.zrem("jobs:processing", job)

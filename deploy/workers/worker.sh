@@ -1,6 +1,7 @@
 #!/bin/sh
 # A worker that says itself what it does, and obeys the drain mark: docs/workers.md. It serves a Redis list.
 
+lease_s=120 # after so long without its worker a job is taken by another
 fleet="autoscaler:{$AUTOSCALER_FLEET}:"
 me=$AUTOSCALER_INSTANCE
 ask() { redis-cli -u "$REDIS_URL" --raw "$@"; }
@@ -12,16 +13,23 @@ beat() {
     marked=$(ask EXISTS "${fleet}drain:$me")
 }
 
+# keep JOB: put the end of its lease off.
+keep() {
+  now=$(ask TIME | head -n 1)
+  [ -n "$now" ] && ask ZADD jobs:processing XX $((now + lease_s)) "$1" >/dev/null
+}
+
 # Yours. Here a job is the number of seconds that it takes.
 work() { sleep "$1"; }
 
 drained=false
 while true; do
   beat 0 $drained
-  drained=false
   job=
+  # whoever has said that it pulls no more takes that back first
+  [ "$marked$drained" = 0false ] && job=$(ask --eval "${0%/*}/take.lua" jobs jobs:processing , $lease_s)
+  drained=false
   [ "$marked" = 1 ] && drained=true
-  [ "$marked" = 0 ] && job=$(ask LMOVE jobs jobs:processing LEFT RIGHT)
   if [ -z "$job" ]; then
     sleep 1
     continue
@@ -29,7 +37,8 @@ while true; do
   work "$job" &
   while kill -0 $! 2>/dev/null; do
     beat 1 false
+    keep "$job"
     sleep 1
   done
-  ask LREM jobs:processing 1 "$job" >/dev/null
+  ask ZREM jobs:processing "$job" >/dev/null
 done
