@@ -12,7 +12,7 @@ from redis.exceptions import NoPermissionError
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import StoreUnavailable
 from autoscaler.link import Command, RedisLink, Reply
-from autoscaler.queues import LIBRARIES
+from autoscaler.queues import LIBRARIES, make_reader
 from autoscaler.queues.library import Found, Keyspace, tier_name
 from autoscaler.queues.pool import PoolReader
 from autoscaler.queues.source import QueueDemand, answered
@@ -80,7 +80,7 @@ async def discover(link: RedisLink, clock: Clock, done: Callable[[int, int], Non
         claimed = frozenset[str]().union(*(each.keys for each in of_library))
         rest = {key: kind for key, kind in rest.items() if key not in claimed}
     readers: dict[str, tuple[RedisLink, PoolReader]] = {
-        str(number): (link, LIBRARIES[each.settings.kind].reader(each.settings)) for number, each in enumerate(found)
+        str(number): (link, make_reader(each.settings)) for number, each in enumerate(found)
     }
     demands = await read_now(QueueDemand(readers), clock)
     left_out = {kind: tuple(sorted(key for key in rest if rest[key] == kind)) for kind in sorted(set(rest.values()))}

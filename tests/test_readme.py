@@ -19,6 +19,7 @@ from autoscaler.cli.queue_view import queue_view
 from autoscaler.config import load_config
 from autoscaler.core.demand import AgeSource, Demand, InFlightKind, TierDemand
 from autoscaler.core.spec import Deadlines, Health, Limits, Tier
+from autoscaler.queues import celery
 from autoscaler.queues.caution import Caution
 from policies import POLICIES, RECOMMENDED
 from tests.support.reports import NOW
@@ -93,13 +94,13 @@ def test_the_queue_that_it_shows_is_shown_so() -> None:
         tier="pro", waiting=3, delayed=2, next_due_at=NOW + 300, oldest_wait_s=45, age_source=AgeSource.EXACT
     )
     free = TierDemand(tier="free", waiting=12, oldest_wait_s=20, age_source=AgeSource.ESTIMATED)
-    codes = (Caution.AGE_LOWER_BOUND, Caution.PREFETCH_HIDES_BACKLOG)
-    demand = Demand(taken_at=NOW, tiers=(pro, free), in_flight=4, in_flight_kind=InFlightKind.DELIVERED, warnings=codes)
+    advice: dict[str, str] = {
+        code: celery.LIBRARY.advice[code] for code in (Caution.AGE_LOWER_BOUND, Caution.PREFETCH_HIDES_BACKLOG)
+    }
+    demand = Demand(taken_at=NOW, tiers=(pro, free), in_flight=4, in_flight_kind=InFlightKind.DELIVERED, advice=advice)
     console = Console(width=120)
     with console.capture() as capture:
-        console.print(
-            queue_view("celery", demand, (Tier(name="pro", wait_target=30), Tier(name="free", wait_target=300)))
-        )
+        console.print(queue_view(demand, (Tier(name="pro", wait_target=30), Tier(name="free", wait_target=300))))
     _, *lines = blocks(part("Find your queues"), "text")[0].splitlines()
     assert [line for line in map(str.rstrip, capture.get().splitlines()) if "age_lower_bound" not in line] == lines
 

@@ -126,7 +126,7 @@ def _queue(number: int, each: Recognised) -> RenderableType:
 
     title = Text.assemble((f"{number}  {each.name}", "bold"), f"  {LIBRARIES[each.kind].title}")
     notes = [Padding(Text(f"? {note}", "cyan"), (0, 0, 0, 2), expand=False) for note in each.found.notes]
-    return Group(title, queue_view(each.kind, each.demand), *notes)
+    return Group(title, queue_view(each.demand), *notes)
 
 
 def _unseen(looked: Looked) -> Iterator[str]:

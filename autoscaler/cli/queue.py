@@ -123,7 +123,7 @@ def _view(config: Config, readings: Readings) -> RenderableType:
     for name, reading in readings.items():
         settings = config.pools[name].queue
         title = Text.assemble((name, "bold"), f"  {LIBRARIES[settings.kind].title}")
-        parts += [*([Text()] if parts else []), title, queue_view(settings.kind, reading, settings.tiers)]
+        parts += [*([Text()] if parts else []), title, queue_view(reading, settings.tiers)]
     return Group(*parts)
 
 

@@ -12,8 +12,7 @@ from rich.text import Text
 from autoscaler.core.demand import AgeSource, Demand, InFlightKind, TierDemand, Unknown
 from autoscaler.core.spec import Tier
 from autoscaler.core.units import format_duration
-from autoscaler.queues import LIBRARIES
-from autoscaler.queues.caution import ADVICE, Caution
+from autoscaler.queues.caution import Caution
 
 _SOURCES: Mapping[AgeSource, str] = {
     AgeSource.EXACT: "by the library",
@@ -29,13 +28,11 @@ _IN_FLIGHT: Mapping[InFlightKind, str] = {
 _INDENT = (0, 0, 0, 2)
 
 
-def queue_view(kind: str, demand: Demand | Unknown, tiers: Sequence[Tier] = ()) -> RenderableType:
-    """What a queue of that kind holds; against the targets of `tiers`, where those are known."""
+def queue_view(demand: Demand | Unknown, tiers: Sequence[Tier] = ()) -> RenderableType:
+    """What a queue holds; against the targets of `tiers`, where those are known."""
     if isinstance(demand, Unknown):
         return Padding(Text(f"Unknown: {demand.reason}", "bold red"), _INDENT, expand=False)
-    return Padding(
-        Group(_table(demand, {tier.name: tier for tier in tiers}), *_below(kind, demand)), _INDENT, expand=False
-    )
+    return Padding(Group(_table(demand, {tier.name: tier for tier in tiers}), *_below(demand)), _INDENT, expand=False)
 
 
 def _table(demand: Demand, tiers: Mapping[str, Tier]) -> Table:
@@ -80,17 +77,12 @@ def _against(tier: TierDemand, settings: Tier) -> Text:
     return text
 
 
-def _below(kind: str, demand: Demand) -> Iterator[Text]:
+def _below(demand: Demand) -> Iterator[Text]:
     what = _IN_FLIGHT[demand.in_flight_kind]
     yield Text(f"in flight: {what if demand.in_flight is None else f'{demand.in_flight} {what}'}", "dim")
     if demand.paused:
         yield Text("! paused: workers take no jobs until it is resumed", "yellow")
     if not demand.seen:
         yield Text("! never seen: is its name right? No key of this queue exists", "yellow")
-    for code in demand.warnings:
-        yield Text(f"! {code}: {advice(kind, Caution(code))}", "yellow")
-
-
-def advice(kind: str, caution: Caution) -> str:
-    """What to do about a caution, by that library's own way where it has one."""
-    return LIBRARIES[kind].advice.get(caution) or ADVICE[caution]
+    for code, advice in demand.advice.items():
+        yield Text(f"! {code}: {advice}", "yellow")

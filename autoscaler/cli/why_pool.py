@@ -139,7 +139,7 @@ def _in_the_way(status: Object, pool: Object) -> Iterator[str]:
     rules = [reason for part in ("why", "why_not") for reason in pool["decision"][part]]
     held = [f"{reason['text']}  [{reason['rule']}]" for reason in rules if reason["rule"].startswith("budget.")]
     held += [f"{each['name']} cannot be listed: {each['unknown']}" for each in status["providers"] if each["unknown"]]
-    held += [f"a warning about the queue: {warning}" for warning in pool["demand"]["warnings"]]
+    held += [f"a warning about the queue: {code}: {advice}" for code, advice in pool["demand"]["advice"].items()]
     if status["error"]:
         held.append(f"the newest tick failed: {status['error']}")
     if not orders and not held:

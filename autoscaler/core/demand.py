@@ -80,8 +80,13 @@ class Demand:
     """Workers take no jobs until somebody resumes the queue."""
     seen: bool = True
     """False when no key of the queue has ever been seen: perhaps its name is misspelt."""
-    warnings: tuple[str, ...] = ()
-    """Stable codes, e.g. `clock_skew`."""
+    advice: Mapping[str, str] = field(default_factory=dict)
+    """What is in doubt, by stable codes such as `clock_skew`, and what to do about each."""
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """The codes of what is in doubt."""
+        return tuple(self.advice)
 
     @property
     def waiting(self) -> int:

@@ -29,6 +29,7 @@ from autoscaler.queues.arq import ArqQueue
 from autoscaler.queues.asynq import AsynqQueue
 from autoscaler.queues.bull import BullQueue
 from autoscaler.queues.bullmq import BullmqQueue
+from autoscaler.queues.caution import ADVICE
 from autoscaler.queues.celery import CeleryQueue
 from autoscaler.queues.docket import DocketQueue
 from autoscaler.queues.dramatiq import DramatiqQueue
@@ -93,8 +94,11 @@ LIBRARIES: dict[str, Library[Any]] = {
 
 
 def make_reader(settings: QueueSettings) -> PoolReader:
-    """The reader of a queue."""
-    return LIBRARIES[settings.kind].reader(settings)
+    """The reader of a queue, with its library's advice."""
+    library = LIBRARIES[settings.kind]
+    reader = library.reader(settings)
+    reader.advice = {**ADVICE, **library.advice}
+    return reader
 
 
 _COUNTS = frozenset({"LLEN", "HLEN", "SCARD", "ZCARD", "ZCOUNT", "XLEN"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ from autoscaler.core.demand import Demand, InFlightKind, TierDemand, Unknown
 from autoscaler.core.spec import Tier
 from autoscaler.link import Command
 from autoscaler.queues.base import InFlight, Jobs, Reader, Refused, Rest, Steps, Unreadable, count, together
-from autoscaler.queues.caution import Caution
+from autoscaler.queues.caution import ADVICE, Caution
 from autoscaler.queues.heard import Heard
 
 
@@ -104,6 +104,8 @@ class PoolReader:
         self._rest = rest or Nothing()
         self.heard = heard
         """What is to be listened to between readings, and was heard."""
+        self.advice: Mapping[Caution, str] = ADVICE
+        """What to do about each caution."""
 
     def read(self, now: float) -> Steps[Demand | Unknown]:
         """The pool's demand, in at most two steps. `seen` stays true once any of its keys has existed.
@@ -137,7 +139,7 @@ class PoolReader:
                 paused=rest.paused,
                 busy={**in_flight.busy, **rest.busy},
                 seen=seen,
-                warnings=tuple(sorted(cautions)),
+                advice={caution.value: self.advice[caution] for caution in sorted(cautions)},
             )
         return (yield from _explained(refused, now))
 

@@ -109,6 +109,8 @@ class DemandForm(TypedDict):
     seen: bool | None
     """The queue was there; else nothing has ever been put into it, or its name is wrong."""
     warnings: list[str]
+    advice: dict[str, str]
+    """What to do about each of the warnings."""
     tiers: list[TierForm]
 
 

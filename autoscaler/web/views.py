@@ -218,6 +218,7 @@ def demand_view(demand: Demand | Unknown, tiers: Mapping[str, Tier]) -> DemandFo
             "paused": None,
             "seen": None,
             "warnings": [],
+            "advice": {},
             "tiers": [],
         }
     return {
@@ -229,6 +230,7 @@ def demand_view(demand: Demand | Unknown, tiers: Mapping[str, Tier]) -> DemandFo
         "paused": demand.paused,
         "seen": demand.seen,
         "warnings": list(demand.warnings),
+        "advice": {**demand.advice},
         "tiers": [_tier(tier, tiers.get(tier.tier)) for tier in demand.tiers],
     }
 

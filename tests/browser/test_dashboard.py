@@ -130,7 +130,7 @@ def troubled(status: dict[str, Any]) -> dict[str, Any]:
     }
     waits_s = {"pro": 1.0, "premium": 260.0, "free": 900.0}
     tiers = [{**tier, "tier": name, "oldest_wait_s": wait_s} for name, wait_s in waits_s.items()]
-    pool["demand"] |= {"tiers": tiers, "warnings": ["age_lower_bound"]}
+    pool["demand"] |= {"tiers": tiers, "advice": {"age_lower_bound": "nothing to do"}}
     pool["admission"][2] |= {"accept": False, "expected_wait_s": 400.0}
     [machine] = status["instances"]
     status["instances"] = [{**machine, "id": phase, "phase": phase} for phase in pool["phases"]]

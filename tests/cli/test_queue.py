@@ -17,10 +17,9 @@ from rich.console import Console
 
 from autoscaler.acl import PASSWORD
 from autoscaler.cli.queue import queue
-from autoscaler.cli.queue_view import advice, queue_view
+from autoscaler.cli.queue_view import queue_view
 from autoscaler.core.demand import AgeSource, Demand, InFlightKind, TierDemand, Unknown
 from autoscaler.core.spec import Tier
-from autoscaler.queues import LIBRARIES
 from autoscaler.queues.caution import ADVICE, Caution
 from tests.support.api import run_command
 from tests.support.queues import NOW
@@ -69,10 +68,10 @@ def filled(redis_url: str) -> str:
     return redis_url
 
 
-def shown(demand: Demand | Unknown, *tiers: Tier, kind: str = "zset", width: int = 80) -> list[str]:
+def shown(demand: Demand | Unknown, *tiers: Tier, width: int = 80) -> list[str]:
     console = Console(width=width)
     with console.capture() as capture:
-        console.print(queue_view(kind, demand, tiers))
+        console.print(queue_view(demand, tiers))
     return [line.rstrip() for line in capture.get().splitlines()]
 
 
@@ -123,12 +122,14 @@ def test_an_age_says_where_it_comes_from(source: AgeSource, words: str) -> None:
 
 def test_an_estimate_from_below_is_shown_as_such() -> None:
     tier = TierDemand(tier="pro", waiting=1, oldest_wait_s=7.0, age_source=AgeSource.ESTIMATED)
-    demand = Demand(taken_at=NOW, tiers=(tier,), warnings=(Caution.AGE_LOWER_BOUND,))
+    demand = Demand(taken_at=NOW, tiers=(tier,), advice={Caution.AGE_LOWER_BOUND: ""})
     assert "≥7s, estimated" in shown(demand)[1]
 
 
 def test_what_is_out_of_the_ordinary_stands_below() -> None:
-    demand = Demand(taken_at=NOW, tiers=(), paused=True, seen=False, warnings=(Caution.CLOCK_SKEW,))
+    demand = Demand(
+        taken_at=NOW, tiers=(), paused=True, seen=False, advice={Caution.CLOCK_SKEW: ADVICE[Caution.CLOCK_SKEW]}
+    )
     assert shown(demand, width=120)[1:] == [
         "  in flight: hidden: this queue does not show them, so only heartbeats tell whether a machine is busy",
         "  ! paused: workers take no jobs until it is resumed",
@@ -139,12 +140,6 @@ def test_what_is_out_of_the_ordinary_stands_below() -> None:
 
 def test_a_queue_that_cannot_be_read_says_why() -> None:
     assert shown(Unknown("queue key 'a' holds a string", NOW)) == ["  Unknown: queue key 'a' holds a string"]
-
-
-@pytest.mark.parametrize("kind", LIBRARIES)
-def test_of_every_caution_there_is_advice_and_a_library_has_the_first_word(kind: str) -> None:
-    for caution in Caution:
-        assert advice(kind, caution) == LIBRARIES[kind].advice.get(caution, ADVICE[caution])
 
 
 # --- the command ------------------------------------------------------------------------------------------------------

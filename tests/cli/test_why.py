@@ -111,7 +111,7 @@ def test_orders_caps_and_doubt_are_what_stands_in_the_way(daemon: FakeDaemon) ->
     ]
     providers = [{"name": "mock", "unknown": "503", "listing_age_s": None, "machines": None}]
     pool = quiet_pool(why=(("budget.stop", "31 of 30 USD spent"),))
-    pool["demand"]["warnings"] = ["clock_skew"]
+    pool["demand"]["advice"] = {"clock_skew": "let them keep time"}
     daemon.status = a_status(pools=[pool], orders=orders, providers=providers, error="Redis is away")
     assert part(told("--url", daemon.url), "  What stands in its way:") == [
         "- an order: pause by ann",
@@ -119,7 +119,7 @@ def test_orders_caps_and_doubt_are_what_stands_in_the_way(daemon: FakeDaemon) ->
         "- an order: evacuate:mock by dan",
         "- 31 of 30 USD spent  [budget.stop]",
         "- mock cannot be listed: 503",
-        "- a warning about the queue: clock_skew",
+        "- a warning about the queue: clock_skew: let them keep time",
         "- the newest tick failed: Redis is away",
     ]
 

@@ -4,8 +4,11 @@ import pytest
 
 from autoscaler.core.demand import Demand, InFlightKind
 from autoscaler.link import Command
+from autoscaler.queues import make_reader
 from autoscaler.queues.band import Band
+from autoscaler.queues.caution import Caution
 from autoscaler.queues.in_flight import Counted
+from autoscaler.queues.list import LIBRARY, ListQueue, ListTier
 from autoscaler.queues.places import UnstampedSet
 from autoscaler.queues.pool import PoolReader, TierReader
 from tests.support.queues import NOW, driven
@@ -30,3 +33,9 @@ def test_a_queue_is_seen_for_good_once_any_of_its_keys_was_there(exists: Command
         assert isinstance(demand, Demand)
         seen.append((demand.seen, PROBE[0] in asked[0]))
     assert seen == [(False, True), (True, True), (True, False)]
+
+
+def test_of_every_caution_there_is_advice_and_a_library_has_the_first_word() -> None:
+    reader = make_reader(ListQueue(kind="list", tiers=(ListTier(name="pro", key="jobs"),)))
+    assert reader.advice.keys() == {*Caution}
+    assert {**reader.advice, **LIBRARY.advice} == reader.advice

@@ -92,6 +92,7 @@ def a_pool(name: str = "images", **changes: Any) -> Json:
             "paused": False,
             "seen": True,
             "warnings": [],
+            "advice": {},
             "tiers": copy.deepcopy(_TIERS),
         },
         "admission": [

@@ -173,7 +173,7 @@ def test_a_wait_without_end_is_infinite_and_one_that_is_not_known_absent(scrape:
 
 
 def test_what_makes_a_queue_s_numbers_less_than_exact_is_a_series_each(scrape: Scrape) -> None:
-    odd = replace(DEMAND, paused=True, warnings=("clock_skew", "group_absent"))
+    odd = replace(DEMAND, paused=True, advice={"clock_skew": "", "group_absent": ""})
     scrape.metrics.ticked(report(pools={"images": pool_report(demand=odd)}))
     assert scrape.samples("queue_warning") == {("images", "clock_skew"): 1, ("images", "group_absent"): 1}
     assert scrape.samples("queue_paused") == {("images",): 1}

@@ -66,10 +66,10 @@ def test_the_form_is_stable(board: Board) -> None:
         "slots usd_per_hour usd_spent address tier health ailment diagnosis gpu_use adopted primary"
     )
     caps = keys(" ".join(f"usd_per_{each}_warn usd_per_{each}_stop" for each in ("hour", "day", "month")))
-    pool = {
+    pool: dict[str, Any] = {
         "name": None,
         **plan,
-        "demand": {**demand, "warnings": [], "tiers": [tier]},
+        "demand": {**demand, "warnings": [], "advice": {}, "tiers": [tier]},
         "admission": [keys("pool tier accept expected_wait_s retry_after_s message why")],
         "phases": keys("planned renting booting hot draining stopping warm resuming releasing lost"),
         "limits": {**keys("hot warm"), **caps},

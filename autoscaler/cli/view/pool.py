@@ -96,8 +96,8 @@ def _queue(demand: Object, admission: Object, width: int) -> Iterator[Text]:
         yield _tier(tier, admission.get(tier["tier"], {}), width)
     if demand["in_flight"] is not None:
         yield line(f"  {demand['waiting']} waiting, {demand['in_flight']} in flight", "dim")
-    if demand["warnings"]:
-        yield line(f"  ! {', '.join(demand['warnings'])}", "yellow")
+    for code, advice in demand["advice"].items():
+        yield line(f"  ! {code}: {advice}", "yellow")
 
 
 def _tier(tier: Object, admission: Object, width: int) -> Text:

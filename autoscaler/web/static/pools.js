@@ -94,7 +94,7 @@ function* trouble({ demand, image_given_up: givenUp }) {
   else if (!demand.seen) yield "no key of this queue was ever seen: is its name right?";
   if (demand.paused) yield "the queue itself is paused";
   if (givenUp) yield "the image crashed in a loop on several hosts: none is rented with it";
-  for (const warning of demand.warnings) yield warning.replaceAll("_", " ");
+  for (const [code, advice] of Object.entries(demand.advice)) yield `${code}: ${advice}`;
 }
 
 function* counts({ decision, phases, limits, up, demand }) {
