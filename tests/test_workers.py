@@ -17,10 +17,10 @@ import redis
 from autoscaler.store.codec import decode_heartbeat
 from autoscaler.store.keys import Keys
 from tests.support.environments import NODE_QUEUES
+from tests.support.library import EXAMPLES
 from tests.support.real_time import until
 from tests.support.redis_server import RedisServer
 
-EXAMPLES = Path(__file__).parents[1] / "deploy" / "workers"
 EVERY = sorted(path.name for path in EXAMPLES.glob("worker.*"))
 KEYS, ME = Keys("attic"), "i1"
 

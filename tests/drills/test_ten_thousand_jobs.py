@@ -18,7 +18,7 @@ WAVES = 4
 QUICK = {"list": 2060, "rq": 220, "celery": 220}
 """Jobs of a wave that take next to no time, by pool."""
 QUICK_S, LASTS_S, LASTING = 0.004, 1.5, 3
-WORKERS = {"RQ_CLASS": "rq.SimpleWorker", "CELERY_POOL": "solo"}
+WORKERS = {"RQ_CLASS": "SimpleWorker", "CELERY_POOL": "solo"}
 """Without a process for each job, and none beside the worker's own."""
 GROW = {"list": 200, "rq": 40, "celery": 40}
 """More jobs than that take another machine."""

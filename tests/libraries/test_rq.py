@@ -116,6 +116,22 @@ async def test_sigterm_lets_a_worker_finish_its_job(environment: Environment, re
 
 
 @with_rq
+async def test_sigterm_loses_no_job_that_a_worker_of_ours_has_just_taken(
+    environment: Environment, redis_url: str
+) -> None:
+    options = ["--worker-class", "rq_drain.Worker", "--queue-class", "rq_interrupted.Queue"]
+    async with rq_and_reader(environment, redis_url) as (rq, queue):
+        for name in ("taken", "next"):
+            await rq("enqueue", queue="high", name=name)
+            await queue.do("RPUSH", f"release:{name}", "done")
+        await rq("work", name=WORKER, queues=["high", "low"], options=options)
+        assert await until(lambda: exit_code(rq)) == "0"
+        assert (await rq("job", queue="high", name="taken"))[0] == "finished"
+        assert (await rq("job", queue="high", name="next"))[0] == "queued"
+        assert (await queue.read(NOW)).tiers[0].waiting == 1
+
+
+@with_rq
 async def test_a_killed_workers_job_counts_until_a_living_worker_takes_it_back(
     environment: Environment, redis_url: str
 ) -> None:

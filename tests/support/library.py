@@ -15,6 +15,7 @@ from tests.support.environments import Environment
 from tests.support.queues import NOW, QueueUnderTest
 
 SCRIPTS = Path(__file__).parents[1] / "libraries" / "scripts"
+EXAMPLES = Path(__file__).parents[2] / "deploy" / "workers"
 _PATIENCE_S = 30.0
 
 

@@ -33,11 +33,12 @@ LIST = Kind(
     queue={"kind": "list", "tiers": [{"name": "all", "key": "list-jobs"}], "in_flight_keys": ["list-jobs:leased"]},
     worker=f"--busy 'dir DIRECTORY' -- python {SCRIPTS / 'drill_list.py'} list-jobs DIRECTORY",
 )
-_NAMED = '--name "$(cat /proc/sys/kernel/random/uuid)@$AUTOSCALER_INSTANCE" --worker-class ${RQ_CLASS:-rq.Worker}'
+_NAMED = '--name "$(cat /proc/sys/kernel/random/uuid)@$AUTOSCALER_INSTANCE"'
+_DRAINS = "--worker-class rq_drain.${RQ_CLASS:-Worker} --worker-ttl 16"
 RQ = Kind(
     name="rq",
     queue={"kind": "rq", "tiers": [{"name": "all", "queue": "rq-jobs"}]},
-    worker=f"-- sh -c 'exec rq worker --url \"$REDIS_URL\" {_NAMED} --quiet rq-jobs'",
+    worker=f"-- sh -c 'exec rq worker --url \"$REDIS_URL\" {_NAMED} {_DRAINS} --quiet rq-jobs'",
 )
 CELERY = Kind(
     name="celery",

@@ -20,7 +20,7 @@ from tests.support import real_time
 from tests.support.cloud_processes import Machine, Vendor
 from tests.support.daemon_process import AUTOSCALER, FLEET
 from tests.support.environments import PYTHON_QUEUES
-from tests.support.library import SCRIPTS
+from tests.support.library import EXAMPLES, SCRIPTS
 
 _WAKE_EVERY_S = 0.2
 
@@ -39,7 +39,8 @@ class Crew:
         self._directory = directory
         self._images = images
         path = f"{PYTHON_QUEUES.home / 'bin'}{os.pathsep}{Path(AUTOSCALER).parent}{os.pathsep}{os.defpath}"
-        self._env = {**env, "AUTOSCALER_FLEET": FLEET, "PATH": path, "PYTHONPATH": str(SCRIPTS)}
+        modules = f"{SCRIPTS}{os.pathsep}{EXAMPLES}"
+        self._env = {**env, "AUTOSCALER_FLEET": FLEET, "PATH": path, "PYTHONPATH": modules}
         self._agents: dict[str, subprocess.Popen[bytes]] = {}
         self._woken_at = 0.0
 

@@ -12,6 +12,7 @@ import talk
 from rq import Queue, Retry
 
 URL = sys.argv[1]
+HERE = Path(__file__).parent
 client = redis.from_url(URL)
 names, workers = [], {}
 
@@ -47,13 +48,17 @@ def job(queue, name):
     return [found.get_status(), at and at.replace(tzinfo=UTC).timestamp()]
 
 
-def work(name, *, queues):
+def work(name, *, queues, options=()):
     """Start a worker of that name; gives its pid."""
     program = Path(sys.executable).parent / "rq"
     workers[name] = subprocess.Popen(
-        [program, "worker", "--url", URL, "--name", name, "--quiet", *queues],
+        [program, "worker", "--url", URL, "--name", name, "--quiet", *options, *queues],
         stdin=subprocess.DEVNULL,
-        env={**os.environ, "REDIS_URL": URL, "PYTHONPATH": str(Path(__file__).parent)},
+        env={
+            **os.environ,
+            "REDIS_URL": URL,
+            "PYTHONPATH": f"{HERE}{os.pathsep}{HERE.parents[2] / 'deploy' / 'workers'}",
+        },
     )
     return workers[name].pid
 
