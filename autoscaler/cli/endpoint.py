@@ -13,6 +13,7 @@ from yarl import URL
 
 from autoscaler.core.errors import AutoscalerError, SettingsError
 from autoscaler.core.orders import Order
+from autoscaler.core.strays import Found, Stray
 from autoscaler.core.words import one_line
 
 _DEFAULT_URL = "http://127.0.0.1:8080"
@@ -83,6 +84,18 @@ async def ask_orders(url: str) -> list[Order]:
     answer = _taken(await _ask(url, _ORDERS, "orders", "error"))
     fields = [field.name for field in dataclasses.fields(Order)]
     return [Order(**{name: given[name] for name in fields}) for given in answer["orders"]]
+
+
+async def ask_strays(url: str) -> Found:
+    """The machines that nobody takes care of.
+
+    Raises:
+        NoDaemon: there is none.
+        Refused: it cannot say.
+    """
+    answer = _taken(await _ask(url, "/api/v1/strays", "strays", "error"))
+    strays = [Stray(**stray) for stray in answer["strays"]]
+    return Found(strays=strays, unlisted=answer["unlisted"], machines=answer["machines"])
 
 
 async def give_order(url: str, token: str, fields: dict[str, Any]) -> list[str]:

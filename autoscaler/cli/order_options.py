@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import getpass
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence, Set
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -54,12 +54,25 @@ class Hand:
         Raises:
             AutoscalerError: it cannot be given, with a line for each reason.
         """
+        self.give_all([self.order(kind, subject, **fields)])
+
+    def order(self, kind: OrderKind, subject: str = "", **fields: Any) -> Order:
+        """An order in this person's name."""
         from autoscaler.runtime.clock import SystemClock
 
-        order = Order(kind=kind, subject=subject, by=self.by, why=self.why, at=SystemClock().now(), **fields)
-        warnings = asyncio.run(self._send(order) if self.url else self._write(order))
-        click.echo(f"Given: {order.text}")
-        for warning in warnings:
+        said = {"by": self.by, "why": self.why} | fields
+        return Order(kind=kind, subject=subject, at=SystemClock().now(), **said)
+
+    def give_all(self, orders: Sequence[Order]) -> None:
+        """Give orders and say so, each with what is to be known of it.
+
+        Raises:
+            AutoscalerError: one cannot be given, with a line for each reason; through Redis none is given then.
+        """
+        warnings = asyncio.run(self._send(orders) if self.url else self._write(orders))
+        for order in orders:
+            click.echo(f"Given: {order.text}")
+        for warning in dict.fromkeys(warnings):
             click.echo(f"Note:  {warning}")
 
     def withdraw(self, name: str) -> None:
@@ -83,19 +96,24 @@ class Hand:
         where = f" --url {self.url}" if self.url else f" {self.file}" if self.file else ""
         click.echo(f"Next:  autoscaler {command}{where}")
 
-    async def _send(self, order: Order) -> list[str]:
-        wanted = {name: value for name, value in asdict(order).items() if name not in ("at", "until")}
-        return await give_order(str(self.url), self.token, wanted)
+    async def _send(self, orders: Sequence[Order]) -> list[str]:
+        told = []
+        for order in orders:
+            wanted = {name: value for name, value in asdict(order).items() if name not in ("at", "until")}
+            told += await give_order(str(self.url), self.token, wanted)
+        return told
 
-    async def _write(self, order: Order) -> list[str]:
+    async def _write(self, orders: Sequence[Order]) -> list[str]:
         from autoscaler.core.order_checks import problems, warnings
 
         async with opened(self.file) as app:
-            known = await _known(app, order)
-            if found := problems(order, known):
+            known = await _known(app, orders)
+            if found := dict.fromkeys(problem for order in orders for problem in problems(order, known)):
                 raise SettingsError(*found)
-            await app.store.give(order)
-            return [*warnings(order, known), *await _of_leader(app)]
+            for order in orders:
+                await app.store.give(order)
+            told = [warning for order in orders for warning in warnings(order, known)]
+            return [*told, *await _of_leader(app)]
 
     async def _erase(self, name: str) -> None:
         async with opened(self.file) as app:
@@ -183,26 +201,27 @@ async def _of_leader(app: App) -> list[str]:
     return [] if led else [f"no daemon leads {config.fleet} now: it is carried out once one does (autoscaler run)"]
 
 
-async def _known(app: App, order: Order) -> Known:
-    """What an order is held against. A pause needs no machines, so that nothing about them can stand in its way."""
+async def _known(app: App, orders: Sequence[Order]) -> Known:
+    """What orders are held against. A pause needs no machines, so that nothing about them can stand in its way."""
     from autoscaler.core.order_checks import Known
     from autoscaler.core.orders import Orders
 
     config = app.config
-    about_machine = order.kind in OF_MACHINES or order.kind is OrderKind.ADOPT
-    records = await app.records() if about_machine or order.kind is OrderKind.EVACUATE else ()
-    provider = order.subject.partition("/")[0]
+    about_machines = [order for order in orders if order.kind in OF_MACHINES or order.kind is OrderKind.ADOPT]
+    evacuates = any(order.kind is OrderKind.EVACUATE for order in orders)
+    records = await app.records() if about_machines or evacuates else ()
+    accounts = {order.subject.partition("/")[0] for order in about_machines}
     return Known(
         fleet=config.fleet,
         pools={name: settings.pool(name) for name, settings in config.pools.items()},
         providers=config.providers.keys() | {record.provider for record in records},  # the file may name one no more
         instances={record.id: record for record in records},
-        listings=await listings(app, {provider} & app.providers.keys() if about_machine else ()),
+        listings=await listings(app, accounts & app.providers.keys()),
         standing=Orders(standing=tuple(await app.store.orders())),
     )
 
 
-async def listings(app: App, names: Sequence[str] | set[str] | tuple[()]) -> dict[str, Listing | Unknown]:
+async def listings(app: App, names: Set[str]) -> dict[str, Listing | Unknown]:
     """What these providers list now; of one that fails, why."""
     return {name: await _listing(app, name) for name in sorted(names)}
 

@@ -180,6 +180,10 @@ class Store(Protocol):
         """Take an order back; gives whether there was one. It needs no lease."""
         ...
 
+    async def led(self) -> Sequence[str]:
+        """Pools that are led one by one by some daemon, or were lately. It needs no lease."""
+        ...
+
     def adapt(self, unit: Unit) -> None:
         """Go on with a lease that leads other pools by now; its name stays."""
         ...

@@ -17,7 +17,7 @@ from autoscaler.store.owner import is_dead
 from autoscaler.store.rules import LEASE_S
 from autoscaler.store.scripts import RESIGN, TAKE
 
-_LED_LATELY_S = 600.0
+LED_LATELY_S = 600.0
 """A pool that is configured nowhere was led within that time: a daemon with another file may take it again."""
 
 
@@ -152,7 +152,7 @@ class Common:
         room = self.share.room(asyncio.get_running_loop().time())
         leases = [key for claim in claims for key in (claim.lease, claim.fence)]
         names = [claim.pool for claim in claims]
-        times_ms = [int(self._ttl_s * 1000), int(_LED_LATELY_S * 1000)]
+        times_ms = [int(self._ttl_s * 1000), int(LED_LATELY_S * 1000)]
         arguments: list[str | int] = [self._owner, *times_ms, room, self.share.held_beside(names)]
         return await self._exchange.call(TAKE, [*keys, *leases], [*arguments, *names], *others)
 

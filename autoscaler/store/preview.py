@@ -52,6 +52,10 @@ class PreviewStore:
         """Write nothing."""
         return False
 
+    async def led(self) -> Sequence[str]:
+        """Pools that are led one by one."""
+        return await self._store.led()
+
     def adapt(self, unit: Unit) -> None:
         """Go on with other pools."""
         self._store.adapt(unit)

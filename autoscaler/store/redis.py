@@ -19,7 +19,7 @@ from autoscaler.store.codec import (
     decode_sample,
     encode_order,
 )
-from autoscaler.store.common import Common, pairs
+from autoscaler.store.common import LED_LATELY_S, Common, pairs
 from autoscaler.store.exchange import Exchange
 from autoscaler.store.keys import Keys
 from autoscaler.store.lease import Lead
@@ -214,6 +214,13 @@ class RedisStore:
             entry = Entry(at=now, kind=Kind.OPERATOR, text=f"order {name}, which cannot be read, withdrawn by {by}")
         await self._exchange.ask(("HDEL", self._keys.orders, name), journal_command(entry, self._keys))
         return True
+
+    async def led(self) -> Sequence[str]:
+        """Pools that are led one by one by some daemon, or were lately. It needs no lease."""
+        [(seconds, _)] = await self._exchange.ask(("TIME",))
+        earliest_ms = (int(seconds) - LED_LATELY_S) * 1000
+        [names] = await self._exchange.ask(("ZRANGEBYSCORE", self._keys.pools, earliest_ms, "+inf"))
+        return [name.decode(errors="replace") for name in names]
 
     def should_yield(self, *, failing: bool) -> bool:
         """Whether another daemon should lead: this one holds more leases than its share, or fails while others live."""

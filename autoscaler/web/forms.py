@@ -302,7 +302,7 @@ class StatusForm(InstancesForm):
 
 @with_config(DESCRIBED)
 class StrayForm(TypedDict):
-    """A machine of the fleet's label that no record speaks of, or whose pool is not configured."""
+    """A machine that bills in the fleet's name and that nobody takes care of."""
 
     provider: str
     provider_id: str
@@ -313,13 +313,22 @@ class StrayForm(TypedDict):
     region: str
     usd_per_hour: float
     why: str
+    """What is wrong, and what mends it where a release does not."""
+    to_release: bool
+    """An ordinary release mends it; otherwise it goes already, or is a person's to decide."""
 
 
+@with_config(DESCRIBED)
 class StraysForm(TypedDict):
-    """What the newest tick found strayed."""
+    """The machines that should not be there, by the newest listings."""
 
     at: float | None
+    """When the newest good tick began; null before the first."""
     strays: list[StrayForm]
+    unlisted: dict[str, str]
+    """Providers of which nothing is known, and why."""
+    machines: int
+    """Those that carry the fleet's label."""
 
 
 class JournalForm(TypedDict):

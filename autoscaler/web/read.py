@@ -26,7 +26,6 @@ from autoscaler.web.forms import (
     ProblemForm,
     ReadyForm,
     StatusForm,
-    StraysForm,
     UnknownTierForm,
 )
 from autoscaler.web.routes import FORM, Answer, BadRequest, Handler, Route, read_query
@@ -90,7 +89,6 @@ class Reader:
             _json("/api/v1/status", self._status, "the whole fleet", StatusForm),
             _json("/api/v1/plan", self._plan, "what the newest tick decided, and why", PlanForm),
             _json("/api/v1/instances", self._instances, "all machines", InstancesForm),
-            _json("/api/v1/strays", self._strays, "machines of the fleet's label that no pool has", StraysForm),
             Route(
                 method="GET",
                 path="/api/v1/journal",
@@ -143,9 +141,6 @@ class Reader:
 
     async def _instances(self, _request: web.Request) -> web.Response:
         return _bytes(self._rendered("instances", self.board.instances))
-
-    async def _strays(self, _request: web.Request) -> web.Response:
-        return web.json_response(self.board.strays())
 
     def _rendered(self, name: str, view: Callable[[float], object]) -> bytes:
         """A view as it was at most a second ago: that of a large fleet takes a while, and ticks must go on."""

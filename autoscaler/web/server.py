@@ -28,6 +28,7 @@ from autoscaler.web.page import Files
 from autoscaler.web.read import Reader
 from autoscaler.web.recent import Histories
 from autoscaler.web.routes import Answer, Route
+from autoscaler.web.strays import strays_route
 from autoscaler.web.timeline import Timeline
 from autoscaler.web.views import Board
 
@@ -93,6 +94,7 @@ def make_app(
         timeline.route(),
         cost_route(board, now),
         *desk.routes(),
+        strays_route(board, store, records, config, now),
         *more,
     )
     app = web.Application(

@@ -14,7 +14,7 @@ from autoscaler.core.health import condition
 from autoscaler.core.instance import Instance, parse_label
 from autoscaler.core.journal import Entry
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.market import Remote
+from autoscaler.core.market import Listing
 from autoscaler.core.money import CAPS, caps
 from autoscaler.core.orders import Order
 from autoscaler.core.spec import FleetLimits, Limits, Tier
@@ -40,8 +40,6 @@ from autoscaler.web.forms import (
     ProviderForm,
     ReasonForm,
     StatusForm,
-    StrayForm,
-    StraysForm,
     TierForm,
 )
 
@@ -140,21 +138,14 @@ class Board:
             ]
         }
 
-    def strays(self) -> StraysForm:
-        """Machines of the fleet's label that no record speaks of, or whose pool is not configured."""
+    def listings(self, providers: Iterable[str]) -> dict[str, Listing | Unknown]:
+        """What each provider lists now, as far as this daemon knows."""
         report = self.report or NO_TICK
-        known = {(machine.provider, name) for machine in _present(report) for name in (machine.provider_id, machine.id)}
-        listings = {name: each for name, each in report.listings.items() if not isinstance(each, Unknown)}
-        found = [
-            _stray(
-                name, remote, pool, "no record speaks of it" if pool in report.pools else f"no pool is called {pool}"
-            )
-            for name, listing in listings.items()
-            for remote in listing.machines
-            if (label := parse_label(remote.label, self._fleet)) is not None and not self.led_elsewhere(label[0])
-            if (pool := label[0]) not in report.pools or not {(name, remote.provider_id), (name, label[1])} & known
-        ]
-        return {"at": self.at, "strays": found}
+        if self.error is not None:
+            return dict.fromkeys(providers, Unknown(f"the newest tick failed: {self.error}", report.at))
+        stands_by = self.report is not None and not report.leads
+        why = "this daemon stands by and asks no provider; ask the one that leads" if stands_by else "not asked yet"
+        return {name: report.listings.get(name, Unknown(why, report.at)) for name in providers}
 
 
 def _concern(concern: Concern) -> ConcernForm:
@@ -320,20 +311,6 @@ def _instance(instance: Instance, busy: int | None, now: float, *, primary: bool
         "gpu_use": instance.gpu_use,
         "adopted": instance.adopted,
         "primary": primary,
-    }
-
-
-def _stray(provider: str, remote: Remote, pool: str, why: str) -> StrayForm:
-    return {
-        "provider": provider,
-        "provider_id": remote.provider_id,
-        "label": remote.label,
-        "pool": pool,
-        "status": remote.status,
-        "gpu": remote.gpu,
-        "region": remote.region,
-        "usd_per_hour": remote.burn_usd_per_hour,
-        "why": why,
     }
 
 

@@ -36,7 +36,7 @@ def test_each_teaches_by_an_example_and_takes_who_and_why(name: str) -> None:
         (("ceiling", "3", "--for", "soon"), "Invalid value for '--for': soon"),
         (("ceiling", "3", "--for", "0s"), "expected more than 0s"),
         (("adopt", "mock/1"), "Missing option '--pool'"),
-        (("reap", "--url", "http://127.0.0.1:1"), "drop --url"),
+        (("reap", "--url", "http://127.0.0.1:1"), "no daemon answers at http://127.0.0.1:1"),
         (("orders", "--url", "nonsense"), "--url nonsense: expected an address"),
         (("pause", "--url", "http://127.0.0.1:1"), "no daemon answers at http://127.0.0.1:1"),
         (("pause", "nowhere.yaml"), "nowhere.yaml"),

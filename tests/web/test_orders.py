@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -10,7 +9,6 @@ from typing import Any
 import pytest
 
 from autoscaler.core.errors import StoreUnavailable
-from autoscaler.core.lifecycle import Phase
 from autoscaler.core.orders import Order, OrderKind
 from tests.support.reports import NOW, machine, report
 from tests.support.served import WITH_TOKEN, Daemon, served
@@ -140,26 +138,19 @@ async def test_what_whoever_gives_an_order_should_know_is_told(daemon: Daemon) -
     assert warning.startswith("images may rent at mock only")
 
 
-async def test_strays_are_machines_of_our_label_without_a_record_or_a_pool(daemon: Daemon) -> None:
+async def test_what_nobody_takes_care_of_is_shown_by_the_newest_listings(daemon: Daemon) -> None:
     daemon.board.ticked(report(machine("m1", provider_id="p0"), listings=report(machine("m1"), machine("m2")).listings))
-    _, text = await daemon.ask("/api/v1/strays")
-    [stray] = json.loads(text)["strays"]
-    assert (stray["provider_id"], stray["pool"], stray["why"]) == ("p1", "images", "no record speaks of it")
-    daemon.board.ticked(report(machine("m1", provider_id="p0"), pools={}))
-    _, text = await daemon.ask("/api/v1/strays")
-    [stray] = json.loads(text)["strays"]
-    assert (stray["provider_id"], stray["why"]) == ("p0", "no pool is called images")
+    _, found = await daemon.json("/api/v1/strays")
+    [stray] = found["strays"]
+    assert (stray["provider_id"], stray["pool"], stray["why"]) == ("p1", "images", "no record names it")
+    assert found["machines"] == 2
 
 
-async def test_machines_of_a_pool_that_another_daemon_leads_are_for_that_one_to_tell_of(daemon: Daemon) -> None:
-    led = {"images": "another", "llm": "this one"}
-    daemon.board.ticked(report(pools={}, leaders=led, listings=report(machine("m1")).listings))
-    _, text = await daemon.ask("/api/v1/strays")
-    assert json.loads(text)["strays"] == []
-
-
-async def test_a_machine_whose_rent_is_under_way_is_no_stray(daemon: Daemon) -> None:
-    rented = machine("m1", phase=Phase.RENTING, provider_id=None)
-    daemon.board.ticked(report(rented, listings=report(machine("m1")).listings))
-    _, text = await daemon.ask("/api/v1/strays")
-    assert json.loads(text)["strays"] == []
+async def test_where_nothing_is_known_of_strays_that_is_not_told_as_if_there_were_none(daemon: Daemon) -> None:
+    daemon.board.failed("Redis is away", NOW)
+    _, found = await daemon.json("/api/v1/strays")
+    assert found["unlisted"] == dict.fromkeys(daemon.config.providers, "the newest tick failed: Redis is away")
+    daemon.board.ticked(report(leads=False, pools={}, instances={}, listings={}))
+    _, found = await daemon.json("/api/v1/strays")
+    assert all("this daemon stands by" in why for why in found["unlisted"].values())
+    assert found["unlisted"].keys() == daemon.config.providers.keys()
