@@ -22,6 +22,7 @@ from providers.wrapper import Wrapper
 
 _READ = 8 * MOST_SAID
 """Characters that secrets are looked for in; the rest is cut off unseen, for a vendor may send megabytes."""
+_CHANGED = "…"
 _OF_REMOTE = ("provider_id", "label", "gpu", "region", "host", "address")
 _OF_OFFER = ("offer_id", "gpu", "region", "host")
 
@@ -70,6 +71,15 @@ class Cleaned(Wrapper):
 def _named(row: Named, names: Sequence[str]) -> Named:
     """A row whose names are fit to be shown; the same one where they were."""
     told = {name: getattr(row, name) for name in names}
-    clean = {name: one_line(text, MOST_NAME) for name, text in told.items() if text}
+    clean = {name: _name(text) for name, text in told.items() if text}
     changed: dict[str, Any] = {name: text for name, text in clean.items() if text != told[name]}
     return replace(row, **changed) if changed else row
+
+
+def _name(text: str) -> str:
+    """A name that is fit to be shown, with a mark at its end where anything had to be changed.
+
+    With a line break taken away, a stranger's label would read as one of ours, and an id as another machine's.
+    """
+    shown = one_line(text, MOST_NAME)
+    return shown if shown == text else f"{one_line(text, MOST_NAME - 1).removesuffix(_CHANGED)}{_CHANGED}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,6 +16,7 @@ RECORD_VERSION = 3
 """Version of the stored forms; it rises when an older program could not read them, or would do wrong by them."""
 
 _LABEL_PREFIX = "autoscaler"
+_LABEL = re.compile(rf"{_LABEL_PREFIX}\.(?P<fleet>[a-z0-9-]+)\.(?P<pool>[a-z0-9-]+)\.(?P<token>[a-z0-9]+)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,8 +135,10 @@ def make_label(fleet: str, pool: str, token: str) -> str:
 
 
 def parse_label(label: str, fleet: str) -> tuple[str, str] | None:
-    """Pool and token of a label of ours, or None for a machine that is not ours."""
-    parts = label.split(".")
-    if len(parts) == 4 and parts[0] == _LABEL_PREFIX and parts[1] == fleet and parts[2] and parts[3]:
-        return parts[2], parts[3]
-    return None
+    """Pool and token of a label of ours, or None for a machine that is not ours.
+
+    Only what `make_label` gives is one of ours, to the letter: what merely looks like it is somebody's copy, or a name
+    that he gave in a hurry.
+    """
+    ours = _LABEL.fullmatch(label)
+    return (ours["pool"], ours["token"]) if ours and ours["fleet"] == fleet else None

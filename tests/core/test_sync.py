@@ -355,6 +355,18 @@ def test_an_alarm_is_raised_once() -> None:
         "autoscaler.acme.images",
         "autoscaler.acme.images.x.y",
         "acme.images.x",
+        "autoscaler.acm.images.x",
+        "autoscaler.acme-eu.images.x",
+        "Autoscaler.acme.images.x",
+        "autoscaler.acme.images.X",
+        "autoscaler.\N{CYRILLIC SMALL LETTER A}cme.images.x",
+        "autoscaler.acme.images.\N{FULLWIDTH LATIN SMALL LETTER X}",
+        "autoscaler.acme.images.\N{ARABIC-INDIC DIGIT ONE}",
+        "autoscaler.acme.images.x-copy",
+        "autoscaler.acme.images.x ",
+        "autoscaler.acme.images.x\n",
+        " autoscaler.acme.images.x",
+        "autoscaler.acme.my images.x",
     ],
 )
 def test_a_machine_without_our_label_is_never_touched(label: str) -> None:

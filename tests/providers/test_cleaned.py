@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 
 from autoscaler.core.errors import PartialLaunch, ProviderError, RateLimited, Rejected, UnclearOutcome
+from autoscaler.core.instance import parse_label
 from autoscaler.core.market import Listing, Offer, Remote, Status
 from autoscaler.core.spec import MachineSpec, Placement
 from autoscaler.telemetry.redact import quiet_about
@@ -112,6 +113,15 @@ async def test_every_text_of_an_offer_is_harmless() -> None:
 
     assert_harmless(texts(first))
     assert second is OFFER
+
+
+@pytest.mark.parametrize("almost", ["\n{}", "{}\x00", "\N{ZERO WIDTH SPACE}{}", "{}\n", f"{{}}{' ' * 200}"])
+async def test_what_almost_is_one_of_our_machines_does_not_become_it_by_being_cleaned(almost: str) -> None:
+    strange = replace(REMOTE, provider_id=almost.format(REMOTE.provider_id), label=almost.format(REMOTE.label))
+    [machine] = (await cleaned(Listing(asked_at=1.0, machines=(strange,))).list_machines()).machines
+
+    assert machine.provider_id != REMOTE.provider_id
+    assert parse_label(machine.label, "attic") is None
 
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
