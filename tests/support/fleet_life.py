@@ -24,8 +24,11 @@ QUEUE = "jobs:pro"
 RUSH = 10
 FLOOR_OF_TWO = {"hot": "2..2"}
 LIMITS = {"hot": "1..2", "warm": "0..1"}
-PATIENT = {"degraded_after": "1d"}
-"""A daemon that starts takes minutes of its own time, and the workers are silent while a drill waits for it."""
+PATIENT = {
+    "health": {"degraded_after": "1d"},
+    "deadlines": {"stopping": "1d", "resuming": "1d"},
+}
+"""A daemon that starts takes many minutes of its own time, in which the workers are silent and no order is given."""
 POLICY = {"rent_depth": 3, "resume_depth": 3, "idle_for": "20s", "release_after": "60s"}
 
 
@@ -82,7 +85,7 @@ def a_fleet(directory: Path, redis_url: str, *scenario: Json, **mock: Any) -> Js
         "scenario": list(scenario),
     }
     config = a_config(directory, redis_url, mock=market | mock, policy=POLICY)
-    config["pools"]["images"] |= {"limits": LIMITS, "health": PATIENT}
+    config["pools"]["images"] |= {"limits": LIMITS, **PATIENT}
     config["pools"]["images"]["placements"] = [
         {"provider": "mock", "buy": "spot", "max_usd_per_hour": 0.9, "bid_margin": 0}
     ]
@@ -97,7 +100,7 @@ def at_a_vendor(kind: str, url: str, redis_url: str, **pool: Any) -> Json:
         "placements": [{"provider": kind, "max_usd_per_hour": 2.0}],
         "limits": {"hot": "1..1", "warm": "0..0"},
         "policies": [{"thresholds": {}}],
-        "health": PATIENT,
+        **PATIENT,
     }
     return {
         "fleet": FLEET,
