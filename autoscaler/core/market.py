@@ -94,6 +94,7 @@ class Listing:
     _by_pool: dict[str, dict[str | None, list[Remote]]] = field(
         default_factory=dict, init=False, repr=False, compare=False
     )
+    _by_id: dict[str | None, Remote] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def by_pool(self, fleet: str) -> Mapping[str | None, list[Remote]]:
         """The machines by the pool that their label names; under None those that do not carry the fleet's.
@@ -106,3 +107,9 @@ class Listing:
                 ours = parse_label(remote.label, fleet)
                 pools.setdefault(ours[0] if ours else None, []).append(remote)
         return self._by_pool[fleet]
+
+    def machine(self, provider_id: str | None) -> Remote | None:
+        """The machine of that id; they, too, are sorted once."""
+        if not self._by_id:
+            self._by_id.update((remote.provider_id, remote) for remote in self.machines)
+        return self._by_id.get(provider_id)

@@ -6,13 +6,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from autoscaler.core.contract import ending, ends_within, notice_s
-from autoscaler.core.demand import Unknown
 from autoscaler.core.diagnosis import SETTLED_S, Diagnosis
 from autoscaler.core.findings import health_entries
 from autoscaler.core.health import is_late
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.market import Remote
 from autoscaler.core.spec import Pool
 from autoscaler.runtime.fleet import Fleet
 from autoscaler.runtime.observe import Observer
@@ -23,7 +21,8 @@ def examine(fleet: Fleet, observer: Observer, pools: Mapping[str, Pool], now: fl
     hot = [record for record in fleet.instances.values() if record.phase is Phase.HOT]
     rules = {name: pool.health for name, pool in pools.items()}
     soon = _ending(hot, fleet, pools, now)
-    for record in fleet.watch.look(hot, observer.signals(hot), _remotes(observer), rules, now, ending=soon):
+    remotes = {(each.provider, each.provider_id): remote for each in hot if (remote := observer.listed(each))}
+    for record in fleet.watch.look(hot, observer.signals(hot), remotes, rules, now, ending=soon):
         before = fleet.instances[record.id]
         for entry in health_entries(before, record, rules[record.pool], now, at_once=record.id in soon):
             fleet.note(entry)
@@ -33,16 +32,6 @@ def examine(fleet: Fleet, observer: Observer, pools: Mapping[str, Pool], now: fl
     unused = fleet.experience.images.keys() - {pool.machine.image for pool in pools.values()}
     for image in _proven(fleet, hot, now) | unused:
         fleet.experience.forget_crashes(image)
-
-
-def _remotes(observer: Observer) -> dict[tuple[str, str | None], Remote]:
-    """The machines that providers list, by provider and id."""
-    return {
-        (provider, remote.provider_id): remote
-        for provider, listing in observer.listings.items()
-        if not isinstance(listing, Unknown)
-        for remote in listing.machines
-    }
 
 
 def _ending(hot: list[Instance], fleet: Fleet, pools: Mapping[str, Pool], now: float) -> dict[str, str]:

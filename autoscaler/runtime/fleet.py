@@ -259,7 +259,8 @@ class Fleet:
 
     def measure(self, snapshots: Sequence[PoolSnapshot], heartbeats: Mapping[str, Heartbeat], now: float) -> None:
         """Take a tick into the history."""
-        taken = {instance_id: beat.taken for instance_id, beat in heartbeats.items()}
+        beats = {name: beat for name in self.instances if (beat := heartbeats.get(name)) is not None}
+        taken = {name: beat.taken for name, beat in beats.items()}
         pools = {record.id: record.pool for record in self.instances.values()}
         self._finished.hear(pools, {instance_id: beat.done for instance_id, beat in heartbeats.items()})
         self._finished_classes.hear(pools, {name: beat.classes for name, beat in heartbeats.items() if beat.classes})

@@ -293,7 +293,7 @@ class Loop:
         self._leads_since = min(self._leads_since, now)
         unit = self.unit.beside(self._led_beside)
         fleet.disown([record.id for record in fleet.instances.values() if not unit.owns(record.pool)])
-        self._observer.hear(control.heartbeats, now)
+        self._observer.hear(control.heartbeats, fleet.instances.keys(), now)
         fleet.book(now)
         self._books = fleet.accounts.books
         orders = self._mirror(fleet, unit, fleet.orders.take(control.orders, now), now)

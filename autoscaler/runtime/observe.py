@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from autoscaler.core.demand import Pending, Unknown
 from autoscaler.core.health import Signals
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
-from autoscaler.core.market import Listing, Offer
+from autoscaler.core.market import Listing, Offer, Remote
 from autoscaler.core.spec import Placement, Pool
 from autoscaler.core.units import format_duration
 from autoscaler.runtime.inside import Inside
@@ -51,6 +51,8 @@ class Observer:
         self._wanted: set[str] = set()
         self._beats: dict[str, tuple[Heartbeat, float]] = {}
         self._listening_since: float | None = None
+        self._listens_to: frozenset[str] = frozenset()
+        """Machines whose heartbeats were looked for in the last tick."""
         self._listed_before: dict[str, float] = {}
         """When the listings that were there when the lead was taken had been asked for, by provider."""
         self._probing: dict[tuple[str, str], asyncio.Task[bool]] = {}
@@ -124,6 +126,11 @@ class Observer:
         """The newest listing of each provider."""
         return {name: polled.value for name, polled in self._listings.items()}
 
+    def listed(self, instance: Instance) -> Remote | None:
+        """A machine as its provider's newest listing shows it; None where that shows it not, or failed."""
+        listing = self._listings[instance.provider].value if instance.provider in self._listings else None
+        return listing.machine(instance.provider_id) if isinstance(listing, Listing) else None
+
     def offers(self, pool: str) -> dict[str, Sequence[Offer] | Unknown]:
         """Offers of a pool's placements, fresh enough to rent."""
         now = self._clock.now()
@@ -180,24 +187,28 @@ class Observer:
 
     # --- workers and services -----------------------------------------------------------------------------------------
 
-    def hear(self, heartbeats: Mapping[str, Heartbeat], now: float) -> None:
-        """Take the workers' heartbeats. When one was made is when it was first seen to differ, by our own clock.
+    def hear(self, heartbeats: Mapping[str, Heartbeat], instances: Collection[str], now: float) -> None:
+        """Take the heartbeats of these machines' workers; other units' are none of its business.
 
-        What lies in the store when this daemon first looks may be of any age, and proves nothing.
+        When one was made is when it was first seen to differ, by our own clock. What lies in the store when this daemon
+        first looks for a machine's may be of any age, and proves nothing.
         """
-        heard_at = float("-inf") if self._listening_since is None else now
         self._listening_since = now if self._listening_since is None else self._listening_since
-        for instance_id, beat in heartbeats.items():
-            known = self._beats.get(instance_id)
+        before, self._beats = self._beats, {}
+        for instance_id in instances:
+            beat = heartbeats.get(instance_id)
+            if beat is None:
+                continue
+            known = before.get(instance_id)
             if known is None or known[0] != beat:
-                self._beats[instance_id] = (beat, heard_at)
-        for instance_id in self._beats.keys() - heartbeats.keys():
-            del self._beats[instance_id]
+                known = beat, now if instance_id in self._listens_to else float("-inf")
+            self._beats[instance_id] = known
+        self._listens_to = frozenset(instances)
 
     def begin_anew(self) -> None:
         """The lead was taken, perhaps not for the first time: nothing that was heard before proves anything."""
         self._beats.clear()
-        self._listening_since = None
+        self._listening_since, self._listens_to = None, frozenset()
         self._listed_before = {name: listing.asked_at for name, listing in self._listings.items()}
         self._inside.begin_anew()
 
@@ -284,8 +295,8 @@ class Observer:
         `at_least` has the jobs at work as queues know them: they prove a machine busy, and never idle.
         """
         instances = list(instances)
-        told = self._told()
-        unseen = [each for each in instances if (each.provider, each.provider_id) not in told]
+        told = self._told(instances)
+        unseen = [each for each in instances if each.id not in told]
         inside = self._inside.jobs(unseen)
         known: dict[str, int] = {}
         for instance in instances:
@@ -307,22 +318,20 @@ class Observer:
         listens_for_s = self._clock.now() - (self._listening_since or 0.0)
         return instance.phase in _ENDS and heard_at == float("-inf") and 0.0 <= listens_for_s <= _BEAT_FRESH_S
 
-    def _told(self) -> dict[tuple[str, str | None], tuple[int, float]]:
-        """What providers know of their machines' slots, and when they were asked."""
+    def _told(self, instances: Iterable[Instance]) -> dict[str, tuple[int, float]]:
+        """What providers know of the machines' slots, and when they were asked, by instance."""
         return {
-            (name, remote.provider_id): (remote.busy_slots, polled.asked_at)
-            for name, polled in self._listings.items()
-            if not isinstance(polled.value, Unknown)
-            for remote in polled.value.machines
-            if remote.busy_slots is not None
+            instance.id: (remote.busy_slots, self._listings[instance.provider].asked_at)
+            for instance in instances
+            if (remote := self.listed(instance)) is not None and remote.busy_slots is not None
         }
 
-    def _word(self, instance: Instance, told: Mapping[tuple[str, str | None], tuple[int, float]]) -> int | None:
+    def _word(self, instance: Instance, told: Mapping[str, tuple[int, float]]) -> int | None:
         """What a machine's worker says, or its provider where no worker ever beat; None where neither is believed."""
         since = instance.phase_since if instance.phase is Phase.DRAINING else float("-inf")
         known = self._beats.get(instance.id)
         if known is None:
-            busy, asked_at = told.get((instance.provider, instance.provider_id), (0, float("-inf")))
+            busy, asked_at = told.get(instance.id, (0, float("-inf")))
             return busy if asked_at > since else None
         beat, heard_at = known
         confirmed = beat.drained or instance.phase is not Phase.DRAINING

@@ -160,11 +160,11 @@ async def test_the_service_that_answered_at_another_address_is_not_believed() ->
 async def test_where_a_worker_beats_too_both_must_say_that_it_is_idle() -> None:
     bench = Bench()
     machine = bench.machine()
-    bench.observer.hear({}, bench.clock.now())
+    bench.observer.hear({}, {"aaaa"}, bench.clock.now())
     for stamp, beaten, held, known in [(1, 0, 0, 0), (2, 1, 0, 1), (3, 0, 2, 2), (4, 0, None, None)]:
         bench.service.holds = held
         await bench.tick(machine)
-        bench.observer.hear({"aaaa": Heartbeat(busy=beaten, stamp=str(stamp))}, bench.clock.now())
+        bench.observer.hear({"aaaa": Heartbeat(busy=beaten, stamp=str(stamp))}, {"aaaa"}, bench.clock.now())
         assert await bench.tick(machine) == known
 
 

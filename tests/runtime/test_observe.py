@@ -137,19 +137,29 @@ def beat(stamp: str, *, busy: int = 0, drained: bool = False) -> dict[str, Heart
 
 async def test_a_beat_found_at_the_start_may_be_of_any_age_and_proves_nothing() -> None:
     bench, booting = Bench(), instance(Phase.BOOTING, phase_since=NOW - 10)
-    bench.observer.hear(beat("1"), bench.clock.now())
+    bench.observer.hear(beat("1"), {"aaaa"}, bench.clock.now())
     assert bench.observer.ready([booting]) == frozenset()
     assert bench.observer.busy([instance()], {}) == {}
 
-    bench.observer.hear(beat("2"), bench.clock.now())
+    bench.observer.hear(beat("2"), {"aaaa"}, bench.clock.now())
     assert bench.observer.ready([booting]) == {"aaaa"}
+    assert bench.observer.busy([instance()], {}) == {"aaaa": 0}
+
+
+async def test_a_beat_found_with_a_machine_that_is_found_later_proves_nothing_either() -> None:
+    bench = Bench()
+    for _ in range(2):
+        bench.observer.hear(beat("1"), (), bench.clock.now())
+    bench.observer.hear(beat("1"), {"aaaa"}, bench.clock.now())
+    assert bench.observer.busy([instance()], {}) == {}
+    bench.observer.hear(beat("2"), {"aaaa"}, bench.clock.now())
     assert bench.observer.busy([instance()], {}) == {"aaaa": 0}
 
 
 async def test_a_machine_whose_worker_fell_silent_may_be_busy() -> None:
     bench = Bench()
-    bench.observer.hear({}, bench.clock.now())
-    bench.observer.hear(beat("1"), bench.clock.now())
+    bench.observer.hear({}, {"aaaa"}, bench.clock.now())
+    bench.observer.hear(beat("1"), {"aaaa"}, bench.clock.now())
     await bench.clock.sleep(59.0)
     assert bench.observer.busy([instance()], {}) == {"aaaa": 0}
 
@@ -159,23 +169,23 @@ async def test_a_machine_whose_worker_fell_silent_may_be_busy() -> None:
 
 async def test_a_draining_machine_is_idle_only_when_its_worker_says_it_pulls_no_more() -> None:
     bench = Bench()
-    bench.observer.hear({}, bench.clock.now())
-    bench.observer.hear(beat("1", drained=True), bench.clock.now())
+    bench.observer.hear({}, {"aaaa"}, bench.clock.now())
+    bench.observer.hear(beat("1", drained=True), {"aaaa"}, bench.clock.now())
     await bench.clock.sleep(10.0)
     draining = instance(Phase.DRAINING, phase_since=bench.clock.now())
     assert bench.observer.busy([draining], {}) == {}, "it was said before the mark"
 
-    bench.observer.hear(beat("1b", drained=True), bench.clock.now())
+    bench.observer.hear(beat("1b", drained=True), {"aaaa"}, bench.clock.now())
     assert bench.observer.busy([draining], {}) == {}, "it was heard by the tick that set the mark"
 
     await bench.clock.sleep(1.0)
-    bench.observer.hear(beat("2"), bench.clock.now())
+    bench.observer.hear(beat("2"), {"aaaa"}, bench.clock.now())
     assert bench.observer.busy([draining], {}) == {}, "it has not seen the mark"
 
-    bench.observer.hear(beat("3", drained=True, busy=1), bench.clock.now())
+    bench.observer.hear(beat("3", drained=True, busy=1), {"aaaa"}, bench.clock.now())
     assert bench.observer.busy([draining], {}) == {"aaaa": 1}
 
-    bench.observer.hear(beat("4", drained=True), bench.clock.now())
+    bench.observer.hear(beat("4", drained=True), {"aaaa"}, bench.clock.now())
     assert bench.observer.busy([draining], {}) == {"aaaa": 0}
 
 
@@ -185,8 +195,8 @@ async def test_a_provider_that_knows_is_believed_only_where_no_worker_ever_beat(
     assert bench.observer.busy([instance(Phase.DRAINING)], {}) == {"aaaa": 0}
     assert bench.observer.busy([instance(Phase.DRAINING, phase_since=NOW)], {}) == {}, "it was said before the mark"
 
-    bench.observer.hear({}, bench.clock.now())
-    bench.observer.hear(beat("1", busy=1), bench.clock.now())
+    bench.observer.hear({}, {"aaaa"}, bench.clock.now())
+    bench.observer.hear(beat("1", busy=1), {"aaaa"}, bench.clock.now())
     await bench.clock.sleep(100.0)
     assert bench.observer.busy([instance(Phase.DRAINING)], {}) == {}
 
@@ -209,10 +219,10 @@ async def test_a_service_is_probed_in_the_background_until_it_answers(check: str
 
 async def test_a_worker_that_was_heard_and_no_longer_is_has_fallen_silent() -> None:
     bench = Bench(ready="running")
-    bench.observer.hear({}, bench.clock.now())
+    bench.observer.hear({}, {"aaaa"}, bench.clock.now())
     assert not bench.observer.signals([instance()])["aaaa"].silent, "it may have no worker that beats"
 
-    bench.observer.hear(beat("1"), bench.clock.now())
+    bench.observer.hear(beat("1"), {"aaaa"}, bench.clock.now())
     await bench.clock.sleep(60.0)
     assert not bench.observer.signals([instance()])["aaaa"].silent
     await bench.clock.sleep(1.0)
@@ -226,8 +236,10 @@ async def test_a_machine_that_is_hot_only_by_its_beats_is_silent_without_them() 
 
 async def test_what_a_worker_said_long_ago_is_not_said_any_more() -> None:
     bench = Bench()
-    bench.observer.hear({}, bench.clock.now())
-    bench.observer.hear({"aaaa": Heartbeat(busy=0, trouble="hot", gpu_util=0.1, stamp="1")}, bench.clock.now())
+    bench.observer.hear({}, {"aaaa"}, bench.clock.now())
+    bench.observer.hear(
+        {"aaaa": Heartbeat(busy=0, trouble="hot", gpu_util=0.1, stamp="1")}, {"aaaa"}, bench.clock.now()
+    )
     said = bench.observer.signals([instance()])["aaaa"]
     assert (said.trouble, said.gpu_share) == ("hot", 0.1)
 
@@ -257,10 +269,10 @@ async def test_what_was_heard_before_the_lead_was_taken_anew_proves_nothing() ->
     bench = Bench()
     now = bench.clock.now()
     drains = instance(Phase.DRAINING, phase_since=now - 10)
-    bench.observer.hear({}, now)
-    bench.observer.hear({"aaaa": Heartbeat(busy=0, drained=True, stamp="2")}, now)
+    bench.observer.hear({}, {"aaaa"}, now)
+    bench.observer.hear({"aaaa": Heartbeat(busy=0, drained=True, stamp="2")}, {"aaaa"}, now)
     assert bench.observer.busy([drains], {}) == {"aaaa": 0}
 
     bench.observer.begin_anew()
-    bench.observer.hear({"aaaa": Heartbeat(busy=0, drained=True, stamp="1")}, now)
+    bench.observer.hear({"aaaa": Heartbeat(busy=0, drained=True, stamp="1")}, {"aaaa"}, now)
     assert bench.observer.busy([drains], {}) == {}
