@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from autoscaler.cli.queue_view import advice
 from autoscaler.core.demand import AgeSource, InFlightKind
 from autoscaler.discover import look
 from autoscaler.queues.band import Band
@@ -21,6 +23,8 @@ from autoscaler.queues.bullmq import LIBRARY, BullmqQueue, JobHash, PriorityTier
 from autoscaler.queues.caution import Caution
 from autoscaler.queues.library import Keyspace
 from autoscaler.queues.source import answered
+from autoscaler.store.codec import decode_heartbeat
+from autoscaler.store.keys import Keys
 from tests.support.acl import least_user
 from tests.support.environments import NODE_QUEUES, PYTHON_QUEUES, Environment
 from tests.support.library import Library, library, settled, until
@@ -168,8 +172,7 @@ async def test_a_job_whose_hash_is_gone_waits_for_an_unknown_time(redis_url: str
         await read.do("DEL", f"bull:gpu:{job}")
         demand = await read.read()
         assert (demand.waiting, demand.oldest_wait_s, demand.warnings) == (1, None, (Caution.AGE_UNREADABLE,))
-    for kind in ("bullmq", "bull"):
-        assert advice(kind, Caution.AGE_UNREADABLE).startswith("the hash of the next job is gone")
+        assert demand.advice[Caution.AGE_UNREADABLE].startswith("the hash of the next job is gone")
 
 
 async def retried(read: QueueUnderTest, job: str) -> bool:
@@ -354,3 +357,72 @@ def test_bands_that_leave_out_a_priority_or_count_one_twice_are_refused(bands: l
     with pytest.raises(ValidationError) as refused:
         QUEUE.validate_python({"kind": "bullmq", "tiers": tiers})
     assert complaint in str(refused.value)
+
+
+PAGE = Path(__file__).parents[2] / "docs" / "queues" / "bullmq.md"
+HOLDS = """
+async function generate() {
+  while (!(await redis.exists("release"))) await new Promise((wake) => setTimeout(wake, 20));
+}
+"""
+
+
+@asynccontextmanager
+async def worker_of_the_page(version: str, url: str, directory: Path) -> AsyncIterator[None]:
+    """The worker that `docs/queues/bullmq.md` shows, in haste, on the machine `i1` of the fleet `attic`."""
+    NODE_QUEUES.require()
+    code = re.findall(r"^```js\n(.*?)^```$", PAGE.read_text(), re.DOTALL | re.MULTILINE)[0]
+    (directory / "worker.mjs").write_text(code.replace("10_000", "50") + HOLDS)
+    (directory / "node_modules").mkdir()
+    for name, found in {"bullmq": version, "ioredis": "ioredis"}.items():
+        (directory / "node_modules" / name).symlink_to(NODE_QUEUES.home / "node_modules" / found)
+    env = {"REDIS_URL": url, "AUTOSCALER_FLEET": "attic", "AUTOSCALER_INSTANCE": "i1", "PATH": os.environ["PATH"]}
+    process = await asyncio.create_subprocess_exec("node", str(directory / "worker.mjs"), env=env)
+    try:
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
+@pytest.mark.parametrize("version", [FOUR, FIVE, SIX], ids=lambda version: version.name)
+async def test_the_pages_worker_beats_before_it_pulls_and_obeys_the_drain_mark(
+    redis_url: str, version: Version, tmp_path: Path
+) -> None:
+    keys = Keys("attic")
+    async with bullmq_and(version, redis_url) as (bullmq, read):
+
+        async def says(busy: int, *, drained: bool) -> bool:
+            stored = await read.do("HGET", keys.workers, "i1")
+            beat = decode_heartbeat(stored) if stored else None
+            return beat is not None and (beat.busy, beat.drained) == (busy, drained)
+
+        await add(bullmq, 60)
+        await read.do("SET", keys.drain("i1"), "one machine too many")
+        async with worker_of_the_page(version.name, redis_url, tmp_path):
+            await until(lambda: says(0, drained=True))
+            assert (await read.read()).in_flight == 0, "it pulls nothing where it is marked from the start"
+            await read.do("DEL", keys.drain("i1"))
+            await until(lambda: says(1, drained=False))
+            await add(bullmq, 30)
+            await read.do("SET", keys.drain("i1"), "one machine too many")
+            beat = await read.do("HGET", keys.workers, "i1")
+            await until(lambda: changed(read, keys.workers, beat))
+            assert await says(1, drained=False), "its job goes on"
+            await read.do("SET", "release", 1)
+            await until(lambda: says(0, drained=True))
+            demand = await read.read()
+            assert (demand.waiting, demand.in_flight) == (1, 0), "it pulled no more"
+            await read.do("DEL", keys.drain("i1"))
+            await until(lambda: all_done(read))
+
+
+async def changed(read: QueueUnderTest, key: str, before: object) -> bool:
+    """Whether the machine has beaten again."""
+    return bool(await read.do("HGET", key, "i1") != before)
+
+
+async def all_done(read: QueueUnderTest) -> bool:
+    """Whether no job is left."""
+    demand = await read.read()
+    return (demand.waiting, demand.in_flight) == (0, 0)
