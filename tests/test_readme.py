@@ -1,4 +1,4 @@
-"""README says what is so: its configuration, its output, its defaults and its metrics are held against the code."""
+"""README and the page on decisions say what is so: configuration, output and defaults are held against the code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,9 @@ from autoscaler.queues.caution import Caution
 from policies import POLICIES, RECOMMENDED
 from tests.support.reports import NOW
 
-README = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DECIDING = (ROOT / "docs" / "deciding.md").read_text(encoding="utf-8")
 DRILLS = Path(__file__).parent / "drills"
 SETTINGS: Mapping[str, type[Any]] = {
     **{name: policy.settings for name, policy in POLICIES.items()},
@@ -34,9 +36,9 @@ SETTINGS: Mapping[str, type[Any]] = {
 }
 
 
-def part(title: str) -> str:
+def part(page: str, title: str) -> str:
     """What stands below a headline, up to the next one of any kind."""
-    return re.split(r"^#", README.partition(f"# {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
+    return re.split(r"^#", page.partition(f"# {title}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
 
 
 def blocks(text: str, language: str) -> list[str]:
@@ -73,8 +75,8 @@ def test_its_configuration_names_the_recommended_policies(fleet_yaml: str) -> No
     assert tuple(choice.name for choice in pool.policies) == RECOMMENDED
 
 
-def test_its_choice_of_policies_is_one_that_can_be_made(fleet_yaml: str) -> None:
-    [choice] = [yaml.safe_load(text)["policies"] for text in blocks(README, "yaml") if text.startswith("    policies:")]
+def test_the_choice_of_policies_is_one_that_can_be_made(fleet_yaml: str) -> None:
+    [choice] = [yaml.safe_load(text)["policies"] for text in blocks(DECIDING, "yaml")]
     config = yaml.safe_load(fleet_yaml)
     config["pools"]["images"]["policies"] = choice
     [pool] = load_config(yaml.safe_dump(config), {}).pools.values()
@@ -83,7 +85,7 @@ def test_its_choice_of_policies_is_one_that_can_be_made(fleet_yaml: str) -> None
 
 @pytest.mark.usefixtures("fleet_yaml")
 def test_what_it_supposes_is_answered_as_it_says() -> None:
-    section = part("What would it do if …")
+    section = part(DECIDING, "What would it do if …")
     [command], [said] = blocks(section, "sh"), blocks(section, "text")
     result = CliRunner().invoke(main, shlex.split(command)[1:])
     assert priceless(result.output) == priceless(said)
@@ -101,12 +103,12 @@ def test_the_queue_that_it_shows_is_shown_so() -> None:
     console = Console(width=120)
     with console.capture() as capture:
         console.print(queue_view(demand, (Tier(name="pro", wait_target=30), Tier(name="free", wait_target=300))))
-    _, *lines = blocks(part("Find your queues"), "text")[0].splitlines()
+    _, *lines = blocks(part(README, "Find your queues"), "text")[0].splitlines()
     assert [line for line in map(str.rstrip, capture.get().splitlines()) if "age_lower_bound" not in line] == lines
 
 
-def test_its_table_of_policies_has_all_of_them_with_settings_that_they_have() -> None:
-    table = rows(part("How it decides"), "policy")
+def test_the_table_of_policies_has_all_of_them_with_settings_that_they_have() -> None:
+    table = rows(part(DECIDING, "How it decides"), "policy")
     assert {name.strip("`") for name, _, _ in table} == set(POLICIES)
     for name, _, settings in table:
         assert set(words(settings)) <= set(POLICIES[name.strip("`")].settings.__dataclass_fields__)
@@ -114,7 +116,7 @@ def test_its_table_of_policies_has_all_of_them_with_settings_that_they_have() ->
 
 def defaults() -> Iterator[tuple[str, str, str]]:
     """What the table of the strategy's rules says to be a default: whose, which setting, and its value."""
-    for _, cell in rows(part("The strategy, rule by rule"), "the strategy says"):
+    for _, cell in rows(part(DECIDING, "The strategy, rule by rule"), "the strategy says"):
         owner = ""
         for word in words(re.sub(r"\*set\* `[^`]+`", "", cell)):
             if found := re.fullmatch(r"(?:(\w+)\.)?(\w+): (.+)", word):
@@ -135,5 +137,5 @@ def test_the_strategys_table_tells_defaults_at_all() -> None:
 
 
 def test_its_promises_name_each_drill_and_no_other() -> None:
-    told = {word for _, cell in rows(part("What it promises"), "promise") for word in words(cell)}
+    told = {word for _, cell in rows(part(README, "What it promises"), "promise") for word in words(cell)}
     assert {name for name in told if name.endswith(".py")} == {path.name for path in DRILLS.glob("test_*.py")}
