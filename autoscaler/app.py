@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry
 
@@ -14,7 +15,6 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry
 from autoscaler.core.samples import Sample
 from autoscaler.core.unit import WHOLE, Unit, units_of
-from autoscaler.embedded import EmbeddedRedis
 from autoscaler.link import RedisLink
 from autoscaler.parts import Parts, named
 from autoscaler.probe import ServiceProbe
@@ -40,6 +40,9 @@ from autoscaler.web.views import Board
 from policies import POLICIES
 from providers.base import Provider
 from providers.mock import Market
+
+if TYPE_CHECKING:
+    from autoscaler.embedded import EmbeddedRedis
 
 
 @dataclass(kw_only=True, slots=True)
@@ -310,6 +313,10 @@ def start_embedded(config: Config) -> list[EmbeddedRedis]:
     """
     addresses = [redis.address() for redis in named(config)]
     ports = {port for address in addresses if address.embedded for _, port in address.hosts}
+    if not ports:
+        return []
+    from autoscaler.embedded import EmbeddedRedis  # takes a tenth of a daemon's start
+
     servers = [EmbeddedRedis(port) for port in sorted(ports)]
     for server in servers:
         server.start()
