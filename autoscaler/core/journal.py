@@ -185,6 +185,12 @@ def relief_entry(pool: str, text: str, now: float) -> Entry:
     return Entry(at=now, kind=Kind.SIGNAL, pool=pool, text=f"{pool}: {text}")
 
 
+def unreadable_entry(document: str, why: str, now: float) -> Entry:
+    """The alarm that something learned lies in the store as what nobody can read; nothing else is lost."""
+    text = f"what was learned in {document} cannot be read ({why}) and is learned anew"
+    return Entry(at=now, kind=Kind.ALARM, text=text)
+
+
 def admission_entry(admission: Admission, now: float) -> Entry:
     """The entry of a tier that is refused from now on, or taken again."""
     turned = "taken again" if admission.accept else "refused"

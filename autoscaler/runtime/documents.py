@@ -1,16 +1,30 @@
-"""What is learned, as the JSON in which the store keeps it. A field that an older record lacks has its default."""
+"""What is learned, as the JSON in which the store keeps it. A field that an older record lacks has its default.
+
+What has another shape raises an error when it is read, so that nobody reckons with it later.
+"""
 
 from __future__ import annotations
 
 from dataclasses import fields
 from typing import Any
 
-from autoscaler.core.history import Estimate, PlacementHistory
-from autoscaler.core.ledger import DayLedger, Spent, Wasted, Work
-from autoscaler.core.load import Load, TierLoad
-from autoscaler.core.purposes import Booting, Line, Purpose
-from autoscaler.core.signal import Fall, Reading, Signal
-from autoscaler.core.waste import Waste
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import from_json
+
+from autoscaler.core.admission import Refused
+from autoscaler.core.diagnosis import ImageHistory
+from autoscaler.core.errors import StoreUnavailable
+from autoscaler.core.history import PlacementHistory
+from autoscaler.core.ledger import DayLedger, Spent
+from autoscaler.core.load import Load
+from autoscaler.core.signal import Signal
+
+_HISTORIES = TypeAdapter(dict[str, PlacementHistory])
+_IMAGES = TypeAdapter(dict[str, ImageHistory])
+_REFUSED = TypeAdapter(dict[str, float | None])
+_LOAD = TypeAdapter(Load)
+_SIGNAL = TypeAdapter(Signal)
+_LEDGER = TypeAdapter(DayLedger)
 
 
 def fields_of(value: Any) -> dict[str, Any]:
@@ -18,27 +32,57 @@ def fields_of(value: Any) -> dict[str, Any]:
     return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
-def read_history(value: dict[str, Any]) -> PlacementHistory:
-    """What was learned of a placement."""
-    estimates = {name: Estimate(**value[name]) for name in ("setup", "resume")}
-    return PlacementHistory(**{**value, **estimates})
+def read_histories(value: Any) -> dict[str, PlacementHistory]:
+    """What was learned of a pool's placements, by their labels."""
+    return _HISTORIES.validate_python(value)
 
 
-def read_load(value: dict[str, Any]) -> Load:
+def read_images(value: Any) -> dict[str, ImageHistory]:
+    """What was learned of images, by their names."""
+    return _IMAGES.validate_python(value)
+
+
+def read_refused(value: Any) -> Refused:
+    """The tiers of a pool that were refused."""
+    return _REFUSED.validate_python(value)
+
+
+def read_load(value: Any) -> Load:
     """What was learned of a pool's jobs."""
-    return Load(**{**value, "tiers": {tier: TierLoad(**known) for tier, known in value["tiers"].items()}})
+    return _LOAD.validate_python(value)
 
 
-def read_signal(value: dict[str, Any]) -> Signal:
+def read_signal(value: Any) -> Signal:
     """How far a pool's queue could be believed."""
-    good, fall = value.get("good"), value.get("fall")
-    parts = {"good": good and Reading(**good), "fall": fall and Fall(**fall)}
-    return Signal(**{**value, **parts})
+    return _SIGNAL.validate_python(value)
 
 
-def read_ledger(value: dict[str, Any]) -> DayLedger:
+def read_books(day: str, text: str) -> DayLedger:
+    """The books stored under a day.
+
+    Raises:
+        StoreUnavailable: they cannot be read. To go on without them could spend a budget twice.
+    """
+    try:
+        return read_ledger(from_json(text, allow_inf_nan=False))
+    except (ValueError, TypeError, LookupError, AttributeError) as error:
+        raise StoreUnavailable(
+            f"the books of {day} cannot be read ({in_short(error)}): repair or delete them"
+        ) from error
+
+
+def in_short(error: Exception) -> str:
+    """What is wrong with something stored, on one line."""
+    if isinstance(error, ValidationError):
+        problem = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
+    return f"{type(error).__name__}: {error}".splitlines()[0]
+
+
+def read_ledger(value: Any) -> DayLedger:
     """The books of a day."""
-    return DayLedger(**{**value, "pools": {pool: _read_spent(spent) for pool, spent in value["pools"].items()}})
+    pages = {pool: _read_spent(spent) for pool, spent in value["pools"].items()}
+    return _LEDGER.validate_python(value | {"pools": pages})
 
 
 def ledger_fields(ledger: DayLedger) -> dict[str, Any]:
@@ -59,21 +103,12 @@ def _spent_fields(spent: Spent) -> dict[str, Any]:
     return totals | {name: value for name, value in written.items() if value}
 
 
-def _read_spent(value: dict[str, Any]) -> Spent:
-    return Spent(
-        running_usd=value.get("running_usd", 0.0),
-        stopped_usd=value.get("stopped_usd", 0.0),
-        lines={
-            Line(placement, provider, tier, Purpose(purpose)): usd
-            for placement, provider, tier, purpose, usd in value.get("lines", ())
-        },
-        booting={name: Booting(*boot) for name, boot in value.get("booting", {}).items()},
-        wasted={Waste(why): Wasted(times=times, usd=usd) for why, (times, usd) in value.get("wasted", {}).items()},
-        tiers=_read_work(value.get("tiers", {})),
-        classes=_read_work(value.get("classes", {})),
-        downloads=value.get("downloads", {}),
-    )
-
-
-def _read_work(value: dict[str, Any]) -> dict[str, Work]:
-    return {name: Work(jobs=jobs, work_s=work_s, told=told) for name, (jobs, work_s, told) in value.items()}
+def _read_spent(value: dict[str, Any]) -> dict[str, Any]:
+    """The fields of a page: its lines by what they tell apart, and what is written as a list by its names."""
+    named = ("jobs", "work_s", "told")
+    return value | {
+        "lines": {tuple(line): usd for *line, usd in value.get("lines", ())},
+        "wasted": {why: {"times": times, "usd": usd} for why, (times, usd) in value.get("wasted", {}).items()},
+        "tiers": {name: dict(zip(named, work, strict=True)) for name, work in value.get("tiers", {}).items()},
+        "classes": {name: dict(zip(named, work, strict=True)) for name, work in value.get("classes", {}).items()},
+    }

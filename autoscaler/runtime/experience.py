@@ -13,7 +13,7 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.lessons import Lesson, PlaceMemory
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.spec import Pool
-from autoscaler.runtime.documents import read_history
+from autoscaler.runtime.documents import read_histories, read_images
 
 _BLOCKING = {
     # result of a rent: how long its placement is left alone, in seconds; None: longer with each refusal
@@ -43,13 +43,13 @@ class Experience:
 
     # --- documents ----------------------------------------------------------------------------------------------------
 
-    def read_history(self, pool: str, value: dict[str, dict[str, Any]]) -> None:
+    def read_history(self, pool: str, value: Any) -> None:
         """Take the document of a pool's placements."""
-        self.history[pool] = {label: read_history(known) for label, known in value.items()}
+        self.history[pool] = read_histories(value)
 
-    def read_images(self, value: dict[str, dict[str, Any]]) -> None:
+    def read_images(self, value: Any) -> None:
         """Take the document of the images."""
-        self.images = {image: ImageHistory(**known) for image, known in value.items()}
+        self.images = read_images(value)
 
     def take_unsaved(self) -> set[tuple[str, ...]]:
         """The documents that are not stored yet; they are taken for stored then."""

@@ -25,6 +25,7 @@ from autoscaler.core.journal import (
     outcome_entry,
     phase_entry,
     reserve_entry,
+    unreadable_entry,
 )
 from autoscaler.core.ledger import KEPT_DAYS, day_name
 from autoscaler.core.lessons import Lesson, lesson_of
@@ -39,7 +40,15 @@ from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Pool
 from autoscaler.core.work import in_flight, told_work, work_of
 from autoscaler.runtime.accounts import Accounts
-from autoscaler.runtime.documents import fields_of, ledger_fields, read_ledger, read_load, read_signal
+from autoscaler.runtime.documents import (
+    fields_of,
+    in_short,
+    ledger_fields,
+    read_books,
+    read_load,
+    read_refused,
+    read_signal,
+)
 from autoscaler.runtime.experience import Experience
 from autoscaler.runtime.ports import Changes, Heartbeat, Saved
 from autoscaler.runtime.report import Listener
@@ -96,34 +105,44 @@ class Fleet:
     """Documents that are not stored yet, by kind, pool and, for a policy's state, the policy."""
 
     @classmethod
-    def restored(cls, saved: Saved, listener: Listener, meter: Meter) -> Fleet:
-        """The fleet as the store remembers it."""
+    def restored(cls, saved: Saved, listener: Listener, meter: Meter, now: float) -> Fleet:
+        """The fleet as the store remembers it.
+
+        Raises:
+            StoreUnavailable: a day's books cannot be read.
+        """
         fleet = cls(listener, meter, instances={record.id: record for record in saved.instances})
         for name, text in saved.documents.items():
-            match name.split(":"):
-                case "history", pool:
-                    fleet.experience.read_history(pool, json.loads(text))
-                case "admission", pool:
-                    fleet.refused[pool] = json.loads(text)
-                case ["bills"]:
-                    fleet.machine_books.read(json.loads(text))
-                case ["told"]:
-                    fleet.told = read_told(json.loads(text))
-                case ["images"]:
-                    fleet.experience.read_images(json.loads(text))
-                case "places", provider:
-                    fleet.experience.places.read(provider, json.loads(text))
-                case "load", pool:
-                    fleet.loads[pool] = read_load(json.loads(text))
-                case "signal", pool:
-                    fleet.signals[pool] = read_signal(json.loads(text))
-                case "policy", pool, policy:
-                    fleet.policies.setdefault(pool, {})[policy] = json.loads(text)
-                case _:
-                    pass  # a document of another version
-        ledger = (read_ledger(json.loads(saved.ledger[day])) for day in sorted(saved.ledger)[-KEPT_DAYS:])
-        fleet.accounts = Accounts(ledger)
+            try:
+                fleet._recall(name, json.loads(text))
+            except Exception as error:  # noqa: BLE001 - whatever it is: what was learned is worth no standstill
+                fleet.note(unreadable_entry(name, in_short(error), now))
+        fleet.accounts = Accounts(read_books(day, saved.ledger[day]) for day in sorted(saved.ledger)[-KEPT_DAYS:])
         return fleet
+
+    def _recall(self, name: str, value: Any) -> None:
+        """Take a document that the store kept."""
+        match name.split(":"):
+            case "history", pool:
+                self.experience.read_history(pool, value)
+            case "admission", pool:
+                self.refused[pool] = read_refused(value)
+            case ["bills"]:
+                self.machine_books.read(value)
+            case ["told"]:
+                self.told = read_told(value)
+            case ["images"]:
+                self.experience.read_images(value)
+            case "places", provider:
+                self.experience.places.read(provider, value)
+            case "load", pool:
+                self.loads[pool] = read_load(value)
+            case "signal", pool:
+                self.signals[pool] = read_signal(value)
+            case "policy", pool, policy:
+                self.policies.setdefault(pool, {})[policy] = dict(value)
+            case _:
+                pass  # a document of another version
 
     # --- records ------------------------------------------------------------------------------------------------------
 
@@ -262,8 +281,8 @@ class Fleet:
         beats = {name: beat for name in self.instances if (beat := heartbeats.get(name)) is not None}
         taken = {name: beat.taken for name, beat in beats.items()}
         pools = {record.id: record.pool for record in self.instances.values()}
-        self._finished.hear(pools, {instance_id: beat.done for instance_id, beat in heartbeats.items()})
-        self._finished_classes.hear(pools, {name: beat.classes for name, beat in heartbeats.items() if beat.classes})
+        self._finished.hear(pools, {name: beat.done for name, beat in beats.items()})
+        self._finished_classes.hear(pools, {name: beat.classes for name, beat in beats.items() if beat.classes})
         self._in_flight = in_flight(snapshots)
         sample = self.meter.tick(snapshots, taken, now)
         if sample is None:

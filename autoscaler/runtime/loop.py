@@ -284,7 +284,7 @@ class Loop:
         self._led_beside = control.led - self._pools.keys()
         fleet = self._fleet
         if fleet is None:
-            fleet = Fleet.restored(await self._store.load(), self._listener, Meter(self._tick_s))
+            fleet = Fleet.restored(await self._store.load(), self._listener, Meter(self._tick_s), now)
             fleet.accounts.recall(self._books)
             self._leads_since = now
             self._observer.begin_anew()

@@ -22,6 +22,7 @@ from autoscaler.core.journal import Entry
 from autoscaler.core.orders import Order
 from autoscaler.core.samples import Sample
 from autoscaler.core.words import one_line
+from autoscaler.runtime.documents import in_short
 from autoscaler.runtime.ports import Heartbeat
 
 _MOST_WORDS = 200  # of a worker's own, in characters: they go into records and the journal
@@ -197,11 +198,4 @@ def _decode(adapter: TypeAdapter[T], what: str, stored: bytes) -> T:
             )
         return adapter.validate_python(fields)
     except (ValueError, AttributeError, KeyError, TypeError) as error:
-        raise StoreUnavailable(f"{what} cannot be read ({_first_line(error)}): repair or delete it") from error
-
-
-def _first_line(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        problem = error.errors(include_url=False, include_input=False)[0]
-        return f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}"
-    return f"{type(error).__name__}: {error}".splitlines()[0]
+        raise StoreUnavailable(f"{what} cannot be read ({in_short(error)}): repair or delete it") from error

@@ -6,6 +6,7 @@ from dataclasses import fields, replace
 
 import pytest
 
+from autoscaler.core.journal import Kind
 from autoscaler.core.lifecycle import Phase
 from autoscaler.runtime.ports import Heartbeat
 from autoscaler.store.memory import MemoryState
@@ -94,3 +95,47 @@ async def test_every_machine_is_known_again_within_a_minute_of_the_loss() -> Non
     await daemon.live(60)
 
     assert {record.provider_id for record in world.state.instances.values()} == before != set()
+
+
+@pytest.mark.parametrize("garbage", ["", "null", "7", "[7]", '{"x": 7}', '{"images": {"setup": "long"}}'])
+async def test_what_was_learned_and_cannot_be_read_is_told_and_learned_anew(garbage: str) -> None:
+    world = Rehearsal(CALM)
+    world.queue.waiting = 31
+    first = world.daemon()
+    await first.live(600)
+    machines = world.rented()
+    await first.stop()
+    learned = ("history:images", "places:mock", "load:images", "signal:images", "policy:images:thresholds")
+    world.state.documents |= dict.fromkeys((*learned, "admission:images", "bills", "images", "told"), garbage)
+
+    second = world.daemon()
+    await second.live(60)
+
+    assert second.watcher.failures == []
+    assert world.rented().items() >= machines.items()
+    told = second.texts(Kind.ALARM)
+    assert len(told) == len(set(told))
+    assert all("cannot be read" in text for text in told)
+    assert any("learned in history:images" in text for text in told)
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    ["", "[]", '{"pools": {}}', '{"day": 1, "booked_until": 1, "pools": {"images": {"running_usd": NaN}}}'],
+    ids=["nothing", "list", "no day", "no number"],
+)
+async def test_without_its_books_nothing_is_spent_and_it_is_told_which_cannot_be_read(garbage: str) -> None:
+    world = Rehearsal(CALM)
+    first = world.daemon()
+    await first.live(HOUR)
+    await first.stop()
+    [day] = world.state.ledger
+    world.state.ledger[day] = garbage
+    world.queue.waiting = 31
+
+    second = world.daemon()
+    await second.live(60)
+
+    assert second.watcher.outcomes == []
+    assert set(second.watcher.failures) == {next(iter(second.watcher.failures))}
+    assert f"the books of {day} cannot be read" in second.watcher.failures[0]
