@@ -49,6 +49,18 @@ async def test_who_asks_in_the_same_turn_shares_an_answer_and_who_asks_later_has
     assert await asyncio.gather(*late) == [2, 2]
 
 
+async def test_who_asks_about_different_things_is_answered_for_each() -> None:
+    async def bill(day: str) -> str:
+        return f"bill of {day}"
+
+    question = Together(bill)
+    assert await asyncio.gather(*map(question, ["monday", "tuesday", "monday"])) == [
+        "bill of monday",
+        "bill of tuesday",
+        "bill of monday",
+    ]
+
+
 async def test_a_question_goes_on_while_one_waits_for_it_and_is_given_up_with_the_last() -> None:
     vendor = Vendor()
     first, second = await begun(Together(vendor.list), 2)
