@@ -120,6 +120,15 @@ function ours.HSETFOR(key, ends, milliseconds, ...)
   end
 end
 
+function ours.XADDNEW(key, length, field, value)
+  for _, entry in ipairs(redis.call('XREVRANGE', key, '+', '-', 'COUNT', 10)) do
+    if entry[2][2] == value then
+      return
+    end
+  end
+  redis.call('XADD', key, 'MAXLEN', '~', length, '*', field, value)
+end
+
 local at = 2
 while at <= #ARGV do
   local last = at + tonumber(ARGV[at])
@@ -135,10 +144,11 @@ return 1
 """Write if the lease is still ours. Keys: lease, then each key written. Arguments: OWNER:FENCE, then each command as
 the number of its words and the words. Gives 1, or 0 when nothing was written.
 
-Two words are our own. `HIFEQ KEY FIELD VALUE COMMAND …` does a command only if a field still has a value: an operator
+Three words are our own. `HIFEQ KEY FIELD VALUE COMMAND …` does a command only if a field still has a value: an operator
 may have replaced his order meanwhile. `HSETFOR KEY ENDS MILLISECONDS FIELD VALUE …` sets fields for a time, which is
 kept in the sorted set ENDS, and drops those whose time is over: several daemons say in one hash who is let in, and the
-word of one that is dead must not stay because others go on (Redis has HPEXPIRE only since 7.4).
+word of one that is dead must not stay because others go on (Redis has HPEXPIRE only since 7.4). `XADDNEW KEY LENGTH
+FIELD VALUE` adds to a stream of about that length what is not among its newest ten.
 """
 
 RESIGN = Script("""

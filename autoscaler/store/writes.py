@@ -54,7 +54,8 @@ def journal_command(entry: Entry, keys: Keys) -> Command:
 
 
 def _history_command(sample: Sample, keys: Keys) -> Command:
-    return ("XADD", keys.history, "MAXLEN", "~", HISTORY_LENGTH, "*", "sample", encode_sample(sample))
+    """What was written before and is written again, for the answer was lost, counts once: jobs are counted by it."""
+    return ("XADDNEW", keys.history, HISTORY_LENGTH, "sample", encode_sample(sample))
 
 
 def _published(records: list[Instance], forgotten: set[str], keys: Keys) -> Iterator[Command]:

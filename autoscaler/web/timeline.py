@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from heapq import nlargest
-from operator import attrgetter
 from typing import Annotated, Any, ClassVar
 
 from aiohttp import web
@@ -143,7 +142,7 @@ async def _machines(
     chosen = nlargest(_MOST_MACHINES, changed, key=lambda name: changed[name])
     spans: dict[str, list[SpanForm]] = {name: [] for name in chosen}
     about: dict[str, Stay | Instance] = {}
-    for stay in _in_order(stays):
+    for stay in stays:
         if stay.instance in spans and stay.until > since:
             spans[stay.instance].append(_span(stay.phase, max(stay.since, since), stay.until, stay.usd_per_hour))
             about[stay.instance] = stay
@@ -153,11 +152,6 @@ async def _machines(
     machines = [_machine(name, about[name], spans[name]) for name in chosen]
     machines.sort(key=lambda machine: (machine["pool"], machine["phases"][0]["from"], machine["id"]))
     return machines, len(changed) - len(chosen)
-
-
-def _in_order(stays: Iterable[Stay]) -> list[Stay]:
-    """Each stay once, by when it began: one that was told before a tick failed is told again after it."""
-    return sorted({(stay.instance, stay.since): stay for stay in stays}.values(), key=attrgetter("since"))
 
 
 def _span(phase: Phase, since: float, until: float | None, usd_per_hour: float) -> SpanForm:

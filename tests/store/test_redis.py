@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from autoscaler.core.instance import RECORD_VERSION
 from autoscaler.core.journal import Entry, Kind
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.orders import Order, OrderKind
+from autoscaler.core.samples import Sample
 from autoscaler.link import RedisLink
 from autoscaler.runtime.ports import Changes
 from autoscaler.store.redis import RedisStore
@@ -39,6 +41,16 @@ async def test_endpoints_and_drain_marks_follow_the_phase(redis_backend: RedisBa
         assert await client.hexists(keys.endpoints, "i1") is (phase in {Phase.HOT, Phase.DRAINING})
         marked = phase in {Phase.DRAINING, Phase.STOPPING, Phase.RELEASING, Phase.GONE}
         assert await client.get(keys.drain("i1")) == ("too many" if marked else None)
+
+
+async def test_a_sample_that_is_written_again_because_the_answer_was_lost_counts_once(
+    redis_backend: RedisBackend,
+) -> None:
+    store = await leading(redis_backend)
+    first, second = (Sample(at=at, until=at + 60.0) for at in (0.0, 60.0))
+    for samples in ((first,), (first, second), (first, second)):
+        await store.commit(Changes(samples=samples))
+    assert [sample async for sample in store.samples()] == [first, second]
 
 
 async def test_a_drain_mark_goes_when_its_machine_is_forgotten(redis_backend: RedisBackend) -> None:
@@ -260,8 +272,13 @@ async def test_a_full_redis_is_named_as_such_and_takes_nothing(real_backend: Red
 
 
 async def test_a_key_of_another_kind_is_reported(real_backend: RedisBackend) -> None:
-    await real_backend.client.set(real_backend.keys.workers, "mine")
-    with pytest.raises(StoreUnavailable, match="WRONGTYPE"):
+    client, keys = real_backend.client, real_backend.keys
+    await client.set(keys.workers, "mine")
+    with pytest.raises(StoreUnavailable, match=f"^{re.escape(keys.workers)} holds what another program wrote.*DEL"):
+        await real_backend.open("a").read()
+    await client.delete(keys.workers)
+    await client.set(keys.fence, "mine")
+    with pytest.raises(StoreUnavailable, match=f"^one of {re.escape(keys.prefix)}.* holds what another program"):
         await real_backend.open("a").read()
 
 

@@ -200,12 +200,6 @@ async def test_a_machine_has_the_phases_of_the_history_and_the_one_of_its_record
     assert (await phases(daemon))["m1"] == [("booting", 1, 5), ("hot", 5, 9), ("warm", 9, None)]
 
 
-async def test_phases_that_were_told_twice_and_late_are_there_once_and_in_order(daemon: Daemon) -> None:
-    boots, serves = a_stay("m1", Phase.BOOTING, 1, 5), a_stay("m1", Phase.HOT, 5, 9)
-    daemon.store.state.samples.extend([a_sample(8, serves), a_sample(9, boots, serves)])
-    assert (await phases(daemon))["m1"] == [(Phase.BOOTING, 1, 5), (Phase.HOT, 5, 9)]
-
-
 async def test_a_machine_that_is_gone_ends_when_it_went_with_or_without_a_record(daemon: Daemon) -> None:
     stays = [a_stay(name, Phase.RELEASING, 2, 4) for name in ("with", "without")]
     daemon.store.state.samples.append(a_sample(4, *stays))
