@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import suppress
 
 import structlog
@@ -95,7 +95,7 @@ class Feed:
 class Events:
     """The open streams. `status` gives the bytes that /api/v1/status answers with."""
 
-    def __init__(self, feed: Feed, store: Store, status: Callable[[], bytes]) -> None:
+    def __init__(self, feed: Feed, store: Store, status: Callable[[], Awaitable[bytes]]) -> None:
         self._feed = feed
         self._store = store
         self._status = status
@@ -152,7 +152,7 @@ class Events:
         await self._look()
         self._tell_entries()
         if ticked:
-            self._send(_frame("status", self._status()))
+            self._send(_frame("status", await self._status()))
 
     def _tell_entries(self) -> None:
         if entries := self._feed.take_untold():
@@ -184,11 +184,11 @@ class Events:
         self._tell_entries()
         stream = _Stream()
         stream.put(b"retry: %d\n\n" % (1000 * _RETRY_S))
-        stream.put(_frame("status", self._status()))
-        stream.put(_journal(self._feed.newest()))
-        self._streams.add(stream)
-        without_limit()
+        self._streams.add(stream)  # from here on it hears of ticks: one may come while the status is made
         try:
+            stream.put(_frame("status", await self._status()))
+            stream.put(_journal(self._feed.newest()))
+            without_limit()
             await response.prepare(request)
             await stream.send(response)
         except ConnectionError:

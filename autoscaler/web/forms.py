@@ -271,8 +271,8 @@ class ConcernForm(TypedDict):
 
 
 @with_config(DESCRIBED)
-class StatusForm(InstancesForm):
-    """The whole fleet."""
+class SummaryForm(TypedDict):
+    """The whole fleet, machines aside."""
 
     fleet: str
     version: str
@@ -298,6 +298,11 @@ class StatusForm(InstancesForm):
     limits: CapsForm
     pools: list[PoolForm]
     providers: list[ProviderForm]
+
+
+@with_config(DESCRIBED)
+class StatusForm(SummaryForm, InstancesForm):
+    """The whole fleet."""
 
 
 @with_config(DESCRIBED)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
 from aiohttp import web
@@ -14,7 +13,6 @@ from pydantic import Field
 
 from autoscaler.core.admission import Admission
 from autoscaler.runtime.ports import Store
-from autoscaler.runtime.report import TickReport
 from autoscaler.store.codec import encode_entry
 from autoscaler.web.forms import (
     AdmissionForm,
@@ -28,11 +26,11 @@ from autoscaler.web.forms import (
     StatusForm,
     UnknownTierForm,
 )
+from autoscaler.web.rendering import Rendering
 from autoscaler.web.routes import FORM, Answer, BadRequest, Handler, Route, read_query
 from autoscaler.web.views import Board, admission_view
 
 _MOST_ENTRIES = 1000
-_FRESH_S = 1.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,16 +56,6 @@ class AdmissionQuery:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Rendered:
-    """A view as bytes, and what it was made of."""
-
-    report: TickReport | None
-    error: str | None
-    second: float
-    body: bytes
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
 class Reader:
     """The handlers and what they answer from."""
 
@@ -80,8 +68,7 @@ class Reader:
     late_s: Callable[[], float]
     """Without any tick, good or failed, for longer than this the daemon counts as stuck."""
     refusals: Counter
-    rendered: dict[str, _Rendered] = field(default_factory=dict)
-    """The newest answers of large views."""
+    rendering: Rendering
 
     def routes(self) -> list[Route]:
         """All that is read."""
@@ -129,28 +116,14 @@ class Reader:
             _state("/readyz", self._readyz, "200 while the newest tick was good", ReadyForm),
         ]
 
-    def status(self) -> bytes:
-        """The whole fleet."""
-        return self._rendered("status", self.board.status)
-
     async def _status(self, _request: web.Request) -> web.Response:
-        return _bytes(self.status())
+        return _bytes(await self.rendering.status())
 
     async def _plan(self, _request: web.Request) -> web.Response:
         return web.json_response(self.board.plan())
 
     async def _instances(self, _request: web.Request) -> web.Response:
-        return _bytes(self._rendered("instances", self.board.instances))
-
-    def _rendered(self, name: str, view: Callable[[float], object]) -> bytes:
-        """A view as it was at most a second ago: that of a large fleet takes a while, and ticks must go on."""
-        now, board = self.now(), self.board
-        second = now // _FRESH_S
-        known = self.rendered.get(name)
-        if known is None or known.report is not board.report or (known.error, known.second) != (board.error, second):
-            body = json.dumps(view(now)).encode()
-            known = self.rendered[name] = _Rendered(report=board.report, error=board.error, second=second, body=body)
-        return known.body
+        return _bytes(await self.rendering.instances())
 
     async def _journal(self, request: web.Request) -> web.Response:
         entries = await self.store.journal(read_query(request, JournalQuery).count)

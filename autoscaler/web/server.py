@@ -27,6 +27,7 @@ from autoscaler.web.orders import OrderDesk
 from autoscaler.web.page import Files
 from autoscaler.web.read import Reader
 from autoscaler.web.recent import Histories
+from autoscaler.web.rendering import Rendering
 from autoscaler.web.routes import Answer, Route
 from autoscaler.web.strays import strays_route
 from autoscaler.web.timeline import Timeline
@@ -74,6 +75,7 @@ def make_app(
         ("pool", "tier"),
         registry=registry,
     )
+    rendering = Rendering(board, now)
     reader = Reader(
         board=board,
         registry=registry,
@@ -82,10 +84,11 @@ def make_app(
         started=now(),
         late_s=lambda: max(_TICKS_LATE * config().tick, _LATE_S),
         refusals=refusals,
+        rendering=rendering,
     )
     desk = OrderDesk(board=board, store=store, records=records, config=config, now=now, wake=wake)
     guard = Guard(lambda: config().http, registry, now)
-    events = Events(feed, store, reader.status)
+    events = Events(feed, store, rendering.status)
     timeline = Timeline(histories, records, config, now)
     routes = _with_index(
         *Files().routes(),

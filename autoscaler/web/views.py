@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import version
 from typing import cast
 
@@ -40,6 +40,7 @@ from autoscaler.web.forms import (
     ProviderForm,
     ReasonForm,
     StatusForm,
+    SummaryForm,
     TierForm,
 )
 
@@ -87,6 +88,10 @@ class Board:
 
     def status(self, now: float) -> StatusForm:
         """The whole fleet."""
+        return {**self.summary(now), **self.instances(now)}
+
+    def summary(self, now: float) -> SummaryForm:
+        """The whole fleet, machines aside."""
         report = self.report or NO_TICK
         spent, own = of_fleet(report), dict[str, list[Instance]]()
         for instance in _present(report):
@@ -108,7 +113,6 @@ class Board:
             "usd_month_forecast": spent.forecast,
             "limits": caps_view(report.limits),
             "pools": [_pool(name, pool, own.get(name, [])) for name, pool in report.pools.items()],
-            **self.instances(now),
             "providers": [_provider(name, report, self._fleet, now) for name in report.listings],
         }
 
@@ -129,14 +133,14 @@ class Board:
 
     def instances(self, now: float) -> InstancesForm:
         """All machines, by pool, oldest first."""
+        return {"instances": list(self.machines(now))}
+
+    def machines(self, now: float) -> Iterator[InstanceForm]:
+        """The same one by one, all as of one tick however long they are gone through."""
         report = self.report or NO_TICK
         primaries = {primary.id for pool in report.pools.values() if (primary := pool.snapshot.primary())}
-        return {
-            "instances": [
-                _instance(instance, _busy(instance, report), now, primary=instance.id in primaries)
-                for instance in sorted(_present(report), key=lambda i: (i.pool, i.created_at, i.id))
-            ]
-        }
+        for instance in sorted(_present(report), key=lambda i: (i.pool, i.created_at, i.id)):
+            yield _instance(instance, _busy(instance, report), now, primary=instance.id in primaries)
 
     def listings(self, providers: Iterable[str]) -> dict[str, Listing | Unknown]:
         """What each provider lists now, as far as this daemon knows."""

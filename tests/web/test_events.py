@@ -17,7 +17,7 @@ from structlog.testing import LogCapture
 from autoscaler.core.errors import StoreUnavailable
 from autoscaler.core.journal import Entry, Kind, command_entry
 from autoscaler.web import events
-from autoscaler.web.forms import StatusForm
+from autoscaler.web.forms import SummaryForm
 from autoscaler.web.views import Board
 from tests.support.reports import NOW, RENT, machine, report
 from tests.support.served import Daemon, served
@@ -164,13 +164,13 @@ async def test_hostile_words_stay_inside_their_event(daemon: Daemon) -> None:
 
 
 async def test_fifty_pages_cost_one_rendering(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, status = [], daemon.board.status
+    made, summary = [], daemon.board.summary
 
-    def counted(_board: Board, now: float) -> StatusForm:
+    def counted(_board: Board, now: float) -> SummaryForm:
         made.append(now)
-        return status(now)
+        return summary(now)
 
-    monkeypatch.setattr(Board, "status", counted)
+    monkeypatch.setattr(Board, "summary", counted)
     async with AsyncExitStack() as opened:
         pages = [await opened.enter_async_context(listening(daemon)) for _ in range(50)]
         for page in pages:

@@ -71,7 +71,7 @@ async def test_the_index_names_every_path(daemon: Daemon) -> None:
 
 
 async def test_a_strangers_words_stay_a_string_in_json(daemon: Daemon) -> None:
-    hostile = '"},<script>alert(1)</script>\x1b[2J\n\ud800'
+    hostile = '"},<script>alert(1)</script>\x1b[2J\n\u202e'
     daemon.board.ticked(report(machine(reason=hostile, provider_id=hostile)))
     response, text = await daemon.ask("/api/v1/instances")
     assert response.headers["X-Content-Type-Options"] == "nosniff"
