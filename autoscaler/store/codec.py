@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from shlex import quote
 from typing import Annotated, Any, TypeVar
 
 from pydantic import (
@@ -80,7 +81,8 @@ def decode_instance(name: str, stored: bytes) -> Instance:
         NewerRecords: a newer program wrote it.
         StoreUnavailable: it cannot be read. To go on without it could lose a machine that bills.
     """
-    return _decode(_INSTANCE, f"the record of instance {name}", stored)
+    then = "repair it, or delete it: its machine is then found by its label"
+    return _decode(_INSTANCE, f"the record of instance {name}", stored, then)
 
 
 def encode_entry(entry: Entry) -> bytes:
@@ -130,7 +132,7 @@ def decode_order(name: str, stored: bytes) -> Order:
         NewerRecords: a newer program wrote it.
         StoreUnavailable: it cannot be read. To go on without it could do what an operator forbade.
     """
-    return _decode(_ORDER, f"the order {name}", stored)
+    return _decode(_ORDER, f"the order {name}", stored, f"take it back: autoscaler withdraw {quote(name)} FILE")
 
 
 def admission_fields(admission: Admission) -> dict[str, Any]:
@@ -187,9 +189,10 @@ def _with_version(json: bytes) -> bytes:
     return b'{"v":%d,%b' % (RECORD_VERSION, json[1:])
 
 
-def _decode(adapter: TypeAdapter[T], what: str, stored: bytes) -> T:
+def _decode(adapter: TypeAdapter[T], what: str, stored: bytes, then: str = "repair or delete it") -> T:
+    """What is stored; `then` says what to do where it cannot be read."""
     try:
-        fields = from_json(stored)
+        fields = from_json(stored, allow_inf_nan=False)
         version = fields.pop("v")
         if version > RECORD_VERSION:
             raise NewerRecords(
@@ -198,4 +201,4 @@ def _decode(adapter: TypeAdapter[T], what: str, stored: bytes) -> T:
             )
         return adapter.validate_python(fields)
     except (ValueError, AttributeError, KeyError, TypeError) as error:
-        raise StoreUnavailable(f"{what} cannot be read ({in_short(error)}): repair or delete it") from error
+        raise StoreUnavailable(f"{what} cannot be read ({in_short(error)}): {then}") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from redis.exceptions import NoPermissionError, NoScriptError, OutOfMemoryError, ReadOnlyError, RedisError
 
@@ -21,7 +21,9 @@ class Exchange:
 
     async def ask(self, *commands: Command) -> list[Reply]:
         """The replies, in order."""
-        return self._checked(await self._link.execute(commands))
+        replies = await self._link.execute(commands)
+        self._check(replies, map(_key, commands))
+        return replies
 
     async def call(
         self, script: Script, keys: Sequence[str], arguments: Sequence[str | bytes | int | float], *others: Command
@@ -30,15 +32,15 @@ class Exchange:
         replies = await self._link.execute([script.by_digest(keys, arguments), *others])
         if isinstance(replies[0], NoScriptError):
             replies = await self._link.execute([script.in_full(keys, arguments), *others])
-        return self._checked(replies)
-
-    def _checked(self, replies: list[Reply]) -> list[Reply]:
-        for reply in replies:
-            if isinstance(reply, RedisError):
-                raise StoreUnavailable(self._explained(reply)) from reply
+        self._check(replies, [f"one of {self._prefix}*", *map(_key, others)])
         return replies
 
-    def _explained(self, refusal: RedisError) -> str:
+    def _check(self, replies: Sequence[Reply], asked: Iterable[str]) -> None:
+        for reply, key in zip(replies, asked, strict=True):
+            if isinstance(reply, RedisError):
+                raise StoreUnavailable(self._explained(reply, key)) from reply
+
+    def _explained(self, refusal: RedisError, key: str) -> str:
         """A refusal in one line that says what to do."""
         said = str(refusal)
         if isinstance(refusal, NoPermissionError) or "NOPERM" in said:
@@ -48,4 +50,11 @@ class Exchange:
             return "Redis is a read-only replica here; give the address of the primary"
         if isinstance(refusal, OutOfMemoryError) or "OOM" in said:
             return "Redis is out of memory and takes no writes; free some, or raise its maxmemory"
+        if "WRONGTYPE" in said or "not an integer" in said:
+            return f"{key} holds what another program wrote there; look at it (TYPE), and delete it (DEL)"
         return f"Redis refused: {said}"
+
+
+def _key(command: Command) -> str:
+    """The key that a command is about, if it is about one."""
+    return str(command[1]) if len(command) > 1 else ""

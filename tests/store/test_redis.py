@@ -276,7 +276,7 @@ async def test_a_key_of_another_kind_is_reported(real_backend: RedisBackend) -> 
     await client.set(keys.workers, "mine")
     with pytest.raises(StoreUnavailable, match=f"^{re.escape(keys.workers)} holds what another program wrote.*DEL"):
         await real_backend.open("a").read()
-    await client.delete(keys.workers)
+    await client.delete(keys.workers, keys.lease)
     await client.set(keys.fence, "mine")
     with pytest.raises(StoreUnavailable, match=f"^one of {re.escape(keys.prefix)}.* holds what another program"):
         await real_backend.open("a").read()
