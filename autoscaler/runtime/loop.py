@@ -320,7 +320,8 @@ class Loop:
         fleet.notice = notice([tier for report in reports.values() for tier in report.admission], now, self._tick_s)
         fleet.measure([report.snapshot for report in reports.values()], control.heartbeats, now)
         calls = intend(fleet, commands, self._pools, self._entropy.token, now)
-        calls += due(fleet, self._executor.calling, busy, orders, now)
+        at_work = busy | dict.fromkeys(self._observer.undrained(fleet.instances.values()), 1)
+        calls += due(fleet, self._executor.calling, at_work, orders, now)
         await self._act(fleet, calls, now)
         self._statements.ask(now)
         return TickReport(

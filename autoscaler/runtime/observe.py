@@ -305,18 +305,27 @@ class Observer:
             sure = [jobs for jobs in words if jobs is not None]
             if len(sure) == len(words):
                 known[instance.id] = max(sure)
-            if least := max(at_least.get(instance.id, 0), int(self._may_work(instance))):
+            if least := at_least.get(instance.id, 0):
                 known[instance.id] = max(least, known.get(instance.id, instance.slots))
         return known
 
-    def _may_work(self, instance: Instance) -> bool:
-        """Whether a machine about to end has a worker that was not heard yet, since this daemon listens: for a while.
+    def undrained(self, instances: Iterable[Instance]) -> frozenset[str]:
+        """Machines about to end whose workers may hold a job though they name none.
 
-        The order to end it was given while it was idle, but may come from a store restored from an old copy.
+        A worker that was heard lately and did not say that it has drained may have taken one since: what was never
+        ready is ended without a drain. So may, for a while, one that was not heard yet since this daemon listens: it
+        was idle when the end was ordered, but the order may come from a store restored from an old copy.
         """
-        _, heard_at = self._beats.get(instance.id, (None, 0.0))
-        listens_for_s = self._clock.now() - (self._listening_since or 0.0)
-        return instance.phase in _ENDS and heard_at == float("-inf") and 0.0 <= listens_for_s <= _BEAT_FRESH_S
+        found = set()
+        for instance in instances:
+            if instance.phase not in _ENDS or instance.id not in self._beats:
+                continue
+            beat, heard_at = self._beats[instance.id]
+            unheard = heard_at == float("-inf")
+            since = (self._listening_since or 0.0) if unheard else heard_at
+            if (unheard or not beat.drained) and 0.0 <= self._clock.now() - since <= _BEAT_FRESH_S:
+                found.add(instance.id)
+        return frozenset(found)
 
     def _told(self, instances: Iterable[Instance]) -> dict[str, tuple[int, float]]:
         """What providers know of the machines' slots, and when they were asked, by instance."""

@@ -10,8 +10,12 @@ import pytest
 from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing
-from autoscaler.core.spec import MachineSpec
+from autoscaler.core.orders import Order, OrderKind
+from autoscaler.core.spec import Deadlines, MachineSpec
 from autoscaler.runtime.inside import AGAIN_S, SETTLE_S
+from autoscaler.runtime.ports import Heartbeat
+from autoscaler.store.memory import MemoryStore
+from autoscaler.store.rules import DRAIN_MARK
 from providers.mock import MockProvider
 from tests.support.build import pool
 from tests.support.market import CALM
@@ -96,3 +100,31 @@ async def test_a_comfyui_is_ended_once_it_is_proved_empty_and_not_before() -> No
         await daemon.live(TICK_S)
     assert AGAIN_S <= world.clock.now() - emptied_at <= AGAIN_S + 3 * TICK_S
     assert emptied_at - marked_at > SETTLE_S
+
+
+@pytest.mark.parametrize("why", ["by order", "by its deadline"])
+async def test_a_machine_that_is_given_up_before_it_is_ready_waits_for_its_worker_to_say_that_it_has_drained(
+    why: str,
+) -> None:
+    """The worker beat before it took a job, and the daemon has not heard of that yet."""
+    machine = MachineSpec(image="comfy:1", gpus=("RTX 4090",), ready="http :8188/system_stats")
+    world = Rehearsal(CALM, pools=(pool(machine=machine, deadlines=Deadlines(booting=2 * HOUR)),))
+    daemon = world.daemon()
+    await daemon.live(HOUR)
+    [(name, phase)] = daemon.phases().items()
+    assert phase is Phase.BOOTING
+    if why == "by order":
+        order = Order(kind=OrderKind.RELEASE, subject=name, by="ada", at=0.0)
+        await MemoryStore(world.state, "operator", world.clock).give(order)
+    idle = (Heartbeat(busy=0, stamp=f"idle {beat}") for beat in range(1000))
+    while daemon.phases()[name] not in DRAIN_MARK:
+        world.state.heartbeats[name] = next(idle)
+        await daemon.live(TICK_S)
+    for beat in [*idle][:6]:
+        world.state.heartbeats[name] = beat
+        await daemon.live(TICK_S)
+        assert name in world.rented().values()
+
+    world.state.heartbeats[name] = Heartbeat(busy=0, drained=True)
+    await daemon.live(60)
+    assert name not in world.rented().values()
