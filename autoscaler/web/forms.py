@@ -271,8 +271,8 @@ class ConcernForm(TypedDict):
 
 
 @with_config(DESCRIBED)
-class SummaryForm(TypedDict):
-    """The whole fleet, machines aside."""
+class StatusForm(InstancesForm):
+    """The whole fleet."""
 
     fleet: str
     version: str
@@ -298,11 +298,6 @@ class SummaryForm(TypedDict):
     limits: CapsForm
     pools: list[PoolForm]
     providers: list[ProviderForm]
-
-
-@with_config(DESCRIBED)
-class StatusForm(SummaryForm, InstancesForm):
-    """The whole fleet."""
 
 
 @with_config(DESCRIBED)

@@ -62,7 +62,9 @@ class Rendering:
 
     async def _make(self, now: float, second: float) -> _Made:
         report, error = self._board.report, self._board.error
-        summary, machines = json.dumps(self._board.summary(now)), self._board.machines(now)
+        summary: dict[str, object] = {**self._board.summary(now)}
+        del summary["instances"]
+        machines = self._board.machines(now)
         parts = list[bytes]()
         await others_turn()
         while some := list(islice(machines, _AT_ONCE)):
@@ -73,6 +75,6 @@ class Rendering:
             report=report,
             error=error,
             second=second,
-            status=b"%b,%b" % (summary[:-1].encode(), instances),
+            status=b"%b, %b" % (json.dumps(summary)[:-1].encode(), instances),
             instances=b"{%b" % instances,
         )

@@ -40,7 +40,6 @@ from autoscaler.web.forms import (
     ProviderForm,
     ReasonForm,
     StatusForm,
-    SummaryForm,
     TierForm,
 )
 
@@ -90,8 +89,8 @@ class Board:
         """The whole fleet."""
         return {**self.summary(now), **self.instances(now)}
 
-    def summary(self, now: float) -> SummaryForm:
-        """The whole fleet, machines aside."""
+    def summary(self, now: float) -> StatusForm:
+        """The whole fleet, with nobody in `instances`: all that does not grow with it."""
         report = self.report or NO_TICK
         spent, own = of_fleet(report), dict[str, list[Instance]]()
         for instance in _present(report):
@@ -113,6 +112,7 @@ class Board:
             "usd_month_forecast": spent.forecast,
             "limits": caps_view(report.limits),
             "pools": [_pool(name, pool, own.get(name, [])) for name, pool in report.pools.items()],
+            "instances": [],
             "providers": [_provider(name, report, self._fleet, now) for name in report.listings],
         }
 

@@ -17,7 +17,7 @@ from structlog.testing import LogCapture
 from autoscaler.core.errors import StoreUnavailable
 from autoscaler.core.journal import Entry, Kind, command_entry
 from autoscaler.web import events
-from autoscaler.web.forms import SummaryForm
+from autoscaler.web.forms import StatusForm
 from autoscaler.web.views import Board
 from tests.support.reports import NOW, RENT, machine, report
 from tests.support.served import Daemon, served
@@ -166,7 +166,7 @@ async def test_hostile_words_stay_inside_their_event(daemon: Daemon) -> None:
 async def test_fifty_pages_cost_one_rendering(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
     made, summary = [], daemon.board.summary
 
-    def counted(_board: Board, now: float) -> SummaryForm:
+    def counted(_board: Board, now: float) -> StatusForm:
         made.append(now)
         return summary(now)
 
