@@ -112,13 +112,11 @@ async def test_a_slot_that_is_being_moved_is_read_where_its_keys_are(cluster: Re
             source.do("MIGRATE", "127.0.0.1", target.port, here, 0, 1000)
             assert await link.execute(commands) == [2, 1]
         finally:
-            for node in (target, source):
-                node.do("CLUSTER", "SETSLOT", slot, "NODE", cluster.id_of(target))
+            cluster.hand_over(slot, source, target)
         assert await link.execute(commands) == [2, 1]
         assert await link.execute([("INCR", f"{{{here}}}:n")]) == [1]
     target.do("FLUSHALL")
-    for node in (source, target):
-        node.do("CLUSTER", "SETSLOT", slot, "NODE", cluster.id_of(source))
+    cluster.move(slot, target, source)
 
 
 async def test_a_node_that_is_away_makes_its_own_queues_unknown_and_no_others_until_its_replica_takes_over(

@@ -77,6 +77,19 @@ class RedisCluster:
         """What the Cluster calls a node."""
         return str(node.do("CLUSTER", "MYID"))
 
+    def move(self, slot: int, source: RedisServer, target: RedisServer) -> None:
+        """Hand over a slot that is empty, and wait until every node knows."""
+        target.do("CLUSTER", "SETSLOT", slot, "IMPORTING", self.id_of(source))
+        source.do("CLUSTER", "SETSLOT", slot, "MIGRATING", self.id_of(target))
+        self.hand_over(slot, source, target)
+
+    def hand_over(self, slot: int, source: RedisServer, target: RedisServer) -> None:
+        """End a move that has begun. Its new owner, told first, gives it an epoch that outdoes older news."""
+        owner = self.id_of(target)
+        for node in (target, source):
+            node.do("CLUSTER", "SETSLOT", slot, "NODE", owner)
+        until(lambda: all(_owner(node, slot) == owner for node in self.nodes), "all nodes know the new owner")
+
     def flush(self) -> None:
         """Empty it."""
         for node in self.nodes:
@@ -85,6 +98,11 @@ class RedisCluster:
     def reads(self) -> dict[int, int]:
         """How often each node has read from its sockets: at least once a round trip."""
         return {node.port: _reads(node.do("INFO", "stats")) for node in self.nodes}
+
+
+def _owner(node: RedisServer, slot: int) -> str:
+    ranges: Any = node.do("CLUSTER", "SLOTS")
+    return next(str(primary[2]) for first, last, primary, *_ in ranges if first <= slot <= last)
 
 
 def _reads(stats: Any) -> int:
