@@ -66,6 +66,15 @@ class Share:
 
 
 @dataclass(frozen=True, slots=True)
+class Claim:
+    """A unit that this daemon would lead."""
+
+    keys: Keys
+    leaves_to_former: bool
+    """It takes no lease that was never taken: the store may have been emptied under whoever led."""
+
+
+@dataclass(frozen=True, slots=True)
 class Answer:
     """Who leads a unit."""
 
@@ -99,10 +108,10 @@ class Common:
         self._owner = owner
         self._ttl_s = ttl_s
         self._keys = Keys(fleet)
-        self._claims: list[Keys] = []
+        self._claims: list[Claim] = []
         self._asked: asyncio.Task[Heard | StoreUnavailable] | None = None
 
-    async def read(self, claim: Keys | None = None) -> Heard:
+    async def read(self, claim: Claim | None = None) -> Heard:
         """What all stores read, and who leads each unit that is claimed in this turn of the event loop.
 
         It is asked once, for all that ask in the turn, and goes on where one of them is cancelled.
@@ -121,7 +130,7 @@ class Common:
             raise heard
         return heard
 
-    async def _ask(self, claims: Sequence[Keys]) -> Heard | StoreUnavailable:
+    async def _ask(self, claims: Sequence[Claim]) -> Heard | StoreUnavailable:
         self._asked = None
         shown = (("GET", self._keys.version), ("HGETALL", self._keys.orders), ("HGETALL", self._keys.workers))
         try:
@@ -130,7 +139,7 @@ class Common:
                 return Heard(version=version, orders=orders, heartbeats=_heartbeats(beats))
             taken, version, orders, beats = await self._take(claims, *shown)
             if dead := [each for each in zip(claims, _leaders(taken), strict=True) if is_dead(each[1])]:
-                await asyncio.gather(*(self._free(keys, leader) for keys, leader in dead))
+                await asyncio.gather(*(self._free(claim.keys, leader) for claim, leader in dead))
                 taken, version, orders, beats = await self._take(claims, *shown)
         except StoreUnavailable as error:
             return error
@@ -142,19 +151,20 @@ class Common:
             heartbeats=_heartbeats(beats),
             led=frozenset(name.decode(errors="replace") for name in led),
             answers={
-                keys.pool: Answer(fence or None, bool(taken), leader.decode(errors="replace"))
-                for keys, (fence, taken, leader) in zip(claims, answers, strict=True)
+                claim.keys.pool: Answer(fence or None, bool(taken), leader.decode(errors="replace"))
+                for claim, (fence, taken, leader) in zip(claims, answers, strict=True)
             },
         )
 
-    async def _take(self, claims: Sequence[Keys], *others: Command) -> list[Reply]:
-        keys = [self._keys.lease, claims[0].daemons, self._keys.pools]
+    async def _take(self, claims: Sequence[Claim], *others: Command) -> list[Reply]:
+        keys = [self._keys.lease, claims[0].keys.daemons, self._keys.pools, self._keys.fence]
         room = self.share.room(asyncio.get_running_loop().time())
-        leases = [key for claim in claims for key in (claim.lease, claim.fence)]
-        names = [claim.pool for claim in claims]
+        leases = [key for claim in claims for key in (claim.keys.lease, claim.keys.fence)]
+        names = [claim.keys.pool for claim in claims]
+        waits = [int(claim.leaves_to_former) for claim in claims]
         times_ms = [int(self._ttl_s * 1000), int(LED_LATELY_S * 1000)]
         arguments: list[str | int] = [self._owner, *times_ms, room, self.share.held_beside(names)]
-        return await self._exchange.call(TAKE, [*keys, *leases], [*arguments, *names], *others)
+        return await self._exchange.call(TAKE, [*keys, *leases], [*arguments, *names, *waits], *others)
 
     async def _free(self, keys: Keys, owner: str) -> None:
         """Free what a daemon of this machine holds that has ended: the lease of a unit, or that of all pools."""

@@ -2,8 +2,8 @@
 
 A fleet is led by one lease, or with `spread` by one for each pool, and each way has keys of its own. Whoever takes a
 lead takes over what the other way left of its pools: records and what was learned are moved in one fenced step, and of
-each day the books that know more count. A lease of the one way cannot be held while one of the other is: nobody writes
-there meanwhile.
+each day the books that know more count. Samples and what vendors billed by machine stay: neither can be told apart by
+pool in a step. A lease of the one way cannot be held while one of the other is: nobody writes there meanwhile.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from autoscaler.store.codec import (
     decode_sample,
     encode_order,
 )
-from autoscaler.store.common import LED_LATELY_S, Common, pairs
+from autoscaler.store.common import LED_LATELY_S, Claim, Common, pairs
 from autoscaler.store.exchange import Exchange
 from autoscaler.store.keys import Keys
 from autoscaler.store.lease import Lead
@@ -78,7 +78,7 @@ class RedisStore:
             NewerRecords: a newer program keeps this fleet.
         """
         asked_at = asyncio.get_running_loop().time()
-        heard = await self._common.read(self._keys)
+        heard = await self._common.read(Claim(self._keys, self._lead.leaves_to_former(asked_at)))
         try:
             older = is_older(heard.version)
         except NewerRecords:
@@ -87,6 +87,8 @@ class RedisStore:
         answer = heard.answers[self._unit.name]
         self._led = heard.led if self._unit.takes_strays else frozenset()
         leads = self._lead.answered(answer.fence, taken=answer.taken, asked_at=asked_at)
+        if answer.fence is None:
+            self._lead.heard(answer.leader, asked_at=asked_at)
         self._common.share.count(self._unit.name, leads=leads)
         return Control(
             leads=leads,

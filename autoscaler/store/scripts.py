@@ -49,10 +49,11 @@ end
 redis.call('ZREMRANGEBYSCORE', daemons, '-inf', now - ttl)
 local living = redis.call('ZCARD', daemons)
 
-local spread = KEYS[4] ~= whole
+local spread = KEYS[5] ~= whole
 local all = spread and redis.call('GET', whole)
+local other_way = redis.call('EXISTS', spread and KEYS[4] or pools) == 1
 local leases = {}
-for at = 4, #KEYS, 2 do
+for at = 5, #KEYS, 2 do
   local holder = all and all ~= 'spread:0' and all or redis.call('GET', KEYS[at]) or ''
   local leader, number = string.match(holder, '^(.*):(%d+)$')
   table.insert(leases, {key = KEYS[at], fence = KEYS[at + 1], leader = leader, number = number})
@@ -61,7 +62,8 @@ end
 
 local answers = {}
 for at, lease in ipairs(leases) do
-  local free = not lease.leader
+  local known = other_way or redis.call('EXISTS', lease.fence) == 1
+  local free = not lease.leader and (known or ARGV[5 + #leases + at] == '0')
   if free and held < shared / living then
     lease.leader, lease.number, held = owner, redis.call('INCR', lease.fence), held + 1
   end
@@ -80,10 +82,11 @@ if spread and held > 0 and redis.call('PTTL', whole) < ttl then
 end
 return {living, spread and redis.call('ZRANGEBYSCORE', pools, now - lately, '+inf') or {}, answers}
 """)
-"""Renew the leases of one daemon, and take free ones up to its share. Keys: the lease of all pools, daemons, pools, and
-then lease and fence of each unit. Arguments: owner, milliseconds, within how many milliseconds pools that were led one
-by one are named, how many leases all daemons share (0: this one takes none, and is not counted), how many it holds
-beside those of these units, and the pool of each unit, nothing for all pools.
+"""Renew the leases of one daemon, and take free ones up to its share. Keys: the lease of all pools, daemons, pools, the
+fence of all pools, and then lease and fence of each unit. Arguments: owner, milliseconds, within how many milliseconds
+pools that were led one by one are named, how many leases all daemons share (0: this one takes none, and is not
+counted), how many it holds beside those of these units, the pool of each unit, nothing for all pools, and for each unit
+1 where it leaves a lease alone that was never taken, nor one of the other way to lead: the store may have been emptied.
 
 Gives how many daemons live; the pools that are or lately were led one by one; and of each unit the fence number, or 0
 where this owner does not lead, whether it was taken, and who leads, if anybody."""

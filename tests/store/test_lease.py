@@ -41,6 +41,27 @@ def test_who_leads_follows_from_the_fence_numbers(
     assert lead.fence == (fence if leads else None)
 
 
+async def test_an_emptied_store_is_left_to_whoever_led_as_he_alone_knows_what_was_spent(
+    redis_backend: RedisBackend,
+) -> None:
+    leader, follower = redis_backend.open("a"), redis_backend.open("b")
+    assert [(await store.read()).leads for store in (leader, follower)] == [True, False]
+    await redis_backend.client.flushall()
+    assert not (await follower.read()).leads
+    await leader.read()  # takes it, and learns that what it knows is to be loaded anew
+    assert [(await store.read()).leads for store in (follower, leader)] == [False, True]
+
+
+async def test_an_emptied_store_whose_leader_is_dead_is_led_after_the_time_of_a_lease() -> None:
+    follower = Lead(30.0)
+    follower.heard("a", asked_at=0.0)
+    for nobody_at in (10.0, 20.0):
+        follower.heard("", asked_at=nobody_at)
+    assert follower.leaves_to_former(39.9)
+    assert not follower.leaves_to_former(40.0)
+    assert not Lead(30.0).leaves_to_former(0.0), "a fleet that is new is led at once"
+
+
 async def test_a_daemon_in_memory_that_slept_may_not_act() -> None:
     backend = MemoryBackend()
     store = backend.open("a")
