@@ -22,6 +22,7 @@ from tests.benchmarks import (
     simulation,
     small_fleet,
     soak,
+    spread,
     terminal,
 )
 from tests.benchmarks.figures import Figure
@@ -44,10 +45,11 @@ BENCHMARKS: Mapping[str, Callable[[], Iterable[Figure]]] = {
     "simulation-linear": simulation.linear,
     "terminal": terminal.large_fleet,
     "long-life": long_life.ticks,
+    "spread": spread.large_fleet,
     "soak": soak.hour,
 }
 
-LONG = frozenset({"long-life", "soak"})
+LONG = frozenset({"long-life", "soak", "spread"})
 """Those that take up to an hour and are run by name alone."""
 
 
