@@ -11,8 +11,9 @@ from rich.text import Text
 
 from autoscaler.config.show import written
 from autoscaler.core.units import format_duration
+from autoscaler.sim.report.figures import tier_cells
 from autoscaler.sim.scenario import Scenario
-from autoscaler.sim.summary import Summary, TierSummary
+from autoscaler.sim.summary import Summary
 
 _TITLE_WIDTH = 10
 
@@ -32,16 +33,8 @@ def _tiers(summary: Summary) -> Table:
         table.add_column(name, justify="right")
     for pool, tiers in summary.tiers.items():
         for name, tier in tiers.items():
-            table.add_row(*([pool] if several else []), name, *_tier(tier))
+            table.add_row(*([pool] if several else []), name, *tier_cells(tier))
     return table
-
-
-def _tier(tier: TierSummary) -> Iterator[str]:
-    yield f"{tier.jobs:,}"
-    yield format_duration(tier.wait_target_s)
-    yield "-" if tier.attainment is None else f"{tier.attainment:.1%}"
-    for wait_s in (tier.wait_p50_s, tier.wait_p95_s, tier.wait_p99_s, tier.wait_max_s):
-        yield "-" if wait_s is None else format_duration(wait_s)
 
 
 def _fact(title: str, text: str) -> Text:

@@ -58,10 +58,10 @@ def rates(snapshot: PoolSnapshot, service_s: Mapping[str, float]) -> dict[str, f
     return {name: known[name].per_s * seconds if name in known else 0.0 for name, seconds in service_s.items()}
 
 
-def expected_waits(snapshot: PoolSnapshot, demand: Demand, now: float, guess_s: float = GUESS_S) -> dict[str, float]:
+def expected_waits(snapshot: PoolSnapshot, demand: Demand, now: float) -> dict[str, float]:
     """Seconds that a job which comes now will wait, by tier; infinite where no capacity is to come."""
     coming = supply(snapshot, now)
-    service_s = service_times(snapshot, guess_s)
+    service_s = service_times(snapshot)
     slots_s = rates(snapshot, service_s)
     up = sum(each.slots for each in coming if not each.in_s)
     in_flight = min(up, demand.in_flight or 0)
@@ -69,7 +69,7 @@ def expected_waits(snapshot: PoolSnapshot, demand: Demand, now: float, guess_s: 
     waiting = snapshot.held_back()
     ahead_s, taken = waiting * sum(service_s.values()) / max(1, len(service_s)), 0.0
     for tier in demand.tiers:
-        usual_s = service_s.get(tier.tier, guess_s)
+        usual_s = service_s.get(tier.tier, GUESS_S)
         ahead_s += tier.waiting * usual_s
         waiting += tier.waiting
         if waiting + in_flight < up:

@@ -40,16 +40,15 @@ class _Mark:
 class Watermark:
     """Follows one list whose elements leave at one end and arrive at the other.
 
-    Each tick fetches the newest element, and sends that of the tick before. An element above `max_payload_bytes` ends
+    Each tick fetches the newest element, and sends that of the tick before. An element above `MAX_PAYLOAD_BYTES` ends
     that until the list was seen empty; meanwhile the time of the last emptiness is the only bound. The same holds where
     Redis refuses the commands. Elements that repeat, jobs put back at the near end and more than 10,000 arrivals in a
     tick blur the bracket, by as many positions as they are. At most 1,024 marks are kept; beyond, every other one goes
     and the brackets get wider.
     """
 
-    def __init__(self, newest_end: Literal["left", "right"], *, max_payload_bytes: int = MAX_PAYLOAD_BYTES) -> None:
+    def __init__(self, newest_end: Literal["left", "right"]) -> None:
         self._newest_end = newest_end
-        self._max_payload_bytes = max_payload_bytes
         self._obstacle: Caution | None = None
         self._newest: bytes | None = None
         self._next = 1
@@ -102,7 +101,7 @@ class Watermark:
     def _obstacle_in(self, newest: Reply) -> Caution | None:
         if not isinstance(newest, bytes):
             return Caution.AGE_UNREADABLE
-        return Caution.PAYLOAD_TOO_LARGE if len(newest) > self._max_payload_bytes else None
+        return Caution.PAYLOAD_TOO_LARGE if len(newest) > MAX_PAYLOAD_BYTES else None
 
     def _arrivals(self, answers: Mapping[Command, Reply], key: str, length: int) -> int | None:
         """Arrivals since the last tick, never too many; None where Redis does not tell."""

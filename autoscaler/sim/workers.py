@@ -20,6 +20,7 @@ from autoscaler.runtime.ports import Clock, Heartbeat
 from providers.mock import Market
 from providers.mock.machine import Machine
 
+_BEAT_EVERY_S = 10.0
 _SAME_MOMENT_S = 1e-6
 """Epoch seconds as floats are about this coarse."""
 
@@ -102,11 +103,10 @@ class _Work:
 class SimulatedWorkers:
     """The workers of all machines of a market that were rented by a daemon, `slots` on each."""
 
-    def __init__(self, market: Market, source: JobSource, clock: Clock, *, beat_every_s: float = 10.0) -> None:
+    def __init__(self, market: Market, source: JobSource, clock: Clock) -> None:
         self._market = market
         self._source = source
         self._clock = clock
-        self._beat_every_s = beat_every_s
         self._beat_at = -math.inf
         self._stations: dict[tuple[str, int], _Station] = {}
         self._in_hand: list[_Work] = []
@@ -195,7 +195,7 @@ class SimulatedWorkers:
         now = self._clock.now()
         if now + _SAME_MOMENT_S < self._beat_at:
             return
-        self._beat_at = now + self._beat_every_s
+        self._beat_at = now + _BEAT_EVERY_S
         if self._stations:
             await self._source.beat({station.instance: _heartbeat(station, now) for station in self._stations.values()})
 

@@ -17,7 +17,6 @@ from autoscaler.sim.bounds import (
     Jobs,
     Promise,
     Terms,
-    clairvoyant,
     price_days,
     pure_work_usd,
     solve_day,
@@ -52,7 +51,8 @@ def jobs(*rows: tuple[float, float, int]) -> Jobs:
 def bound(some: Jobs, on: Terms, *promises: tuple[float, float], horizon_s: float) -> Bound:
     """Solved to the end, or for two seconds; promises are wait targets and late shares."""
     promised = [Promise(wait_target_s=target, late_share=share) for target, share in promises]
-    return clairvoyant(some, on, promised, horizon_s=horizon_s, gap=0.0, limit_s=2.0)
+    plan = price_days(some, on, promised, horizon_s=horizon_s)
+    return plan.total([solve_day(day, gap=0.0, limit_s=2.0) for day in plan.days])
 
 
 # --- no schedule is cheaper -------------------------------------------------------------------------------------------
@@ -252,14 +252,7 @@ def test_days_can_be_solved_in_other_processes() -> None:
     promises = [Promise(wait_target_s=target, late_share=0.1) for target in (30.0, 300.0)]
     plan = price_days(some, terms(), promises, horizon_s=2 * DAY)
     elsewhere = [solve_day(pickle.loads(pickle.dumps(day))) for day in plan.days]
-    assert plan.total(elsewhere).usd == clairvoyant(some, terms(), promises, horizon_s=2 * DAY).usd
-
-
-def test_progress_is_told_after_each_day() -> None:
-    told: list[tuple[int, int]] = []
-    promises = [Promise(wait_target_s=30.0, late_share=0.0)]
-    clairvoyant(jobs(), terms(), promises, horizon_s=2.5 * DAY, progress=lambda done, of: told.append((done, of)))
-    assert told == [(1, 3), (2, 3), (3, 3)]
+    assert plan.total(elsewhere).usd == plan.total([solve_day(day) for day in plan.days]).usd
 
 
 def test_a_search_cut_short_still_gives_a_bound() -> None:
@@ -277,13 +270,9 @@ def test_without_scipy_the_message_says_what_to_install() -> None:
 import sys
 sys.modules["scipy"] = None
 from autoscaler.core.errors import SettingsError
-from autoscaler.core.units import Span
-from autoscaler.sim.bounds import Jobs, Promise, Terms, clairvoyant
-jobs = Jobs(arrived_s=[], service_s=[], tier=[])
-terms = Terms(slots=1, setup_s=1.0, resume_s=1.0, usd_per_hour=1.0, disk_usd_per_hour=0.1, can_stop=True,
-              hot=Span(0, 1), warm=Span(0, 1))
+from autoscaler.sim.bounds import require_solver
 try:
-    clairvoyant(jobs, terms, [], horizon_s=60.0)
+    require_solver()
 except SettingsError as error:
     print(error)
 """

@@ -28,18 +28,21 @@ _INITIAL_DELAY_S = 1200.0
 class _Hysteresis:
     """A target that follows a wish only after enough looks in a row."""
 
-    def __init__(self, upscale_delay: float, downscale_delay: float, target: int) -> None:
+    def __init__(self, upscale_delay: float, downscale_delay: float, limits: Span) -> None:
         self._up_threshold = int(upscale_delay / _LOOK_S)
         self._down_threshold = int(downscale_delay / _LOOK_S)
         self._up = self._down = 0
-        self.target = target
+        self._limits = limits
+        self.target = limits.low
 
     @property
     def every_s(self) -> float:
+        """20 s; 5 s while the target is 0."""
         return _LOOK_S if self.target else _LOOK_AT_ZERO_S
 
     def follow(self, wish: int) -> int:
         """The target after one more look."""
+        wish = self._limits.clamp(wish)
         self._up = self._up + 1 if wish > self.target else 0
         self._down = self._down + 1 if wish < self.target else 0
         asked_up = self._up > 0 and self._up >= self._up_threshold
@@ -66,7 +69,7 @@ class SkyRateSettings:
     """What a replica told to end has to finish its requests."""
 
 
-class SkyRate:
+class SkyRate(_Hysteresis):
     """The request rate of the last minute, divided by the rate that one replica should have.
 
     A job of minutes is one sixtieth of a request per second for one minute and nothing afterwards: on long jobs, and at
@@ -74,23 +77,15 @@ class SkyRate:
     """
 
     def __init__(self, settings: SkyRateSettings, limits: Span) -> None:
+        super().__init__(settings.upscale_delay_seconds, settings.downscale_delay_seconds, limits)
         self.grace_s = settings.drain
         self._settings = settings
-        self._limits = limits
-        self._hysteresis = _Hysteresis(
-            settings.upscale_delay_seconds, settings.downscale_delay_seconds, target=limits.low
-        )
-
-    @property
-    def every_s(self) -> float:
-        """20 s; 5 s while the target is 0."""
-        return self._hysteresis.every_s
 
     def step(self, view: PeerView) -> Orders:
         """Look once."""
         qps = view.arrived(_QPS_WINDOW_S) / _QPS_WINDOW_S
         wish = machines_for(qps, self._settings.utilization * view.slots / view.mean_service_s)
-        return resize(view, self._hysteresis.follow(self._limits.clamp(wish)), newest_not_ready_first)
+        return resize(view, self.follow(wish), newest_not_ready_first)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,32 +102,24 @@ class SkyQueueSettings:
     """How long fewer workers must be wanted."""
 
 
-class SkyQueue:
+class SkyQueue(_Hysteresis):
     """One worker more or fewer by the number of waiting jobs; none when none wait. Only idle workers go."""
 
     def __init__(self, settings: SkyQueueSettings, limits: Span) -> None:
+        super().__init__(settings.upscale_delay_seconds, settings.downscale_delay_seconds, limits)
         self.grace_s = NEVER_KILL
         self._threshold = settings.queue_length_threshold
-        self._limits = limits
-        self._hysteresis = _Hysteresis(
-            settings.upscale_delay_seconds, settings.downscale_delay_seconds, target=limits.low
-        )
-
-    @property
-    def every_s(self) -> float:
-        """20 s; 5 s while the target is 0."""
-        return self._hysteresis.every_s
 
     def step(self, view: PeerView) -> Orders:
         """Look once."""
-        target = self._hysteresis.follow(self._limits.clamp(self._wish(view.waiting)))
+        target = self.follow(self._wish(view.waiting))
         return resize(view, max(target, sum(machine.busy > 0 for machine in view.machines)), _idle_newest_first)
 
     def _wish(self, waiting: int) -> int:
         if waiting == 0:
             return 0
         more = (waiting > self._threshold) - (waiting < self._threshold)
-        return max(1, self._hysteresis.target + more)
+        return max(1, self.target + more)
 
 
 def _idle_newest_first(machine: PeerMachine) -> tuple[float, ...]:

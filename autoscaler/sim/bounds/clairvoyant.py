@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from operator import mul
 from time import perf_counter
@@ -34,6 +34,7 @@ from autoscaler.sim.bounds.day import Day, Prices
 from autoscaler.sim.bounds.terms import Jobs, Promise, Terms
 
 _DAY_S = 86400.0
+_BUCKET_S = 60.0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,35 +90,7 @@ def _gap(bound_usd: float, solution_usd: float) -> float:
     return 1.0 - bound_usd / solution_usd if bound_usd < solution_usd else 0.0
 
 
-def clairvoyant(
-    jobs: Jobs,
-    terms: Terms,
-    promises: Sequence[Promise],
-    *,
-    horizon_s: float,
-    gap: float = 0.02,
-    limit_s: float = 60.0,
-    progress: Callable[[int, int], None] | None = None,
-) -> Bound:
-    """The clairvoyant bound, with all days solved one after the other.
-
-    `gap` and `limit_s` are those of `solve_day`; `progress` is told after each day how many of how many are solved.
-
-    Raises:
-        SettingsError: numpy and scipy are not installed.
-    """
-    plan = price_days(jobs, terms, promises, horizon_s=horizon_s)
-    bounds: list[DayBound] = []
-    for day in plan.days:
-        bounds.append(solve_day(day, gap=gap, limit_s=limit_s))
-        if progress:
-            progress(len(bounds), len(plan.days))
-    return plan.total(bounds)
-
-
-def price_days(
-    jobs: Jobs, terms: Terms, promises: Sequence[Promise], *, horizon_s: float, bucket_s: float = 60.0
-) -> Plan:
+def price_days(jobs: Jobs, terms: Terms, promises: Sequence[Promise], *, horizon_s: float) -> Plan:
     """Cut a horizon into days and give what they share a price. Jobs come before the horizon's end.
 
     Raises:
@@ -130,7 +103,7 @@ def price_days(
         Day(
             start_s=start_s,
             end_s=min(start_s + _DAY_S, horizon_s),
-            bucket_s=bucket_s,
+            bucket_s=_BUCKET_S,
             jobs=jobs.between(start_s, start_s + _DAY_S),
             terms=terms,
             targets_s=tuple(promise.wait_target_s for promise in promises),

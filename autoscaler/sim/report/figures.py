@@ -78,20 +78,20 @@ def _tiers(summary: Summary) -> str:
         "never finished",
     ]
     rows = [
-        [f"{pool} / {name}" if several else name, *_tier(tier)]
+        [f"{pool} / {name}" if several else name, *tier_cells(tier), f"{tier.jobs - tier.served:,}"]
         for pool, tiers in summary.tiers.items()
         for name, tier in tiers.items()
     ]
     return table(names, rows)
 
 
-def _tier(tier: TierSummary) -> Iterator[str]:
+def tier_cells(tier: TierSummary) -> Iterator[str]:
+    """A tier's jobs, its target, the share in time, and its waits: half, 95 % and 99 % of them, the longest."""
     yield f"{tier.jobs:,}"
     yield format_duration(tier.wait_target_s)
     yield "-" if tier.attainment is None else f"{tier.attainment:.1%}"
     for wait_s in (tier.wait_p50_s, tier.wait_p95_s, tier.wait_p99_s, tier.wait_max_s):
         yield "-" if wait_s is None else format_duration(wait_s)
-    yield f"{tier.jobs - tier.served:,}"
 
 
 def table(names: Sequence[str], rows: Iterable[Sequence[str]], *, texts: int = 1, best: Sequence[int] = ()) -> str:
