@@ -74,7 +74,8 @@ class Reloading:
             raise SettingsError(
                 "this daemon was started without a file: there is nothing to reload; a new environment needs a restart"
             )
-        before, after = self._app.config, load_config(self._file, os.environ)
+        after = await asyncio.to_thread(load_config, self._file, os.environ)  # seconds, where it is long
+        before = self._app.config
         refused = needs_restart(before, after) or await self._refused_by_redis(after)
         lines = differences(before, after)
         if not refused and lines:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -30,7 +32,7 @@ class Edited:
     def __init__(self, app: App, config: Json, file: Path) -> None:
         self.app = app
         self._config = config
-        self._file = file
+        self.file = file
         self.reloading = Reloading(app, file, SystemClock())
         self.edit(lambda _config: None)
 
@@ -38,7 +40,7 @@ class Edited:
         """Change the file, from what it was at the start."""
         config = json.loads(json.dumps(self._config))
         change(config)
-        self._file.write_text(yaml.safe_dump(config))
+        self.file.write_text(yaml.safe_dump(config))
 
     async def reload(self, change: Edit) -> tuple[str, ...]:
         """Change the file and take it; gives what it changed."""
@@ -74,6 +76,24 @@ async def test_without_a_file_there_is_nothing_to_reload(redis_url: str) -> None
     with pytest.raises(SettingsError, match="started without a file"):
         await Reloading(app, None, SystemClock()).preview()
     await app.close()
+
+
+async def test_the_daemon_goes_on_while_its_file_is_read(redis_url: str, tmp_path: Path) -> None:
+    async with edited(redis_url, tmp_path) as daemon:
+        text, turned, went_on = daemon.file.read_text(), threading.Event(), list[bool]()
+        daemon.file.unlink()
+        os.mkfifo(daemon.file)  # what is read out of it comes once the event loop has turned, or too late
+
+        def write() -> None:
+            went_on.append(turned.wait(5.0))
+            daemon.file.write_text(text)
+
+        asyncio.get_running_loop().call_soon(turned.set)
+        writing = threading.Thread(target=write)
+        writing.start()
+        assert (await daemon.reloading.preview()).lines == ()
+        writing.join()
+        assert went_on == [True]
 
 
 async def test_what_was_shown_is_what_takes_effect_or_nothing(redis_url: str, tmp_path: Path) -> None:

@@ -132,6 +132,8 @@ async def _ask(
 ) -> dict[str, Any]:
     base = url.rstrip("/")
     method = method or ("GET" if body is None else "POST")
+    if not token.isprintable():  # aiohttp would refuse it as a header, and not say which
+        raise Refused("--token: has a line break or a control character, expected the one line of http.token")
     headers = {} if method == "GET" else {"Authorization": f"Bearer {token}"}
     try:
         async with (

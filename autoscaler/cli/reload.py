@@ -25,10 +25,11 @@ _STYLES = {": added: ": "green", ": removed": "red"}
     envvar="AUTOSCALER_TOKEN",
     help="The daemon's `http.token`; that of FILE when not given.  [env: AUTOSCALER_TOKEN]",
 )
+@click.option("--dry-run", is_flag=True, help="Only show it.")
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option("--by", default=getpass.getuser, help="Who reloads it.  [default: your user name]")
 @click.option("--why", default="", help="For the journal.")
-def reload(file: Path | None, *, url: str, token: str | None, yes: bool, by: str, why: str) -> None:
+def reload(file: Path | None, *, url: str, token: str | None, dry_run: bool, yes: bool, by: str, why: str) -> None:
     """Show what a changed file would change, and take it.
 
     The daemon reads the file that it was started with. FILE, the same one, serves to look for mistakes before it is
@@ -46,6 +47,8 @@ def reload(file: Path | None, *, url: str, token: str | None, yes: bool, by: str
     shown = screen()
     for line in found["diff"]:
         shown.print(Text(line, style=next((style for mark, style in _STYLES.items() if mark in line), "yellow")))
+    if dry_run:
+        return
     if not yes and not click.confirm("Let this take effect?"):
         click.echo("Nothing has changed.")
         return

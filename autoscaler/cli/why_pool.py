@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence, Set
 from itertools import groupby
 
 from autoscaler.cli.view.pool import tier_state
-from autoscaler.cli.view.words import Object, moment
+from autoscaler.cli.view.words import Object, moment, order_text
 from autoscaler.cli.why_not import ACTIONS, why_not
 from autoscaler.core.units import format_duration
 
@@ -135,7 +135,7 @@ def _cost(pool: Object) -> str:
 def _in_the_way(status: Object, pool: Object) -> Iterator[str]:
     """Orders, money and doubt."""
     machines = {each["id"] for each in status["instances"] if each["pool"] == pool["name"]}
-    orders = [f"an order: {each['text']}" for each in status["orders"] if _is_about(each, pool["name"], machines)]
+    orders = [f"an order: {order_text(each)}" for each in status["orders"] if _is_about(each, pool["name"], machines)]
     rules = [reason for part in ("why", "why_not") for reason in pool["decision"][part]]
     held = [f"{reason['text']}  [{reason['rule']}]" for reason in rules if reason["rule"].startswith("budget.")]
     held += [f"{each['name']} cannot be listed: {each['unknown']}" for each in status["providers"] if each["unknown"]]

@@ -21,6 +21,9 @@ from providers.installed import provider_kinds
 
 T = TypeVar("T")
 
+_MOST_BYTES = 1_048_576
+"""Far beyond any real file; ten times as many take half a minute to parse."""
+
 
 def load_config(source: Path | str, env: Mapping[str, str]) -> Config:
     """The settings in a file, or in YAML text, with variables taken from `env`.
@@ -86,7 +89,11 @@ def settings_adapter() -> TypeAdapter[Config]:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        with path.open("rb") as opened:
+            content = opened.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise SettingsError(f"{path}: longer than {_MOST_BYTES} bytes; is it a settings file?")
+        return content.decode("utf-8-sig")
     except OSError as error:
         raise SettingsError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:

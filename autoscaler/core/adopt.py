@@ -8,6 +8,7 @@ from autoscaler.core.evidence import Evidence, with_facts
 from autoscaler.core.instance import Instance, parse_label
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Remote, Status
+from autoscaler.core.orders import OrderKind
 from autoscaler.core.spec import Placement, Pool
 
 _ADOPTED_AS: Mapping[Status, Phase] = {
@@ -26,7 +27,9 @@ def adopt(
 ) -> list[Instance]:
     """Records for those of the strays that are ours: machines, by provider and id, that no record speaks of."""
     adopted: dict[str, Instance] = {}
-    wanted = {order.subject: order for order in evidence.orders.adoptions() if order.pool in evidence.pools}
+    wanted = {
+        order.subject: order for order in evidence.orders.of_kind(OrderKind.ADOPT) if order.pool in evidence.pools
+    }
     for (provider, provider_id), remote in strays:
         ours = parse_label(remote.label, evidence.fleet)
         found = "found by its label, without a record"

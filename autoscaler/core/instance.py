@@ -142,3 +142,9 @@ def parse_label(label: str, fleet: str) -> tuple[str, str] | None:
     """
     ours = _LABEL.fullmatch(label)
     return (ours["pool"], ours["token"]) if ours and ours["fleet"] == fleet else None
+
+
+def fleet_of(label: str) -> str | None:
+    """The fleet of a label, be it ours or another; None for a machine that no autoscaler rented."""
+    rented = _LABEL.fullmatch(label)
+    return rented["fleet"] if rented else None

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Collection, Iterator, Mapping, Set
 from dataclasses import dataclass, field
 
 from autoscaler.core.demand import Unknown
-from autoscaler.core.instance import Instance, parse_label
+from autoscaler.core.instance import Instance, fleet_of, parse_label
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing, Remote
 from autoscaler.core.orders import COUNTED, NO_ORDERS, OF_MACHINES, OF_POOLS, Order, OrderKind, Orders
@@ -50,21 +50,15 @@ def problems(order: Order, known: Known) -> list[str]:
 
 def warnings(order: Order, known: Known) -> list[str]:
     """What whoever gives an order should know, though it can be given."""
-    if order.kind is OrderKind.EVACUATE:
-        places = {name: {each.provider for each in pool.placements} for name, pool in known.pools.items()}
-        only = sorted(name for name, providers in places.items() if providers == {order.subject})
-        if only:
-            return [
-                f"{', '.join(only)} may rent at {order.subject} only: what serves there goes on, and nothing is added"
-            ]
     machine = order.machine_among(known.instances.values()) if order.kind in OF_MACHINES else None
-    if machine is None:
-        return []
-    if order.kind is OrderKind.DRAIN and machine.phase is Phase.WARM:
-        return [f"{machine.id} is stopped already: there is nothing to drain; `release` gives it back"]
-    if order.kind is OrderKind.DRAIN and machine.phase not in (Phase.HOT, Phase.DRAINING):
-        return [f"{machine.id} is {machine.phase}: it is drained once it is HOT; `release` gives it back sooner"]
-    return []
+    found = [*_of_others(order, known, machine)]
+    if order.kind is OrderKind.EVACUATE:
+        found += _of_evacuation(order, known)
+    elif order.kind is OrderKind.ADOPT:
+        found += _of_another_fleet(order, known)
+    elif order.kind is OrderKind.DRAIN and machine is not None:
+        found += _of_drain(machine)
+    return found
 
 
 def listed_machine(name: str, listings: Mapping[str, Listing | Unknown]) -> Remote | None:
@@ -151,6 +145,49 @@ def _of_adoption(order: Order, known: Known) -> Iterator[str]:
         yield f"{provider} cannot be listed now{reason}, so that nobody knows what {order.subject} is: try again"
     elif listed_machine(order.subject, known.listings) is None:
         yield f"{provider} lists no machine {provider_id} of this account"
+
+
+def _of_others(order: Order, known: Known, machine: Instance | None) -> Iterator[str]:
+    """What other orders make of it."""
+    if machine is not None:
+        pools: Collection[str] = [machine.pool]
+    elif order.kind is OrderKind.ADOPT:
+        pools = [order.pool]
+    else:
+        pools = [order.subject] if order.kind in OF_POOLS and order.subject else known.pools
+    if order.kind is not OrderKind.PAUSE:
+        for pause in _standing(OrderKind.PAUSE, pools, known):
+            yield f"nothing is done while this stands: {pause.text}"
+    if order.kind is OrderKind.CEILING:
+        for floor in _standing(OrderKind.FLOOR, pools, known):
+            if (floor.count or 0) > (order.count or 0):
+                yield f"it goes before what stands already: {floor.text}"
+
+
+def _standing(kind: OrderKind, pools: Collection[str], known: Known) -> Iterator[Order]:
+    """The orders of a kind that pools are under, each once."""
+    return filter(None, dict.fromkeys(known.standing.of_pool(kind, pool) for pool in pools))
+
+
+def _of_evacuation(order: Order, known: Known) -> Iterator[str]:
+    left = {each.subject for each in known.standing.of_kind(OrderKind.EVACUATE)} | {order.subject}
+    places = {name: {each.provider for each in pool.placements} for name, pool in known.pools.items()}
+    if stuck := sorted(name for name, providers in places.items() if order.subject in providers <= left):
+        yield f"{', '.join(stuck)} may rent nowhere else: what serves there goes on, and nothing is added"
+
+
+def _of_another_fleet(order: Order, known: Known) -> Iterator[str]:
+    remote = listed_machine(order.subject, known.listings)
+    other = fleet_of(remote.label) if remote else None
+    if other not in (None, known.fleet):
+        yield f"its label is that of the fleet {other!r}: a daemon that runs that one goes on with it, too"
+
+
+def _of_drain(machine: Instance) -> Iterator[str]:
+    if machine.phase is Phase.WARM:
+        yield f"{machine.id} is stopped already: there is nothing to drain; `release` gives it back"
+    elif machine.phase not in (Phase.HOT, Phase.DRAINING):
+        yield f"{machine.id} is {machine.phase}: it is drained once it is HOT; `release` gives it back sooner"
 
 
 def _unknown(what: str, name: str, known: Set[str]) -> str:

@@ -113,7 +113,7 @@ class Orders:
 
     def of_pool(self, kind: OrderKind, pool: str) -> Order | None:
         """The order of a kind that a pool is under: its own, else one for each pool."""
-        found = {order.subject: order for order in self.standing if order.kind is kind}
+        found = {order.subject: order for order in self.of_kind(kind)}
         return found.get(pool) or found.get("")
 
     def pause(self, pool: str) -> Order | None:
@@ -127,12 +127,11 @@ class Orders:
 
     def evacuation(self, provider: str) -> Order | None:
         """Why nothing more is started at a provider."""
-        found = (order for order in self.standing if order.kind is OrderKind.EVACUATE and order.subject == provider)
-        return next(found, None)
+        return next((order for order in self.of_kind(OrderKind.EVACUATE) if order.subject == provider), None)
 
-    def adoptions(self) -> Iterator[Order]:
-        """The machines to adopt."""
-        return (order for order in self.standing if order.kind is OrderKind.ADOPT)
+    def of_kind(self, kind: OrderKind) -> Iterator[Order]:
+        """All orders of a kind."""
+        return (order for order in self.standing if order.kind is kind)
 
     def protected(self, busy: Mapping[str, int], instances: Mapping[str, Instance]) -> Mapping[str, int]:
         """Of the slots at work by instance, those whose jobs no operator has given up."""

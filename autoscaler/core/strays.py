@@ -10,7 +10,6 @@ from autoscaler.core.instance import Instance, parse_label
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing, Remote
 from autoscaler.core.units import format_duration
-from autoscaler.core.words import MOST_NAME, one_line
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,7 +83,7 @@ def find(
 
 def _of_record(record: Instance, pools: Collection[str], asked_at: float, now: float) -> tuple[str, bool] | None:
     """What is wrong with a machine that a record names, and whether a release would mend it."""
-    since = f"{record.phase} for {format_duration(now - record.phase_since)}"
+    since = f"{record.phase} for {format_duration(max(0.0, now - record.phase_since))}"
     if record.phase is Phase.GONE:
         again = f"listed though its record says it is gone, {since}: the daemon releases it again"
         return (again, False) if asked_at > record.phase_since else None
@@ -94,7 +93,7 @@ def _of_record(record: Instance, pools: Collection[str], asked_at: float, now: f
         ends = f"`autoscaler release {record.id} --lose-jobs` ends it, whatever runs on it"
         return f"stuck: {since}; {ends}", False
     if record.pool not in pools and record.phase is not Phase.RELEASING:
-        return f"its pool {one_line(record.pool, MOST_NAME)} is not configured, {since}", True
+        return f"its pool {record.pool} is not configured, {since}", True
     return None
 
 
@@ -102,8 +101,8 @@ def _stray(provider: str, remote: Remote, pool: str, why: str, to_release: bool)
     return Stray(
         provider=provider,
         provider_id=remote.provider_id,
-        label=one_line(remote.label, MOST_NAME),
-        pool=one_line(pool, MOST_NAME),
+        label=remote.label,
+        pool=pool,
         status=remote.status,
         gpu=remote.gpu,
         region=remote.region,

@@ -17,6 +17,7 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing
 from autoscaler.core.money import caps
+from autoscaler.core.orders import OrderKind
 from autoscaler.core.spec import Cap, FleetLimits, Health, Limits
 from autoscaler.core.units import format_duration
 from autoscaler.core.utilisation import Use
@@ -59,7 +60,7 @@ class Name(StrEnum):
     NO_LEADER = "no_leader"
     """No daemon leads a pool."""
     PAUSED = "paused"
-    """An operator has paused the fleet."""
+    """An operator has paused the fleet, or a pool."""
     QUEUE_UNKNOWN = "queue_unknown"
     """A queue cannot be read."""
     QUEUE_DOUBTED = "queue_doubted"
@@ -146,14 +147,11 @@ def _of_daemon(report: TickReport, error: str | None) -> Iterator[Concern]:
     for pool in sorted(pool for pool, leader in report.leaders.items() if not leader):
         text = "no daemon leads it, so nobody starts or stops its machines"
         yield _about(pool, Name.NO_LEADER, Severity.CRITICAL, text, "autoscaler run FILE")
-    pause = report.orders.pause("")
-    if pause is not None:
-        yield Concern(
-            name=Name.PAUSED,
-            severity=Severity.INFO,
-            text=f"no machine is started or stopped: {pause.text}",
-            command="autoscaler unpause FILE",
-        )
+    for pause in report.orders.of_kind(OrderKind.PAUSE):
+        pool = pause.subject
+        text = f"no machine is started or stopped: {pause.text}"
+        unpause = f"autoscaler unpause FILE{f' --pool {pool}' if pool else ''}"
+        yield _about(pool, Name.PAUSED, Severity.INFO, text, unpause)
 
 
 def _about(pool: str, name: Name, severity: Severity, text: str, command: str, *, subject: str = "") -> Concern:

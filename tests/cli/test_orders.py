@@ -39,6 +39,7 @@ def test_each_teaches_by_an_example_and_takes_who_and_why(name: str) -> None:
         (("reap", "--url", "http://127.0.0.1:1"), "no daemon answers at http://127.0.0.1:1"),
         (("orders", "--url", "nonsense"), "--url nonsense: expected an address"),
         (("pause", "--url", "http://127.0.0.1:1"), "no daemon answers at http://127.0.0.1:1"),
+        (("pause", "--url", "http://127.0.0.1:1", "--token", "secret\n"), "--token: has a line break"),
         (("pause", "nowhere.yaml"), "nowhere.yaml"),
     ],
 )

@@ -217,7 +217,7 @@ def test_a_paused_fleet_says_who_paused_it_and_what_ends_it() -> None:
 
 def test_an_order_says_until_when_it_stands() -> None:
     order = an_order("floor:images", by="alice") | {"until": NOW + 60.0}
-    assert "! floor:images by alice  until 11:07:40 UTC" in drawn(a_status(orders=[order]))
+    assert "! floor:images by alice  until 11-18 11:07:40 UTC" in drawn(a_status(orders=[order]))
 
 
 def test_a_failing_tick_is_said_with_the_age_of_the_last_good_one() -> None:

@@ -196,6 +196,7 @@ def test_a_file_is_read_with_or_without_a_byte_order_mark(tmp_path: Path) -> Non
     ("content", "problem"),
     [
         (b"fleet: f\nname: \xff\n", "FILE: not a text file in UTF-8 (line 2)"),
+        (b"#" * 1_048_577, "FILE: longer than 1048576 bytes; is it a settings file?"),
         (b"", "the file is empty; deploy/config.example.yaml shows what belongs there"),
         (b"# only this\n", "the file is empty; deploy/config.example.yaml shows what belongs there"),
         (b"- a\n- b\n", "the file: a list - expected a mapping of keys and values (line 1)"),

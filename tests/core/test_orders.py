@@ -366,9 +366,42 @@ def test_what_can_be_ordered_has_no_problem(given: Order) -> None:
     assert problems(given, KNOWN) == []
 
 
-def test_who_evacuates_the_only_provider_is_warned() -> None:
-    assert "images may rent at mock only" in warnings(order(K.EVACUATE, "mock"), KNOWN)[0]
+def test_who_evacuates_the_last_provider_is_warned() -> None:
+    assert warnings(order(K.EVACUATE, "mock"), KNOWN) == [
+        "images may rent nowhere else: what serves there goes on, and nothing is added"
+    ]
     assert not warnings(order(K.EVACUATE, "other"), KNOWN)
+    two = replace(KNOWN, pools={"images": pool(placements=(THERE, ELSEWHERE))})
+    assert not warnings(order(K.EVACUATE, ELSEWHERE.provider), two)
+    left = replace(two, standing=under(order(K.EVACUATE, THERE.provider)))
+    assert "nowhere else" in warnings(order(K.EVACUATE, ELSEWHERE.provider), left)[0]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        order(K.FLOOR, count=1),
+        order(K.DRAIN, "a"),
+        order(K.EVACUATE, "other"),
+        order(K.ADOPT, "mock/m-9", pool="images"),
+    ],
+)
+def test_who_orders_something_while_a_pause_stands_is_told_that_nothing_is_done(given: Order) -> None:
+    paused = replace(KNOWN, standing=under(order(K.PAUSE, "images")))
+    assert "nothing is done while this stands: pause images by ada" in warnings(given, paused)
+    assert not warnings(order(K.PAUSE), paused)
+
+
+def test_a_ceiling_below_a_floor_that_stands_tells_which_of_them_holds() -> None:
+    known = replace(KNOWN, standing=under(order(K.FLOOR, "images", count=2)))
+    assert warnings(order(K.CEILING, count=1), known) == ["it goes before what stands already: floor 2 images by ada"]
+    assert not warnings(order(K.CEILING, count=2), known)
+
+
+def test_who_adopts_a_machine_of_another_fleet_is_told_whose_it_is() -> None:
+    others = Listing(asked_at=NOW, machines=(remote(provider_id="m-9", label="autoscaler.lab.images.x"),))
+    [told] = warnings(order(K.ADOPT, "mock/m-9", pool="images"), replace(KNOWN, listings={"mock": others}))
+    assert "the fleet 'lab'" in told
 
 
 # --- whatever is ordered ----------------------------------------------------------------------------------------------

@@ -71,11 +71,6 @@ def test_machines_of_a_pool_that_only_another_daemons_file_names_are_left_to_tha
     assert [stray.why for stray in found(led=("images",)).strays] == ["no record names it"]
 
 
-def test_a_label_at_the_vendors_cannot_write_to_a_terminal() -> None:
-    [stray] = found(record(pool="attic"), remote=replace(OURS, label=f"autoscaler.{FLEET}.\x1b[2Jimages.m1")).strays
-    assert stray.label.isprintable()
-
-
 def test_of_a_provider_that_is_not_listed_nothing_is_known() -> None:
     none = find({"mock": Unknown("503", NOW)}, [], fleet=FLEET, pools=[], led=[], now=NOW)
     assert none == Found(strays=[], unlisted={"mock": "503"}, machines=0)

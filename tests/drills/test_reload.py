@@ -243,6 +243,8 @@ def test_a_new_token_and_another_log_level_are_in_force_at_once(daemon: DaemonPr
 def test_the_command_shows_the_change_asks_and_applies_it(daemon: DaemonProcess) -> None:
     write(daemon, with_hot(daemon, "2..4"))
 
+    looked = run_command("reload", daemon.file, "--url", daemon.url, "--dry-run")
+    assert (looked.returncode, looked.stdout) == (0, "pools.images.limits.hot: 1..4 → 2..4\n")
     unsure = run_command("reload", daemon.file, "--url", daemon.url, input="n\n")
     assert "pools.images.limits.hot: 1..4 → 2..4" in unsure.stdout
     assert "Nothing has changed." in unsure.stdout

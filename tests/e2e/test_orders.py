@@ -132,7 +132,7 @@ def test_the_same_goes_through_the_api_with_its_token(daemon: DaemonProcess) -> 
     [line] = autoscaler("pause", *by_api, "--token", "").stderr.splitlines()
     assert line.startswith(f"error: --token: missing, and needed by the daemon at {daemon.url}")
     done = autoscaler("evacuate", "mock", *by_api, "--token", TOKEN)
-    assert "images may rent at mock only" in done.stdout, done.stderr
+    assert "images may rent nowhere else" in done.stdout, done.stderr
     assert "evacuate:mock  evacuate mock by ada" in autoscaler("orders", *by_api).stdout
     [line] = autoscaler("floor", "9", *by_api, "--token", TOKEN).stderr.splitlines()
     assert line == "error: a floor of 9 is above what images may run: 4 by its limits.hot"

@@ -87,11 +87,15 @@ def test_a_pool_that_nobody_leads_is_critical_and_one_led_elsewhere_is_not() -> 
     assert (concern.name, concern.severity, concern.pool) == (Name.NO_LEADER, Severity.CRITICAL, "video")
 
 
-def test_a_pause_is_told_but_alarms_nobody() -> None:
-    pause = Order(kind=OrderKind.PAUSE, by="ann", at=NOW)
+@pytest.mark.parametrize(
+    ("pool", "unpause"), [("", "autoscaler unpause FILE"), ("images", "autoscaler unpause FILE --pool images")]
+)
+def test_a_pause_is_told_but_alarms_nobody(pool: str, unpause: str) -> None:
+    pause = Order(kind=OrderKind.PAUSE, subject=pool, by="ann", at=NOW)
     concern = only(tick(orders=Orders(standing=(pause,))))
-    assert (concern.name, concern.severity) == (Name.PAUSED, Severity.INFO)
+    assert (concern.name, concern.severity, concern.pool) == (Name.PAUSED, Severity.INFO, pool)
     assert "ann" in concern.text
+    assert concern.command == unpause
 
 
 # --- the queue --------------------------------------------------------------------------------------------------------

@@ -208,6 +208,7 @@ async def test_who_takes_machines_of_no_pool_knows_which_pools_are_led_or_were_l
     first, second = await asyncio.gather(*(store.read() for store in daemon.stores.values()))
     assert first.led == {"a", "b", "lately"}
     assert not second.led
+    assert set(await redis_backend.open("onlooker").led()) == {"a", "b", "lately"}
     await daemon.link.close()
 
 

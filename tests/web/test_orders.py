@@ -135,7 +135,7 @@ async def test_a_daemon_that_does_not_lead_takes_orders_about_all_machines(daemo
 async def test_what_whoever_gives_an_order_should_know_is_told(daemon: Daemon) -> None:
     _, answer = await give(daemon, kind="evacuate", subject="mock")
     [warning] = answer["warnings"]
-    assert warning.startswith("images may rent at mock only")
+    assert warning.startswith("images may rent nowhere else")
 
 
 async def test_what_nobody_takes_care_of_is_shown_by_the_newest_listings(daemon: Daemon) -> None:

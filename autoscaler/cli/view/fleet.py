@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
-from autoscaler.cli.view.words import Object, bar, line, moment
+from autoscaler.cli.view.words import Object, bar, line, moment, order_text
 from autoscaler.core.units import format_duration
 
 _SEVERITIES = {"critical": ("!!", "bold red"), "warning": ("!", "yellow"), "info": ("i", "cyan")}
@@ -63,8 +63,7 @@ def concern_line(concern: Object, width: int) -> Text:
 def order_lines(status: Object) -> Iterator[Text]:
     """The orders that stand, and who knows what is not shown here."""
     for order in status["orders"]:
-        until = "" if order["until"] is None else f"  until {moment(order['until'])} UTC"
-        yield line(f"! {order['text']}{until}", "yellow")
+        yield line(f"! {order_text(order)}", "yellow")
     here = {pool["name"] for pool in status["pools"]}
     pools: dict[str, list[str]] = {}
     for pool, leader in status["leaders"].items():

@@ -40,6 +40,12 @@ def moment(epoch_s: float, *, day: bool = False) -> str:
     return datetime.fromtimestamp(epoch_s, UTC).strftime("%m-%d %H:%M:%S" if day else "%H:%M:%S")
 
 
+def order_text(order: Object) -> str:
+    """An order that stands, and until when."""
+    until = "" if order["until"] is None else f"  until {moment(order['until'], day=True)} UTC"
+    return f"{order['text']}{until}"
+
+
 def bar(share: float, cells: int, style: str, mark: float | None = None) -> Text:
     """A bar that is full at a share of 1, with a mark at another share."""
     filled = round(cells * min(1.0, max(0.0, share)))
