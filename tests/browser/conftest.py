@@ -56,7 +56,9 @@ def page(browser: Browser) -> Iterator[Page]:
     # Animations would be caught half-way, where a colour is neither the one nor the other.
     with browser.new_context(viewport={"width": WIDE_PX, "height": 900}, reduced_motion="reduce") as context:
         context.set_default_timeout(PATIENCE_MS)
-        yield context.new_page()
+        page = context.new_page()
+        yield page
+        page.unroute_all(behavior="ignoreErrors")  # an answer may be on its way
 
 
 @pytest.fixture

@@ -133,7 +133,8 @@ def troubled(status: dict[str, Any]) -> dict[str, Any]:
     pool["demand"] |= {"tiers": tiers, "advice": {"age_lower_bound": "nothing to do"}}
     pool["admission"][2] |= {"accept": False, "expected_wait_s": 400.0}
     [machine] = status["instances"]
-    status["instances"] = [{**machine, "id": phase, "phase": phase} for phase in pool["phases"]]
+    machine |= {"gpu": "RTX PRO 6000 WS", "region": "us-california-2", "since_s": 3e6, "usd_spent": 12345.6}
+    status["instances"] = [{**machine, "id": f"{phase}-8vwnp6dk", "phase": phase} for phase in pool["phases"]]
     return status | {"error": "Redis is away", "usd_today": 29.0}
 
 
@@ -187,7 +188,7 @@ def test_letters_are_shortcuts_save_where_something_is_typed(dashboard: Dashboar
     expect(page.locator("#journal-filter")).to_be_focused()
 
 
-@pytest.mark.parametrize("width_px", [PHONE_PX, 768, WIDE_PX])
+@pytest.mark.parametrize("width_px", [PHONE_PX, 768, 1101, WIDE_PX])
 def test_nothing_is_wider_than_the_window(dashboard: Dashboard, width_px: int) -> None:
     dashboard.page.set_viewport_size({"width": width_px, "height": 844})
     dashboard.answer(troubled)
