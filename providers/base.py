@@ -44,10 +44,6 @@ class Capabilities:
     can_spot: bool = True
     can_bid: bool = False
     """The bid of a running spot machine can be changed."""
-    bills_stopped_disk: bool = True
-    """A stopped machine's disk is billed."""
-    stop_keeps_gpu: bool = False
-    """A stopped machine keeps its GPU, so that a resume cannot be refused for want of one."""
     orders_at_once: int | None = None
     """Rents that it takes within some seconds; what is more has to wait its turn. None: any number."""
     list_every_s: float = 0.0

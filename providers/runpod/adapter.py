@@ -29,8 +29,6 @@ CAPABILITIES = Capabilities(
     can_stop=True,
     can_spot=True,
     can_bid=False,
-    bills_stopped_disk=True,
-    stop_keeps_gpu=False,
     list_every_s=10.0,
     search_every_s=10.0,
 )

@@ -385,5 +385,4 @@ def test_the_shortest_rental_leaves_a_machine_time_to_serve_before_its_successor
 def test_the_kind_says_what_vast_ai_can_do() -> None:
     can = KIND.capabilities
     assert (KIND.name, can.can_stop, can.can_spot, can.can_bid) == ("vastai", True, True, True)
-    assert (can.bills_stopped_disk, can.stop_keeps_gpu) == (True, False)
     assert (can.list_every_s, can.search_every_s) == (10.0, 30.0)
