@@ -13,6 +13,7 @@ from tests.support.daemon_process import FLEET, DaemonProcess
 from tests.support.dashboard import PHONE_PX, WIDE_PX, Dashboard
 from tests.support.real_time import until
 
+TOLD_WITHIN_MS = 300.0
 FOCUSABLE = "a[href], button, input, select, [tabindex='0']"
 
 
@@ -221,7 +222,11 @@ def hostile(value: Any, field: str = "") -> Any:
 
 
 def point_at_a_bar(dashboard: Dashboard) -> None:
-    """Point at the longest bar of the timeline, which holds still then."""
+    """Point at the longest bar of the timeline, until it says something: it may just have been drawn anew."""
+    until(lambda: _is_told(dashboard), "a bar says what it stands for")
+
+
+def _is_told(dashboard: Dashboard) -> bool:
     dashboard.page.locator("#chart-phases .plot").hover(position={"x": 2, "y": 2})
     boxes = dashboard.page.evaluate(
         "[...document.querySelectorAll('#chart-phases .point path')].map((bar) => bar.getBoundingClientRect().toJSON())"
@@ -229,6 +234,8 @@ def point_at_a_bar(dashboard: Dashboard) -> None:
     box = max(boxes, key=lambda box: float(box["width"]))
     dashboard.page.mouse.move(box["x"] + box["width"] / 2, box["y"] - 1)
     dashboard.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    dashboard.page.wait_for_timeout(TOLD_WITHIN_MS)
+    return dashboard.page.locator("#chart-phases .hovertext").count() > 0
 
 
 def limits_apart(status: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route
 Json = dict[str, Any]
 
 WIDE_PX, PHONE_PX = 1440, 390
-PATIENCE_MS = 30_000.0
+PATIENCE_MS = 60_000.0
 CHARTS = ("depth", "wait", "machines", "usd", "phases")
 
 # The contrast of a text with what lies behind it, by WCAG 2.2: for each text that can be seen its words, and the ratio
