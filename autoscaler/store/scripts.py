@@ -51,7 +51,7 @@ local living = redis.call('ZCARD', daemons)
 
 local spread = KEYS[5] ~= whole
 local all = spread and redis.call('GET', whole)
-local other_way = redis.call('EXISTS', spread and KEYS[4] or pools) == 1
+local other_way = spread and redis.call('GET', KEYS[4]) or not spread and redis.call('ZCARD', pools) > 0
 local leases = {}
 for at = 5, #KEYS, 2 do
   local holder = all and all ~= 'spread:0' and all or redis.call('GET', KEYS[at]) or ''
@@ -62,7 +62,7 @@ end
 
 local answers = {}
 for at, lease in ipairs(leases) do
-  local known = other_way or redis.call('EXISTS', lease.fence) == 1
+  local known = other_way or redis.call('GET', lease.fence)
   local free = not lease.leader and (known or ARGV[5 + #leases + at] == '0')
   if free and held < shared / living then
     lease.leader, lease.number, held = owner, redis.call('INCR', lease.fence), held + 1
@@ -123,13 +123,16 @@ function ours.HSETFOR(key, ends, milliseconds, ...)
   end
 end
 
-function ours.XADDNEW(key, length, field, value)
+function ours.XADDNEW(key, length, field, ...)
+  local known = {}
   for _, entry in ipairs(redis.call('XREVRANGE', key, '+', '-', 'COUNT', 10)) do
-    if entry[2][2] == value then
-      return
+    known[entry[2][2]] = true
+  end
+  for _, value in ipairs({...}) do
+    if not known[value] then
+      redis.call('XADD', key, 'MAXLEN', '~', length, '*', field, value)
     end
   end
-  redis.call('XADD', key, 'MAXLEN', '~', length, '*', field, value)
 end
 
 local at = 2
@@ -151,7 +154,7 @@ Three words are our own. `HIFEQ KEY FIELD VALUE COMMAND …` does a command only
 may have replaced his order meanwhile. `HSETFOR KEY ENDS MILLISECONDS FIELD VALUE …` sets fields for a time, which is
 kept in the sorted set ENDS, and drops those whose time is over: several daemons say in one hash who is let in, and the
 word of one that is dead must not stay because others go on (Redis has HPEXPIRE only since 7.4). `XADDNEW KEY LENGTH
-FIELD VALUE` adds to a stream of about that length what is not among its newest ten.
+FIELD VALUE …` adds to a stream of about that length those values that are not among its newest ten.
 """
 
 RESIGN = Script("""

@@ -44,8 +44,7 @@ def commands_for(changes: Changes, keys: Keys, *, dropped_days: Iterable[str]) -
         yield from _notice_commands(changes.notice, keys)
     for entry in changes.journal:
         yield journal_command(entry, keys)
-    for sample in changes.samples:
-        yield _history_command(sample, keys)
+    yield from _history_commands(changes.samples, keys)
 
 
 def journal_command(entry: Entry, keys: Keys) -> Command:
@@ -53,9 +52,11 @@ def journal_command(entry: Entry, keys: Keys) -> Command:
     return ("XADD", keys.journal, "MAXLEN", "~", JOURNAL_LENGTH, "*", "entry", encode_entry(entry))
 
 
-def _history_command(sample: Sample, keys: Keys) -> Command:
+def _history_commands(samples: Iterable[Sample], keys: Keys) -> Iterator[Command]:
     """What was written before and is written again, for the answer was lost, counts once: jobs are counted by it."""
-    return ("XADDNEW", keys.history, HISTORY_LENGTH, "sample", encode_sample(sample))
+    rest = map(encode_sample, samples)
+    while batch := list(islice(rest, _FIELDS_PER_COMMAND)):
+        yield ("XADDNEW", keys.history, HISTORY_LENGTH, "sample", *batch)
 
 
 def _published(records: list[Instance], forgotten: set[str], keys: Keys) -> Iterator[Command]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from datetime import date, timedelta
@@ -21,6 +22,9 @@ from autoscaler.core.samples import Sample
 from autoscaler.runtime.ports import Changes, Saved, Store
 from autoscaler.store.rules import HISTORY_LENGTH, JOURNAL_LENGTH, LEDGER_DAYS
 from tests.support.stores import INSTANCES, SAMPLES, Backend, an_instance
+
+MOMENTS = itertools.count()
+"""No two samples begin at the same one."""
 
 
 async def leading(backend: Backend, owner: str = "a") -> Store:
@@ -212,6 +216,7 @@ async def test_the_journal_is_capped_and_newest_first(backend: Backend) -> None:
 async def test_every_field_of_a_sample_comes_back_oldest_first(backend: Backend, samples: list[Sample]) -> None:
     store = backend.open("a")
     await store.read()
+    samples = [replace(sample, at=float(next(MOMENTS))) for sample in samples]
     for sample in samples:
         await store.commit(Changes(samples=(sample,)))
     assert [sample async for sample in store.samples()][-len(samples) :] == samples
