@@ -28,6 +28,7 @@ from autoscaler.parts import named
 from autoscaler.runtime.decider import STRAY_GRACE_S
 from autoscaler.runtime.entropy import Entropy
 from autoscaler.runtime.ports import Clock
+from autoscaler.store.common import LED_LATELY_S
 from autoscaler.telemetry.logging import configure_logging
 
 _MOST_TOLD = 5
@@ -179,8 +180,9 @@ def _left_behind(before: Config, after: Config, machines: Collection[Instance]) 
         if at[name]
     ]
     of = Counter(machine.pool for machine in machines)
+    alone_s = STRAY_GRACE_S + (LED_LATELY_S + before.lease_s if after.spread else 0.0)
     notes = [
-        f"pools.{name}: {_counted(of[name])} of it left alone for {format_duration(STRAY_GRACE_S)}, then drained, and"
+        f"pools.{name}: {_counted(of[name])} of it left alone for {format_duration(alone_s)}, then drained, and"
         " released once idle; no job is cut off"
         for name in before.pools.keys() - after.pools.keys()
         if of[name]

@@ -203,7 +203,9 @@ async def test_with_spread_pools_come_and_go_with_their_leases(redis_url: str, t
     daemon = Edited(app, config, tmp_path / "fleet.yaml")
     await app.tick()
 
-    await daemon.reload(lambda file: file["pools"].pop("audio"))
+    gone, left = await daemon.reload(lambda file: file["pools"].pop("audio"))
+    assert gone == "pools.audio: removed"
+    assert " left alone for 20m 30s, then drained" in left, "another daemon's file may name it still, and take it"
     await app.tick()
     assert [loop.unit.name for loop in app.loops] == ["images"]
     assert [pool["name"] for pool in app.board.status(0.0)["pools"]] == ["images"]
