@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from autoscaler.app import App, refusals
 from autoscaler.config import Config, load_config
 from autoscaler.config.diff import differences, needs_restart
 from autoscaler.config.secrets import secrets_of
+from autoscaler.core.demand import Unknown
 from autoscaler.core.errors import AutoscalerError, SettingsError
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry, Kind
@@ -28,6 +29,7 @@ from autoscaler.parts import named
 from autoscaler.runtime.decider import STRAY_GRACE_S
 from autoscaler.runtime.entropy import Entropy
 from autoscaler.runtime.ports import Clock
+from autoscaler.runtime.report import NO_TICK, TickReport
 from autoscaler.store.common import LED_LATELY_S
 from autoscaler.telemetry.logging import configure_logging
 
@@ -81,7 +83,7 @@ class Reloading:
         lines = differences(before, after)
         if not refused and lines:
             refused, notes = _left_behind(before, after, await self._machines(before, after))
-            lines += notes
+            lines += [*notes, *_jobs_left(after, self._app.board.report or NO_TICK)]
         if refused:
             raise SettingsError(*refused)
         return Proposal(config=after, lines=tuple(lines), digest=self._digest(before, after))
@@ -188,6 +190,17 @@ def _left_behind(before: Config, after: Config, machines: Collection[Instance]) 
         if of[name]
     ]
     return refused, sorted(notes)
+
+
+def _jobs_left(after: Config, report: TickReport) -> Iterator[str]:
+    """The jobs that wait in tiers that go, as far as this daemon has read them."""
+    for name, pool in report.pools.items():
+        kept = {tier.name for tier in after.pools[name].pool(name).tiers} if name in after.pools else set[str]()
+        demand = pool.snapshot.demand
+        for tier in () if isinstance(demand, Unknown) else demand.tiers:
+            if tier.waiting and tier.tier not in kept:
+                jobs = "1 job waits" if tier.waiting == 1 else f"{tier.waiting} jobs wait"
+                yield f"pools.{name}.queue.tiers.{tier.tier}: {jobs} in it now"
 
 
 def _gone_providers(before: Config, after: Config) -> list[str]:

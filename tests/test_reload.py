@@ -139,6 +139,17 @@ async def test_the_machines_of_a_pool_that_goes_are_told_of_and_left_alone(redis
         assert sorted(i.pool for i in report.instances.values() if i.phase is Phase.HOT) == ["audio", "images"]
 
 
+async def test_the_jobs_that_wait_in_a_tier_that_goes_are_told_of(redis_url: str, tmp_path: Path) -> None:
+    async with edited(redis_url, tmp_path) as daemon:
+        await daemon.app.links["redis"].execute([("RPUSH", "list:free", "a", "b"), ("RPUSH", "list:pro", "c")])
+        await daemon.app.tick()
+        lines = await daemon.reload(lambda config: config["pools"]["images"]["queue"]["tiers"].pop())
+        assert lines == (
+            "pools.images.queue.tiers.free: removed",
+            "pools.images.queue.tiers.free: 2 jobs wait in it now",
+        )
+
+
 async def test_the_series_of_a_removed_pool_disappear_and_the_others_go_on(redis_url: str, tmp_path: Path) -> None:
     async with edited(redis_url, tmp_path) as daemon:
         await daemon.app.tick()
