@@ -114,13 +114,18 @@ def _record(pool: str, number: int) -> Instance:
     phase = _PHASES[number % len(_PHASES)]
     return build.instance(
         phase,
-        id=f"{pool}-{number}",
+        id=_token(pool, number),
         pool=pool,
         provider_id=f"m-{pool}-{number}",
         created_at=NOW - 3600.0 - number,
         gpu="RTX 4090",
         burn_usd_per_hour=0.02 if phase is Phase.WARM else 0.8,
     )
+
+
+def _token(pool: str, number: int) -> str:
+    """As ours are: letters and digits alone."""
+    return f"{pool}x{number}".replace("-", "")
 
 
 def _remote(record: Instance) -> Remote:

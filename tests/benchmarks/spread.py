@@ -29,7 +29,7 @@ from tests.support import real_time
 from tests.support.daemon_process import FLEET, DaemonProcess, Json, connect
 from tests.support.redis_server import RedisServer, free_port
 
-_POOLS = [f"pool-{number}" for number in range(100)]
+_POOLS = [f"pool{number}" for number in range(100)]
 _PER_POOL = 100
 _DAEMONS = 4
 _TICK_S = 10.0
@@ -82,7 +82,7 @@ class _Daemons:
         self._stack.callback(self._server.stop)
         self._client = self._stack.enter_context(connect(self._server.url))
         (self._directory / "market.json").write_text(json.dumps(_market().dump()))
-        beats = {f"{pool}-{number}": b"1" for pool in _POOLS for number in range(_PER_POOL)}
+        beats = {f"{pool}x{number}": b"1" for pool in _POOLS for number in range(_PER_POOL)}
         self._client.hset(Keys(FLEET).workers, mapping=beats)
         return self
 
@@ -186,7 +186,7 @@ def _market() -> Market:
         machine = Machine(
             id=f"m{number}",
             number=number,
-            label=make_label(FLEET, pool, f"{pool}-{index}"),
+            label=make_label(FLEET, pool, f"{pool}x{index}"),
             gpu="RTX 4090",
             region="US",
             host=f"h{number}",

@@ -106,7 +106,7 @@ async def live_app(config: Json) -> AsyncIterator[App]:
         for number in range(pool.limits.hot.low):
             mock, placement = app.providers["mock"], pool.placements[0]
             offer = (await mock.list_offers(placement, pool.machine))[0]
-            await mock.rent(offer, pool.machine, label=make_label(FLEET, name, f"{name}-{number}"))
+            await mock.rent(offer, pool.machine, label=make_label(FLEET, name, f"{name}{number}"))
             wanted += 1
     for _ in range(_SETTLING_TICKS + 1):
         await app.tick()
