@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -9,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from autoscaler.store.keys import Keys
-from tests.support.daemon_process import FLEET, DaemonProcess
+from tests.support.daemon_process import FLEET, DaemonProcess, autoscaler
 from tests.support.dashboard import PHONE_PX, WIDE_PX, Dashboard
 from tests.support.real_time import until
 
@@ -60,6 +61,18 @@ def test_a_concern_stands_first_with_the_command_that_mends_it(
     client.delete("jobs:pro")
     expect(concern).to_have_count(0)
     assert daemon.process.poll() is None
+
+
+def test_an_order_is_shown_for_as_long_as_it_stands(dashboard: Dashboard, daemon: DaemonProcess) -> None:
+    dashboard.open()
+    orders = dashboard.page.locator("#orders")
+    expect(orders).to_be_hidden()
+    autoscaler("floor", "1", daemon.file, "--for", "2h", "--by", "<b>ada</b>")
+    expect(orders.locator("li")).to_have_text(
+        re.compile(r"^floor 1 by <b>ada</b>, for 2h, until \d\d-\d\d [\d:]{8} UTC$")
+    )
+    autoscaler("withdraw", "floor", daemon.file)
+    expect(orders).to_be_hidden()
 
 
 def test_it_outlives_a_restart_of_the_daemon_and_says_so_meanwhile(dashboard: Dashboard, daemon: DaemonProcess) -> None:

@@ -8,6 +8,7 @@ import { History } from "./history.js";
 import { Journal } from "./journal.js";
 import { goTo, listenForKeys } from "./keys.js";
 import { Machines } from "./machines.js";
+import { drawOrders } from "./orders.js";
 import { drawPools } from "./pools.js";
 import { listen } from "./stream.js";
 import * as theme from "./theme.js";
@@ -31,6 +32,7 @@ const journal = new Journal(redraw);
 const drawCharts = onChange(() => charts.draw());
 const drawStatus = onChange((said) => {
   drawConcerns(said);
+  drawOrders(said);
   drawPools(said);
 });
 
