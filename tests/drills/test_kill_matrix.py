@@ -25,9 +25,9 @@ from tests.support.mortal_daemon import KEYS, MortalDaemon, booked, is_accounted
 from tests.support.real_time import until
 
 AWAITS = (
-    ("read", "load", "stored planned", "stored booting → hot"),
-    ("rent", "stored planned → renting", "stored renting → booting"),
-    ("stored hot → draining", "list_machines"),
+    ("load", "balance_usd", "billed_usd", "stored planned"),
+    ("rent", "stored planned → renting", "stored renting → booting", "stored booting → hot"),
+    ("stored hot → draining", "list_machines", "read"),
     ("stored draining → hot", "list_offers"),
     ("stored draining → stopping", "stop", "stored stopping, answered", "stored stopping → warm"),
     ("stored warm → resuming", "resume", "stored resuming, answered", "stored resuming → booting"),
@@ -38,12 +38,14 @@ AWAITS = (
 POINTS = tuple([f"{name}: {side}" for name in names for side in ("before", "after")] for names in AWAITS)
 LIVES = max(map(len, POINTS))
 DEAREST_USD_PER_HOUR = 0.45
+LEASE = "10m"
+"""Five seconds of the drill, so that a busy machine lets none run out; that of a dead process is freed at once."""
 
 
 @pytest.fixture
 def daemon(tmp_path: Path, redis_url: str) -> Iterator[MortalDaemon]:
     """A daemon, not started, of a fleet in an empty market."""
-    mortal = MortalDaemon(tmp_path, a_fleet(tmp_path, redis_url), SPEED)
+    mortal = MortalDaemon(tmp_path, a_fleet(tmp_path, redis_url) | {"lease": LEASE}, SPEED)
     yield mortal
     mortal.kill()
 

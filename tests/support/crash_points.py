@@ -21,6 +21,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from inspect import iscoroutinefunction
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,14 @@ from autoscaler.runtime.clock import LoopClock, SystemClock
 from autoscaler.runtime.ports import Changes, Saved
 from autoscaler.store.redis import RedisStore
 from autoscaler.telemetry.logging import configure_logging
+from providers.base import Provider
 from providers.http import Request
 from providers.mock import MockProvider
 from providers.session import Session
 
 AUCTION = "auction"
 """The file beside the configuration by which the mock market takes bids."""
-_CALLS = ("list_machines", "list_offers", "rent", "resume", "stop", "release", "set_bid")
+_CALLS = [name for name, call in vars(Provider).items() if iscoroutinefunction(call) and name != "close"]
 _IDS = re.compile(r"[^/]*\d{3,}[^/]*|(?<=pods/)[^/]+")
 """The parts of a path that name one machine or offer."""
 
