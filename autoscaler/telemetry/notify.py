@@ -20,6 +20,7 @@ from autoscaler.core.unit import Unit
 from autoscaler.runtime.concerns import Concern, Name, concerns
 from autoscaler.runtime.ports import Clock, Entropy
 from autoscaler.runtime.report import NO_TICK, TickReport
+from autoscaler.runtime.spending import of_fleet, of_pool
 from autoscaler.runtime.told import Told
 from autoscaler.telemetry.notify_daily import Daily
 from autoscaler.telemetry.notify_news import Change, News, Watch, news_of
@@ -177,5 +178,7 @@ class Notifier:
         report = self._report
         if (machine := report.instances.get(about.subject)) is not None:
             return machine.cost_usd(self._clock.now())
-        pools = [pool for name, pool in report.pools.items() if about.pool in ("", name)]
-        return sum(pool.snapshot.spent_month_usd for pool in pools) if pools else None
+        if not about.pool:
+            return of_fleet(report).month if report.pools else None
+        pool = report.pools.get(about.pool)
+        return of_pool(pool).month if pool else None

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from autoscaler.config.notify import NotifySettings, SlackChannel
 from autoscaler.core.demand import Unknown
 from autoscaler.core.journal import Entry, Kind
-from autoscaler.core.ledger import DAY_S, Spent
+from autoscaler.core.ledger import DAY_S, DayLedger, Spent, day_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.unit import WHOLE, Unit, units_of
 from autoscaler.core.units import Secret
@@ -200,6 +200,18 @@ async def test_orders_losses_and_a_reload_are_told_with_the_tick() -> None:
             "warning: m1 went while it was HOT",
             "order given: pause",
         ]
+
+
+async def test_what_a_concern_of_the_fleet_cost_counts_machines_of_pools_that_are_gone() -> None:
+    def spent(usd: float) -> dict[int, DayLedger]:
+        today = day_of(NOW)
+        return {today: DayLedger(day=today, booked_until=NOW, pools={"former": Spent(running_usd=usd)})}
+
+    async with a_daemon() as daemon:
+        for _ in range(2):
+            await daemon.tick(report(listings={"mock": Unknown("503", NOW)}, books=spent(4.0)), 30.0)
+        ended = [line for _ in range(4) for line in await daemon.tick(report(books=spent(6.5)), 60.0)]
+    assert ["which cost 2.50 USD" in line for line in ended] == [True]
 
 
 async def test_a_day_is_summed_up_when_it_is_over() -> None:
