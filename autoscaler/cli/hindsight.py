@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -25,7 +25,10 @@ from autoscaler.core.errors import SettingsError
 if TYPE_CHECKING:
     from autoscaler.config import Config
     from autoscaler.core.samples import Sample
+    from autoscaler.sim.least import Least
     from autoscaler.sim.record import Recording
+    from autoscaler.sim.summary import Summary
+    from autoscaler.sim.tune import Tuned
 
 
 @click.command()
@@ -66,9 +69,8 @@ def hindsight(
     """  # noqa: D301 - a real backspace is click's mark of lines that are not to be joined
     from autoscaler.cli.figures import policies_yaml
     from autoscaler.cli.progress import progress_bar
-    from autoscaler.core.units import format_duration
     from autoscaler.rehearsal import scenario_of
-    from autoscaler.sim.bounds import regret, require_solver
+    from autoscaler.sim.bounds import require_solver
     from autoscaler.sim.compare import summary_of
     from autoscaler.sim.least import least_cost
     from autoscaler.sim.tune import require_optuna, tune
@@ -100,20 +102,36 @@ def hindsight(
                 done=progress,
                 standing=_standing(samples[0]),
             )
-    paid_usd = sum(recording.totals.usd for recording in recordings.values())
-    span = format_duration(samples[-1].until - samples[0].at)
-    jobs = sum(len(recording.jobs) for recording in recordings.values())
-    click.echo(f"{span}, {jobs:,} jobs: {paid_usd:,.2f} USD by the books")
-    click.echo(
-        f"  played again as it is   {present.usd:,.2f} USD, {present.worst_attainment:.1%} in time where it was worst"
-    )
-    click.echo(f"  best of {trials} settings     {best.usd:,.2f} USD, {best.worst_attainment:.1%}")
+    span_s = samples[-1].until - samples[0].at
+    for line in _told(span_s, [*recordings.values()], present, best, least, attainment=attainment, trials=trials):
+        click.echo(line)
+    click.echo(f"\nThe best settings:\n\n{policies_yaml(best.scenario)}", nl=False)
+
+
+def _told(
+    span_s: float,
+    recordings: Sequence[Recording],
+    present: Summary,
+    best: Tuned,
+    least: Least,
+    *,
+    attainment: float,
+    trials: int,
+) -> Iterator[str]:
+    """What was paid, and what could have been."""
+    from autoscaler.core.units import format_duration
+    from autoscaler.sim.bounds import regret
+
+    paid_usd = sum(recording.totals.usd for recording in recordings)
+    jobs = sum(len(recording.jobs) for recording in recordings)
+    yield f"{format_duration(span_s)}, {jobs:,} jobs: {paid_usd:,.2f} USD by the books"
+    yield f"  played again as it is   {present.usd:,.2f} USD, {present.worst_attainment:.1%} in time where it was worst"
+    yield f"  best of {trials} settings     {best.usd:,.2f} USD, {best.worst_attainment:.1%}"
     text = f"nobody could have started {attainment:.0%} of every tier in time within these limits"
     if math.isfinite(least.usd):
         times = regret(paid_usd, least.usd)
         text = f"{least.usd:,.2f} USD for {attainment:.0%} in every tier; the books say {times:.2f} times that"
-    click.echo(f"  the least possible      {text}")
-    click.echo(f"\nThe best settings:\n\n{policies_yaml(best.scenario)}", nl=False)
+    yield f"  the least possible      {text}"
 
 
 def _recent(samples: Sequence[Sample], last: float) -> list[Sample]:
