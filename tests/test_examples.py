@@ -44,9 +44,7 @@ class Site:
     def typed(self, line: str) -> list[str]:
         """A line as it is typed here."""
         machine = self.daemon.records(self.client)[0].id
-        words = shlex.split(line, comments=True)
-        words = [re.sub(r"\bnrnabfsz2e\b", machine, word) for word in words]
-        words = ["fleet.yaml" if word in _FILES else word for word in words]
+        words = [re.sub(r"\bnrnabfsz2e\b", machine, word) for word in shlex.split(line)]
         words = [self.daemon.url if re.fullmatch(r"http://[\w.]+:8080", word) else word for word in words]
         command, _ = resolved(words)
         takes = {option for param in command.params for option in param.opts}
@@ -58,10 +56,18 @@ class Site:
 
 
 def there_are() -> list[str]:
+    """Each once, however the pages comment on it and call the file."""
     pages = [page for page in PAGES if page.name != "tutorial.md" and "reference" not in page.parts]
     lines = [line for page in pages for line in examples(page.read_text(encoding="utf-8"))]
-    first = {line: line.split()[0] for line in lines}
-    return [line for line in first if first[line] not in _STAY and "--watch" not in line and not _is_elsewhere(line)]
+    here = [
+        line for line in lines if line.split()[0] not in _STAY and "--watch" not in line and not _is_elsewhere(line)
+    ]
+    return list(dict.fromkeys(map(_plainly, here)))
+
+
+def _plainly(line: str) -> str:
+    words = shlex.split(line, comments=True)
+    return shlex.join("fleet.yaml" if word in _FILES else word for word in words)
 
 
 def _is_elsewhere(line: str) -> bool:
