@@ -12,6 +12,7 @@ import pytest
 from redis.exceptions import NoPermissionError
 
 from autoscaler import acl
+from autoscaler.cli.order_options import is_led
 from autoscaler.core.admission import Notice
 from autoscaler.core.demand import Demand
 from autoscaler.core.errors import StoreUnavailable
@@ -128,6 +129,14 @@ async def test_of_the_commands_for_the_records_none_can_be_left_out(redis_url: s
     async with user_of(redis_url, line) as user:
         with pytest.raises(StoreUnavailable):
             await user.keep_records()
+
+
+async def test_whoever_gives_an_order_sees_whether_a_daemon_leads(redis_url: str) -> None:
+    async with user_of(redis_url, acl.store_line(NOBODY, FLEET)) as user:
+        assert not await is_led(user.link, FLEET)
+        await RedisStore(user.link, FLEET, "daemon").read()
+        assert await is_led(user.link, FLEET)
+        assert await user.refused() == []
 
 
 async def test_two_users_share_the_work_where_queue_and_store_are_apart(redis_url: str) -> None:

@@ -179,25 +179,25 @@ async def _running() -> Config:
     demo = packaged("demo")
     link = RedisLink(demo.redis)
     try:
-        return demo if await _is_led(link, demo.fleet) else packaged("default")
+        return demo if await is_led(link, demo.fleet) else packaged("default")
     except StoreUnavailable:
         return packaged("default")
     finally:
         await link.close()
 
 
-async def _is_led(link: RedisLink, fleet: str) -> bool:
+async def is_led(link: RedisLink, fleet: str) -> bool:
     """Whether any daemon leads, be it all pools or one of them."""
     from autoscaler.store.keys import Keys
 
-    [leads] = await link.execute([("EXISTS", Keys(fleet).whole_lease)])
-    return bool(leads == 1)
+    [owner] = await link.execute([("GET", Keys(fleet).whole_lease)])  # a daemon's user may not ask EXISTS of its keys
+    return isinstance(owner, bytes)
 
 
 async def _of_leader(app: App) -> list[str]:
     """What to know of an order that nobody carries out yet."""
     config = app.config
-    led = await _is_led(app.parts.links[config.store or config.redis], config.fleet)
+    led = await is_led(app.parts.links[config.store or config.redis], config.fleet)
     return [] if led else [f"no daemon leads {config.fleet} now: it is carried out once one does (autoscaler run)"]
 
 
