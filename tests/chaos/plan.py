@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -20,6 +20,11 @@ from tests.support.build import FLEET
 HOUR, DAY = 3600.0, 86400.0
 SUITE = range(100)
 """The seeds of the test suite."""
+MORTAL_FROM = 1_000_000
+"""From this seed on some daemon dies at one of its next awaits every few minutes, all day long."""
+MORTAL = range(MORTAL_FROM, MORTAL_FROM + 4)
+"""The seeds of the test suite that are of this kind."""
+_LIVES_S = 600.0
 _FULL_ODDS = (0.02, 0.1, 0.3)
 _TICKS_S = (10.0, 30.0, 60.0)
 _TICK_WEIGHTS = (1, 9, 90)  # a day of short ticks costs six times one of long ticks
@@ -129,7 +134,7 @@ class Plan:
 def draw(seed: int) -> Plan:
     """The plan of a seed."""
     rng = seeded(seed)
-    return Plan(
+    plan = Plan(
         seed=seed,
         latency_s=rng.choice((0.0, 0.0, 1.0, 4.0)),
         slots_service_s=rng.choice((30.0, 120.0, 600.0)),
@@ -137,6 +142,9 @@ def draw(seed: int) -> Plan:
         config=_config(seed, rng),
         events=_events(rng),
     )
+    if seed < MORTAL_FROM:
+        return plan
+    return replace(plan, events=tuple(sorted((*plan.events, *_deaths(rng)), key=lambda event: event.at_s)))
 
 
 def _config(seed: int, rng: random.Random) -> Config:
@@ -251,3 +259,11 @@ def _events(rng: random.Random) -> tuple[Event, ...]:
                 )
             )
     return tuple(sorted(events, key=lambda event: event.at_s))
+
+
+def _deaths(rng: random.Random) -> Iterator[Event]:
+    """So many that each command is begun, answered, adopted and ended by daemons that know of it from the store."""
+    at_s = rng.expovariate(1.0 / _LIVES_S)
+    while at_s < DAY:
+        yield Event(at_s=at_s, blow=Blow.CRASH, lasting_s=30.0, number=rng.randint(1, 40), after=rng.random() < 0.5)
+        at_s += rng.expovariate(1.0 / _LIVES_S)

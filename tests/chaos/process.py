@@ -40,6 +40,11 @@ class Process:
         """Whether it stands still."""
         return self.thawed_at > 0.0 and self._clock.now() < self.thawed_at
 
+    @property
+    def doomed(self) -> bool:
+        """Whether it is to die at a coming crossing, or is dead."""
+        return self._crossings_left is not None
+
     def die_at(self, crossing: int, *, after: bool) -> None:
         """Let it die at a coming crossing, before or after the effect."""
         self._crossings_left, self._dies_after = crossing, after
@@ -88,6 +93,10 @@ class Process:
     def now(self) -> float:
         """Epoch seconds, as its own clock has them."""
         return self._clock.now() + self.clock_offset_s
+
+    def steady(self) -> float:
+        """The clock that nobody sets."""
+        return self._clock.steady()
 
     async def sleep(self, seconds: float) -> None:
         """Wait; a clock that is set does not change how long."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from autoscaler.core.lifecycle import Phase
+from autoscaler.runtime.concerns import Name, concerns
 from autoscaler.sim.virtual import VirtualLoop
 from tests.chaos.daemon import Parts
 from tests.chaos.invariants import Watch
@@ -13,6 +15,8 @@ from tests.chaos.world import World
 
 _CALM_LEAST_S, _CALM_MOST_S = HOUR, 6 * HOUR
 """How long the fleet may take to settle when all is calm: a placement's longest block, a boot, a budget's midnight."""
+_TRUE_IN_PEACE = frozenset({Name.BUDGET_NEAR, Name.BUDGET_SPENT})
+"""What may need a person though no fault is left: the day's money is spent."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -99,4 +103,14 @@ def unsettled(world: World) -> str | None:
         floor = settings.limits.hot.low
         if hot < floor:
             return f"{hot} machines of {pool} are HOT, the floor is {floor}"
-    return None
+    return next(_standing(world), None)
+
+
+def _standing(world: World) -> Iterator[str]:
+    """What some daemon says that a person must look at, though nothing is wrong any more."""
+    for daemon in world.daemons:
+        for loop in daemon.app.loops if daemon.up else ():
+            report = daemon.reports.get(loop.unit.name)
+            for concern in concerns(report, error=None, now=daemon.process.now()) if report else ():
+                if concern.name not in _TRUE_IN_PEACE:
+                    yield f"{daemon.owner} has a concern, {concern.name}: {concern.text}"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from providers.mock import Fault
-from tests.chaos.plan import SUITE, Blow, draw
+from tests.chaos.plan import MORTAL, SUITE, Blow, draw
 from tests.chaos.run import live
 
 _GROUP = 10
@@ -19,6 +19,11 @@ _GROUP = 10
 @pytest.mark.parametrize("seeds", [SUITE[first : first + _GROUP] for first in range(0, len(SUITE), _GROUP)], ids=str)
 def test_a_day_of_faults_breaks_no_invariant(seeds: Sequence[int]) -> None:
     findings = [str(lived.finding) for seed in seeds if (lived := live(seed)).finding]
+    assert not findings
+
+
+def test_no_invariant_breaks_in_a_day_on_which_some_daemon_dies_every_few_minutes() -> None:
+    findings = [str(lived.finding) for seed in MORTAL if (lived := live(seed)).finding]
     assert not findings
 
 

@@ -281,8 +281,9 @@ class World:
     def _strike(self, daemon: Daemon, event: Event) -> None:
         """A blow that hits one daemon."""
         if event.blow is Blow.CRASH:
+            if not daemon.process.doomed:
+                self._after(event.lasting_s, lambda: self._succeed(daemon))
             daemon.process.die_at(event.number, after=event.after)
-            self._after(event.lasting_s, lambda: self._succeed(daemon))
         elif event.blow is Blow.RESTART:
             self._end(daemon)
             self._after(event.lasting_s, self.spawn)
