@@ -136,6 +136,9 @@ class Redis:
         value: dict[bytes, Any] = self._values[key]
         return value
 
+    def _exists(self, key: bytes) -> int:
+        return int(self._there(key) is not None)
+
     def _get(self, key: bytes) -> bytes | None:
         value: bytes | None = self._there(key)
         return value
@@ -215,6 +218,9 @@ class Redis:
             self._journal.append(rest[-1])
             self._lines += 1
         return b"0-0"
+
+    def _xrevrange(self, _key: bytes, *_rest: bytes) -> list[Reply]:
+        return []  # the history is not kept
 
     def _evalsha(self, digest: bytes, count: bytes, *rest: bytes) -> Reply:
         if digest not in self._scripts:
