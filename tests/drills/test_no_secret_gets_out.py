@@ -8,17 +8,24 @@ of the HTTP API, the metrics, and whatever lies in Redis under the fleet's name.
 
 from __future__ import annotations
 
+import re
 import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
+from dataclasses import fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import pytest
 import yaml
 
+from autoscaler.config import load_config
+from autoscaler.config.schema import Config
+from autoscaler.core.units import Secret
+from providers.installed import OWN
+from tests.support.certificates import Authority
 from tests.support.daemon_process import AUTOSCALER, FLEET, DaemonProcess, Json, StartDaemon
 from tests.support.emulator_process import EmulatorProcess
 from tests.support.parrot import Refuses, parrot
@@ -27,8 +34,9 @@ from tests.support.redis_server import free_port
 
 MARK = "canary"
 NOWHERE = "http://127.0.0.1:1"
-PATHS = ("/", "/api/v1", "/healthz", "/readyz", "/metrics", "/nothing")
-API = tuple(f"/api/v1/{name}" for name in ("status", "plan", "instances", "journal", "admission", "timeline"))
+TOKEN = f"{MARK}-of-the-api-and-it-is-long-enough-for-anybody"
+STREAM = "/api/v1/events"
+"""It does not end, and tells what status and the journal do."""
 
 
 def no_creates(method: str, path: str) -> int | None:
@@ -47,7 +55,7 @@ def a_config(directory: Path, redis_url: str, vast: str, runpod: str) -> Json:
     key = directory / "vast-key"
     key.write_text(f"{MARK}-of-vast\n")
     redis = redis_url.replace("redis://", f"redis://default:{MARK}-of-the-queue@")
-    http = {"listen": f"127.0.0.1:{free_port()}", "token": f"{MARK}-of-the-api-and-it-is-long-enough-for-anybody"}
+    http = {"listen": f"127.0.0.1:{free_port()}", "token": TOKEN}
     env = {"HF_TOKEN": f"{MARK}-of-the-hub", "REDIS_URL": f"redis://worker:{MARK}-of-the-worker@queue:6379/0"}
     return {
         "fleet": FLEET,
@@ -71,7 +79,7 @@ def a_config(directory: Path, redis_url: str, vast: str, runpod: str) -> Json:
                     {"provider": "runpod", "max_usd_per_hour": 2.0},
                 ],
                 "limits": {"hot": "2..3", "warm": "0..1"},
-            }
+            },
         },
         "providers": {
             "vastai": {
@@ -84,6 +92,19 @@ def a_config(directory: Path, redis_url: str, vast: str, runpod: str) -> Json:
         },
         "notify": {"after": "0s", "channels": channels()},
     }
+
+
+def with_letters(config: Json, directory: Path) -> Json:
+    """The same with a pool more, whose queue is behind Sentinels that are away, and asks for a certificate."""
+    own = Authority(directory).issue("client", password=f"{MARK}-of-the-certificate")
+    nowhere = NOWHERE.removeprefix("http://")
+    redis = {
+        "sentinel": {"master": "jobs", "addresses": [nowhere], "password": f"{MARK}-of-sentinel"},
+        "password": f"{MARK}-of-the-letters",
+        "tls": {"cert": str(own.cert), "key": str(own.key), "key_password": f"{MARK}-of-the-certificate"},
+    }
+    letters = config["pools"]["images"] | {"redis": redis, "limits": {"hot": "0..1"}}
+    return config | {"pools": config["pools"] | {"letters": letters}}
 
 
 def channels() -> Json:
@@ -120,16 +141,27 @@ def assert_clean(texts: Mapping[str, str]) -> None:
 
 
 def answers(daemon: DaemonProcess) -> dict[str, str]:
-    """What the daemon serves, errors included."""
-    found = {}
-    for path in (*PATHS, *API):
-        try:
-            with urllib.request.urlopen(daemon.url + path, timeout=5) as response:
-                found[path] = response.read().decode()
-        except urllib.error.HTTPError as error:
-            with error:
-                found[path] = error.read().decode()
+    """What the daemon serves, errors included, and what it says of a file with other keys."""
+    lines = [line.split() for line in asked(daemon, "/api/v1").splitlines()]
+    paths = [line[1] for line in lines if line[0] == "GET" and "{" not in line[1] and line[1] != STREAM]
+    found = {path: asked(daemon, path) for path in (*paths, "/sd/prometheus?port=9400", "/nothing")}
+    written = daemon.file.read_text()
+    daemon.file.write_text(re.sub(f"{MARK}-of-(?!the-)", f"{MARK}-of-another-", written))
+    found["reload"] = asked(daemon, "/api/v1/reload", b'{"by": "ann"}')
+    daemon.file.write_text(written)
+    assert '"diff": ["' in found["reload"]
     return found
+
+
+def asked(daemon: DaemonProcess, path: str, body: bytes | None = None) -> str:
+    """What is answered."""
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    try:
+        with urllib.request.urlopen(urllib.request.Request(daemon.url + path, body, headers), timeout=5) as response:
+            return str(response.read().decode())
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.read().decode()
 
 
 def stored(client: Any) -> dict[str, str]:
@@ -144,6 +176,36 @@ def stored(client: Any) -> dict[str, str]:
     }
     keys = list(client.scan_iter(match="autoscaler*"))
     return {repr(key): repr(readers[client.type(key)](key)) for key in keys}
+
+
+def places(settings: object) -> Iterator[tuple[str, str]]:
+    """Each field in which a type of settings, or one within it, has room for a secret."""
+    if isinstance(settings, type) and is_dataclass(settings):
+        for name, kind in get_type_hints(settings).items():
+            if Secret in (kind, *get_args(kind)):
+                yield settings.__name__, name
+            yield from places(kind)
+    for part in get_args(settings):
+        yield from places(part)
+
+
+def marked(settings: object) -> Iterator[tuple[str, str]]:
+    """Each such field that holds a marked secret."""
+    if is_dataclass(settings):
+        for field in fields(settings):
+            value = getattr(settings, field.name)
+            if isinstance(value, Secret) and MARK in value.reveal():
+                yield type(settings).__name__, field.name
+            yield from marked(value)
+    elif isinstance(settings, Mapping):
+        for value in settings.values():
+            yield from marked(value)
+
+
+def test_the_configuration_of_this_drill_has_a_mark_in_every_place_for_a_secret(tmp_path: Path) -> None:
+    config = with_letters(a_config(tmp_path, "redis://localhost", NOWHERE, NOWHERE), tmp_path)
+    room = {place for kind in (Config, *(each.settings for each in OWN)) for place in places(kind)}
+    assert room == set(marked(load_config(yaml.safe_dump(config), {})))
 
 
 def test_vendors_that_repeat_key_and_order_tell_nobody(
@@ -164,7 +226,7 @@ def test_vendors_that_repeat_key_and_order_tell_nobody(
 def test_vendors_that_refuse_the_key_tell_nobody(
     start_daemon: StartDaemon, client: Any, redis_url: str, tmp_path: Path, vendors: Any
 ) -> None:
-    daemon = start_daemon(a_config(tmp_path, redis_url, *vendors(no_key)))
+    daemon = start_daemon(with_letters(a_config(tmp_path, redis_url, *vendors(no_key)), tmp_path))
     until(lambda: len(daemon.events("signal_lost")) >= 2, "both listings failed")
 
     texts = {"log": daemon.log.read_text(), **answers(daemon), **stored(client)}
@@ -178,7 +240,7 @@ def test_vendors_that_refuse_the_key_tell_nobody(
 def printed(*arguments: str | Path, cwd: Path) -> str:
     """What a command prints, and what it writes into its directory."""
     ended = subprocess.run(
-        [AUTOSCALER, *map(str, arguments)], capture_output=True, text=True, timeout=60, check=False, cwd=cwd
+        [AUTOSCALER, *map(str, arguments)], capture_output=True, text=True, timeout=180, check=False, cwd=cwd
     )
     return ended.stdout + ended.stderr
 
@@ -192,6 +254,7 @@ def test_commands_that_succeed_tell_nobody(client: Any, redis_url: str, tmp_path
     for line in (
         ("check", file),
         ("check", file, "--full"),
+        ("reap", file, "--dry-run"),
         ("queue", file, "--json"),
         ("queue", file, "--acl"),
         ("pause", file),
@@ -214,7 +277,7 @@ def test_commands_that_succeed_tell_nobody(client: Any, redis_url: str, tmp_path
     ],
 )
 def test_commands_that_fail_tell_nobody(fault: str, said: str, redis_url: str, tmp_path: Path) -> None:
-    config = a_config(tmp_path, redis_url, NOWHERE, NOWHERE)
+    config = with_letters(a_config(tmp_path, redis_url, NOWHERE, NOWHERE), tmp_path)
     if fault == "a password that is wrong":
         config["redis"] = config["redis"].replace("default", "nobody")
     elif fault == "a Redis that is away":
