@@ -9,12 +9,15 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from autoscaler.core.lifecycle import Phase
 from tests.support.daemon_process import Json
 from tests.support.recorded_jobs import KINDS
 from tests.support.work_site import Site, a_site
 
 WAVES = 4
+PATIENCE_S = 120.0
 QUICK = {"list": 2060, "rq": 220, "celery": 220}
 """Jobs of a wave that take next to no time, by pool."""
 QUICK_S, LASTS_S, LASTING = 0.004, 1.5, 3
@@ -44,12 +47,13 @@ def calm(site: Site) -> bool:
     return set(phases.values()) == {1}
 
 
+@pytest.mark.timeout(2 * WAVES * PATIENCE_S)
 def test_every_job_is_done_none_twice_and_none_is_cut_off(redis_url: str, tmp_path: Path) -> None:
     with a_site(tmp_path, redis_url, {name: a_pool(name) for name in QUICK}, env=WORKERS) as site:
         for wave in range(WAVES):
             send(site, wave)
-            site.crew.until(site.jobs.all_done, f"wave {wave} was done", patience_s=120.0)
-            site.crew.until(lambda: calm(site), f"machines went after wave {wave}", patience_s=120.0)
+            site.crew.until(site.jobs.all_done, f"wave {wave} was done", patience_s=PATIENCE_S)
+            site.crew.until(lambda: calm(site), f"machines went after wave {wave}", patience_s=PATIENCE_S)
 
         assert len(site.jobs.sent) >= 10_000
         assert site.jobs.repeated() == {}
