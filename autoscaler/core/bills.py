@@ -48,7 +48,7 @@ class MachineBooks:
     def turn(self, instances: Iterable[Instance], now: float) -> bool:
         """Begin a new day, if there is one; to be called each tick before records change. Whether there was one."""
         today = day_of(now)
-        if self._day is not None and today <= self._day:
+        if self._day is not None and self._day - 1 <= today <= self._day:
             return False
         machines, midnight = list(instances), today * DAY_S
         followed = self._day == today - 1

@@ -120,6 +120,25 @@ class Instance:
             boot_since=self.boot_since if self.boot_since is None else min(self.boot_since, now),
         )
 
+    def later(self, seconds: float) -> Instance:
+        """This record with all its times so much later: for when the clock was set forward.
+
+        What it waits for takes as long as it would have, and the time that did not pass costs nothing.
+        """
+        absent_since, boot_since = self.absent_since, self.boot_since
+        return replace(
+            self,
+            created_at=self.created_at + seconds,
+            phase_since=self.phase_since + seconds,
+            booked_at=self.booked_at + seconds,
+            called_at=self.called_at + seconds,
+            drained_at=self.drained_at + seconds,
+            ordered_at=self.ordered_at and self.ordered_at + seconds,
+            retry_at=self.retry_at and self.retry_at + seconds,
+            absent_since=None if absent_since is None else absent_since + seconds,
+            boot_since=None if boot_since is None else boot_since + seconds,
+        )
+
     def booked(self, now: float) -> Instance:
         """This record with its cost up to now."""
         return replace(self, usd_spent=self.cost_usd(now), booked_at=now)

@@ -185,6 +185,13 @@ def relief_entry(pool: str, text: str, now: float) -> Entry:
     return Entry(at=now, kind=Kind.SIGNAL, pool=pool, text=f"{pool}: {text}")
 
 
+def clock_entry(seconds: float, now: float) -> Entry:
+    """The alarm that the computer's clock was set by so many seconds, negative for back."""
+    way = f"{format_duration(abs(seconds))} {'forward' if seconds > 0 else 'back'}"
+    text = f"this computer's clock was set {way}: nothing is booked for that, and nothing is stopped for a while"
+    return Entry(at=now, kind=Kind.ALARM, text=text)
+
+
 def unreadable_entry(document: str, why: str, now: float) -> Entry:
     """The alarm that something learned lies in the store as what nobody can read; nothing else is lost."""
     text = f"what was learned in {document} cannot be read ({why}) and is learned anew"

@@ -194,12 +194,18 @@ def day_named(name: str) -> int:
 
 
 def book(
-    ledger: DayLedger | None, instances: Iterable[Instance], now: float, at_work: AtWork | None = None
+    ledger: DayLedger | None,
+    instances: Iterable[Instance],
+    now: float,
+    at_work: AtWork | None = None,
+    *,
+    later: Books | None = None,
 ) -> list[DayLedger]:
     """The books brought up to now at the machines' present prices: one day's, or two where midnight has passed.
 
     Call it with the records as they were during the interval, and with what was known of their jobs. After a stop of
-    the daemon the gap is booked at the prices found then; days that lie wholly in the gap are booked, too.
+    the daemon the gap is booked at the prices found then; days that lie wholly in the gap are booked, too. A day of
+    which there are books already, in `later`, since the clock once went ahead, goes on with them.
     """
     if ledger is None:
         return [DayLedger(day=day_of(now), booked_from=now, booked_until=now)]
@@ -209,7 +215,8 @@ def book(
         last = days[-1]
         end_of_day = (last.day + 1) * DAY_S
         if last.booked_until >= end_of_day:
-            days.append(DayLedger(day=last.day + 1, booked_until=end_of_day))
+            begun = (later or {}).get(last.day + 1, DayLedger(day=last.day + 1, booked_until=end_of_day))
+            days.append(replace(begun, booked_from=0.0, booked_until=end_of_day))
             continue
         until = min(now, end_of_day)
         hours = (until - last.booked_until) / 3600.0

@@ -7,7 +7,18 @@ from dataclasses import dataclass, replace
 
 from autoscaler.core.decision import STARTS, Command
 from autoscaler.core.instance import Instance
-from autoscaler.core.ledger import KEPT_DAYS, Books, DayLedger, Spent, Work, book, forecast_usd, merged, month_usd
+from autoscaler.core.ledger import (
+    KEPT_DAYS,
+    Books,
+    DayLedger,
+    Spent,
+    Work,
+    book,
+    day_of,
+    forecast_usd,
+    merged,
+    month_usd,
+)
 from autoscaler.core.money import Burn, FleetMoney, burn
 from autoscaler.core.purposes import AtWork
 from autoscaler.core.spec import FleetLimits, Pool
@@ -32,6 +43,7 @@ class Accounts:
 
     def __init__(self, stored: Iterable[DayLedger] = ()) -> None:
         self.books: dict[int, DayLedger] = {ledger.day: ledger for ledger in stored}
+        self._today = max(self.books, default=0)
         self._unsaved: set[int] = set()
         self._closed: dict[int, DayLedger] = {}
         """Days that left the books last, as they are to be stored for good."""
@@ -41,8 +53,9 @@ class Accounts:
 
     @property
     def newest(self) -> DayLedger | None:
-        """The present day's books."""
-        return self.books[max(self.books)] if self.books else None
+        """The present day's books, or the last before it. Later ones are of a clock that went ahead."""
+        day = max((day for day in self.books if day <= self._today), default=None)
+        return None if day is None else self.books[day]
 
     def recall(self, kept: Books) -> None:
         """Take what was kept in memory, where it knows more than the store."""
@@ -52,17 +65,16 @@ class Accounts:
 
     def book(self, instances: Iterable[Instance], now: float, at_work: AtWork | None = None) -> None:
         """Bring the books up to now; `at_work` is what was known since the last time."""
-        for ledger in book(self.newest, instances, now, at_work):
+        newest, self._today = self.newest, day_of(now)
+        for ledger in book(newest, instances, now, at_work, later=self.books):
             self._put(ledger)
-        if self.books and min(self.books) <= max(self.books) - KEPT_DAYS:
+        if len(self.books) > KEPT_DAYS:
             self._close()
 
     def _close(self) -> None:
         """Keep no more of the oldest days than their totals, and those in the store alone."""
-        oldest = max(self.books) - KEPT_DAYS
-        self._closed = {day: ledger.totals for day, ledger in self.books.items() if day <= oldest}
+        self._closed = {day: self.books.pop(day).totals for day in sorted(self.books)[:-KEPT_DAYS]}
         self._unsaved.update(self._closed)
-        self.books = {day: ledger for day, ledger in self.books.items() if day > oldest}
 
     def changed(self, old: Instance, new: Instance, now: float, *, ordered: bool) -> None:
         """Take from the change of a machine's phase what money turned out to be wasted."""
@@ -115,11 +127,22 @@ class Accounts:
 
     def set_back(self, now: float) -> bool:
         """Whether the books lie in the future, because the clock was set back; then they go on from now."""
+        self._today = day_of(now)
         newest = self.newest
         if newest is None or newest.booked_until <= now:
             return False
-        self.books[newest.day] = replace(newest, booked_until=now)
+        self._go_on_from(now)
         return True
+
+    def go_on(self, later_s: float, now: float) -> None:
+        """Go on with the books though the clock was set by so many seconds: not a cent was spent by that."""
+        if self.newest is not None:
+            self._go_on_from(min(now, self.newest.booked_until + later_s))
+
+    def _go_on_from(self, at: float) -> None:
+        self._today = day_of(at)
+        page = self.books.get(self._today, DayLedger(day=self._today, booked_from=at, booked_until=at))
+        self._put(replace(page, booked_until=at))
 
     def spent_today(self, pool: str) -> Spent:
         """What a pool has cost on the present UTC day."""

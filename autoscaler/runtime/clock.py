@@ -6,6 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable
 
+_SET_S = 10.0
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the former is Linux's
+
 
 class SystemClock:
     """Wall time."""
@@ -13,6 +16,10 @@ class SystemClock:
     def now(self) -> float:
         """Epoch seconds."""
         return time.time()  # noqa: TID251 - this is the clock
+
+    def steady(self) -> float:
+        """Seconds that nobody can set; those while the computer was suspended are among them."""
+        return time.clock_gettime(_STEADY)
 
     async def sleep(self, seconds: float) -> None:
         """Wait that many seconds."""
@@ -41,6 +48,10 @@ class LoopClock:
 
     def now(self) -> float:
         """Epoch seconds of this clock."""
+        return self.steady()
+
+    def steady(self) -> float:
+        """The same: nobody sets it."""
         if self._loop_time is None:
             self._loop_time = asyncio.get_running_loop().time
             self._started = self._loop_time()
@@ -57,3 +68,22 @@ class LoopClock:
     def call_later(self, seconds: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
         """Call back after that many seconds of this clock."""
         return asyncio.get_running_loop().call_later(seconds / self._speed, callback)
+
+
+class Jumps:
+    """Notices when a clock is set, by another that nobody can set."""
+
+    def __init__(self) -> None:
+        self._ahead_s: float | None = None
+        self._set_s = 0.0
+
+    def look(self, now: float, steady: float) -> None:
+        """Take what both clocks show at one moment; less than 10 s may be a clock that is slowly put right."""
+        before, self._ahead_s = self._ahead_s, now - steady
+        if before is not None and abs(self._ahead_s - before) >= _SET_S:
+            self._set_s += self._ahead_s - before
+
+    def take(self) -> float:
+        """By how many seconds the clock was set since this was asked last; negative for back."""
+        set_s, self._set_s = self._set_s, 0.0
+        return set_s

@@ -20,6 +20,7 @@ from autoscaler.core.journal import (
     Entry,
     admission_entry,
     alarm_entry,
+    clock_entry,
     dearer_entry,
     loss_entry,
     outcome_entry,
@@ -257,7 +258,7 @@ class Fleet:
     def book(self, now: float) -> None:
         """Bring the books up to now. Books that lie in the future tell that the clock was set back."""
         if self.accounts.set_back(now):
-            self._set_back(now)
+            self._not_after(now)
         self.accounts.book(self.instances.values(), now, AtWork(busy=self._busy, in_flight=self._in_flight))
         if self.machine_books.turn(self.instances.values(), now):
             self._learned.add(("bills",))
@@ -268,7 +269,18 @@ class Fleet:
             self._learned.add(("bills",))
             self.note(entry)
 
-    def _set_back(self, now: float) -> None:
+    def clock_was_set(self, seconds: float, now: float) -> None:
+        """Count on as if the clock, set by so many seconds or, where negative, set back, had always been there."""
+        self.note(clock_entry(seconds, now))
+        self.accounts.go_on(seconds, now)
+        if seconds < 0.0:
+            self._not_after(now)
+            return
+        for record in self.instances.values():
+            self.instances[record.id] = self._unsaved[record.id] = record.later(seconds)
+        self.idle_since = {name: since + seconds for name, since in self.idle_since.items()}
+
+    def _not_after(self, now: float) -> None:
         """Count from now on what was counted from a moment that is now in the future."""
         for record in self.instances.values():
             self.instances[record.id] = self._unsaved[record.id] = record.not_after(now)

@@ -30,6 +30,7 @@ from autoscaler.core.sync import sync
 from autoscaler.core.trouble import booting, held_by
 from autoscaler.core.unit import WHOLE, Unit
 from autoscaler.runtime.accounts import Turns
+from autoscaler.runtime.clock import Jumps
 from autoscaler.runtime.decider import Decider, PoolSetup
 from autoscaler.runtime.examine import examine
 from autoscaler.runtime.execute import Executor
@@ -90,6 +91,7 @@ class Loop:
         )
         self._fleet: Fleet | None = None
         self._leads_since = 0.0
+        self._jumps = Jumps()
         self._books: Books = {}
         self._led_beside: frozenset[str] = frozenset()
         """Pools that are not configured here and are led elsewhere, or were lately."""
@@ -123,6 +125,7 @@ class Loop:
             LeaseLost: another daemon took over; nothing was done.
         """
         now = self._clock.now()
+        self._jumps.look(now, self._clock.steady())
         if not self._executor.calling and self._store.should_yield(failing=self._yielding.is_due):
             self._yielding.yielded()
             await self._hand_over()
@@ -134,14 +137,10 @@ class Loop:
             self._yielding.good()
         else:
             self._fleet = None
+            self._jumps.take()
             self._yielding.stood_by()
-            report = TickReport(
-                at=now,
-                duration_s=self._clock.now() - now,
-                leads=False,
-                leaders=leaders,
-                orders=Orders(standing=control.orders),
-            )
+            orders, took_s = Orders(standing=control.orders), self._clock.now() - now
+            report = TickReport(at=now, duration_s=took_s, leads=False, leaders=leaders, orders=orders)
         self._listener.ticked(report)
         return report
 
@@ -294,6 +293,10 @@ class Loop:
         unit = self.unit.beside(self._led_beside)
         fleet.disown([record.id for record in fleet.instances.values() if not unit.owns(record.pool)])
         self._observer.hear(control.heartbeats, fleet.instances.keys(), now)
+        if set_s := self._jumps.take():
+            fleet.clock_was_set(set_s, now)
+            self._leads_since = now  # for nothing tells how long anything has been so
+            self._observer.begin_anew()
         fleet.book(now)
         self._books = fleet.accounts.books
         orders = self._mirror(fleet, unit, fleet.orders.take(control.orders, now), now)

@@ -23,6 +23,10 @@ class Clock(Protocol):
         """Epoch seconds."""
         ...
 
+    def steady(self) -> float:
+        """Seconds since some moment, by a clock that nobody can set."""
+        ...
+
     async def sleep(self, seconds: float) -> None:
         """Wait for that much of this clock's time."""
         ...

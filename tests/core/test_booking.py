@@ -104,6 +104,18 @@ def test_hours_that_the_daemon_was_away_are_booked_and_said_to_be_unseen() -> No
     assert purposes(accounts) == {"unseen": 3.5, "stopped": 0.14}
 
 
+@pytest.mark.parametrize("ahead_s", [DAY_S, -DAY_S, 365 * DAY_S, -NOW], ids=["a day", "back", "a year", "1970"])
+def test_each_hour_is_booked_once_though_the_clock_is_set_and_put_right_again(ahead_s: float) -> None:
+    accounts, machines = opened(), [instance(burn_usd_per_hour=1.0)]
+    accounts.book(machines, NOW + HOUR)
+    accounts.go_on(ahead_s, NOW + HOUR + ahead_s)
+    accounts.book(machines, NOW + 2 * HOUR + ahead_s)
+    accounts.go_on(-ahead_s, NOW + 2 * HOUR)
+    accounts.book(machines, NOW + DAY_S)
+    assert sum(ledger.usd() for ledger in accounts.books.values()) == pytest.approx(24.0)
+    assert accounts.newest == accounts.books[day_of(NOW + DAY_S)]
+
+
 # --- every life -------------------------------------------------------------------------------------------------------
 
 LIVES = st.lists(

@@ -9,6 +9,7 @@ import pytest
 from autoscaler.core.decision import Action
 from autoscaler.core.demand import Unknown
 from autoscaler.core.journal import Kind
+from autoscaler.core.ledger import DAY_S
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.signal import HOLD_S
 from autoscaler.core.spec import Deadlines
@@ -118,7 +119,7 @@ async def test_a_clock_that_is_set_is_no_failed_reading_and_no_fall(ahead_s: flo
     world.queue.waiting = 10
     await daemon.live(60)
 
-    assert daemon.texts(Kind.ALARM) == []
+    assert alarms_of_queues(daemon) == []
 
 
 @pytest.mark.parametrize("ahead_s", [HOUR, -HOUR])
@@ -132,7 +133,7 @@ async def test_one_daemon_alone_leads_when_the_clock_was_set(ahead_s: float) -> 
 
     assert first.report.leads is not second.report.leads
     assert len(world.rented()) == 2
-    assert not [*first.texts(Kind.ALARM), *second.texts(Kind.ALARM)]
+    assert not [*alarms_of_queues(first), *alarms_of_queues(second)]
 
 
 @pytest.mark.parametrize("ahead_s", [HOUR, -HOUR])
@@ -147,6 +148,42 @@ async def test_a_placement_left_alone_for_a_while_is_tried_again_when_the_clock_
     await daemon.live(300)
 
     assert len(world.rented()) == 1
+
+
+@pytest.mark.parametrize("ahead_s", [DAY_S, -DAY_S, 365 * DAY_S, -NOW], ids=["a day", "back", "a year", "1970"])
+async def test_a_clock_that_is_set_and_put_right_again_costs_no_cent_and_no_machine(ahead_s: float) -> None:
+    world = Rehearsal(CALM)
+    world.clock = clock = SettableClock(epoch=NOW)
+    daemon = world.daemon()
+    await two_hot(world, daemon)
+    done, costs = len(daemon.watcher.outcomes), daemon.usd_today()
+    clock.ahead_s += ahead_s
+    await daemon.live(3 * TICK_S)
+    clock.ahead_s -= ahead_s
+    await daemon.live(600)
+
+    assert daemon.watcher.outcomes[done:] == []
+    assert daemon.usd_today() == pytest.approx(costs * (1.0 + 600 / (2 * HOUR)), rel=0.1)
+    assert len([text for text in daemon.texts(Kind.ALARM) if "clock was set" in text]) == 2
+
+
+async def test_what_is_waited_for_is_waited_for_as_long_when_the_clock_was_set_forward() -> None:
+    world = Rehearsal(replace(CALM, scenario=(Step(fault=Fault.BOOT_HANGS, call=Operation.RENT),)))
+    world.clock = clock = SettableClock(epoch=NOW)
+    daemon = world.daemon()
+    await daemon.live(60)
+    for _ in range(3):
+        clock.ahead_s += DAY_S
+        await daemon.live(60)
+    assert [outcome.action for outcome in daemon.watcher.outcomes] == [Action.RENT]
+    assert not any("still booting" in text for text in daemon.texts(Kind.ALARM))
+
+    await daemon.live(Deadlines().booting)
+    assert any("still booting" in text for text in daemon.texts(Kind.ALARM)), "its listings are of the market's clock"
+
+
+def alarms_of_queues(daemon: Daemon) -> list[str]:
+    return [text for text in daemon.texts(Kind.ALARM) if "clock was set" not in text]
 
 
 async def two_hot(world: Rehearsal, daemon: Daemon) -> None:
