@@ -6,7 +6,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -133,11 +133,42 @@ class Several:
         pid = int(held.split(b":")[1]) if held else None
         return next((peer for peer in self.peers if peer.process.pid == pid), None)
 
-    def until_led(self, client: Any, by: Peer, *, pool: str = "", patience_s: float = 20.0) -> float:
-        """Wait until a daemon leads; gives how long that took, in seconds."""
-        began = real_time.now()
-        real_time.until(lambda: self.leader(client, pool) is by, "it leads", patience_s=patience_s)
-        return real_time.now() - began
+    def until_led(self, client: Any, by: Peer, *, pool: str = "") -> int:
+        """Wait until a daemon leads; gives in how many ticks it left the lease alone although it was free."""
+        return self.vacant(client, [by], [pool], lambda: self.leader(client, pool) is by)
+
+    def vacant(self, client: Any, takers: Sequence[Peer], pools: Sequence[str], condition: Callable[[], bool]) -> int:
+        """Wait for a condition; gives in how many ticks of each taker a lease was left alone although it was free.
+
+        Ticks are counted by what they leave in Redis, which tells how soon a lease is taken on a slow machine, too: it
+        ends by Redis' own clock.
+        """
+        most = 0
+        heard: dict[str, list[set[float | None]]] = {}
+
+        def look() -> bool:
+            nonlocal most
+            for pool in pools:
+                lease, *ticks = self._lease_and_ticks(client, pool, takers)
+                if lease is not None:
+                    heard.pop(pool, None)
+                    continue
+                seen = heard.setdefault(pool, [set() for _ in takers])
+                for each, tick in zip(seen, ticks, strict=True):
+                    each.add(tick)
+                most = max(most, min(map(len, seen)) - 1)
+            return condition()
+
+        real_time.until(look, "the leases are taken")
+        return most
+
+    def _lease_and_ticks(self, client: Any, pool: str, peers: Sequence[Peer]) -> list[Any]:
+        """Who leads, and when each of the daemons last asked for it, as of one moment."""
+        keys = Keys(FLEET, pool)
+        with client.pipeline() as pipe:
+            lease, living = pipe.get(keys.lease).zrange(keys.daemons, 0, -1, withscores=True).execute()
+        asked_at = {int(owner.split(b":")[1]): at for owner, at in living}
+        return [lease, *(asked_at.get(peer.process.pid) for peer in peers)]
 
     def until_served(self, client: Any, count: int, *, patience_s: float = 30.0) -> None:
         """Wait until so many machines are ours and each is in the records, one to one."""
