@@ -113,12 +113,12 @@ class Fleet:
             StoreUnavailable: a day's books cannot be read.
         """
         fleet = cls(listener, meter, instances={record.id: record for record in saved.instances})
+        fleet.accounts = Accounts(read_books(day, saved.ledger[day]) for day in sorted(saved.ledger)[-KEPT_DAYS:])
         for name, text in saved.documents.items():
             try:
                 fleet._recall(name, json.loads(text))
             except Exception as error:  # noqa: BLE001 - whatever it is: what was learned is worth no standstill
                 fleet.note(unreadable_entry(name, in_short(error), now))
-        fleet.accounts = Accounts(read_books(day, saved.ledger[day]) for day in sorted(saved.ledger)[-KEPT_DAYS:])
         return fleet
 
     def _recall(self, name: str, value: Any) -> None:
