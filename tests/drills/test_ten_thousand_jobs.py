@@ -59,3 +59,7 @@ def test_every_job_is_done_none_twice_and_none_is_cut_off(redis_url: str, tmp_pa
         assert site.jobs.repeated() == {}
         assert all(run.ended for run in site.jobs.runs())
         assert site.journal("loss") == []
+        orders = {(entry["pool"], entry["action"]) for entry in site.journal("command")}
+        assert orders >= {(name, action) for name in QUICK for action in ("rent", "drain", "stop")}, (
+            "machines came and went"
+        )
