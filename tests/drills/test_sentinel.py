@@ -10,6 +10,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 from tests.redis.test_sentinel import Watched, watched
 from tests.support.daemon_process import connect
@@ -38,6 +40,7 @@ def says(peers: Sequence[Peer], status: int) -> bool:
 
 def test_a_failover_under_load_costs_no_machine_and_rents_none_twice(tmp_path: Path, watched: Watched) -> None:
     with Several(tmp_path, watched.url) as several, connect(watched.replica.url) as survivor:
+        survivor.set_retry(Retry(ConstantBackoff(0.1), 9))  # who is made primary hangs up on everybody
         first, second = several.start(), several.start()
         several.until_served(survivor, 1)
         with connect(watched.primary.url) as client:
