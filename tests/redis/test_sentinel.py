@@ -62,9 +62,8 @@ class Watched:
 @pytest.fixture
 def watched(tmp_path: Path) -> Iterator[Watched]:
     """Three Sentinels that watch a primary and a replica."""
-    quick = ("--repl-diskless-sync-delay", "0")
-    primary = RedisServer(tmp_path, *quick)
-    replica = RedisServer(tmp_path, "--replicaof", "127.0.0.1", str(primary.port), *quick)
+    primary = RedisServer(tmp_path)
+    replica = RedisServer(tmp_path, "--replicaof", "127.0.0.1", str(primary.port))
     sentinels = [Sentinel(tmp_path / str(number), primary, quorum=2) for number in range(3)]
     every: list[RedisServer] = [primary, replica, *sentinels]
     try:

@@ -20,6 +20,9 @@ _PORTS = range(10_000, 22_000)
 Cluster before version 7 speak to each other: no connection takes the port of a server that starts in a moment."""
 _in_turn = itertools.cycle(random.SystemRandom().sample(_PORTS, len(_PORTS)))
 
+_QUICK = ("--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0")
+"""Nothing is kept, and a replica is not let wait for others to come."""
+
 
 def free_port() -> int:
     """A loopback port that nothing uses, and another one each time."""
@@ -55,10 +58,9 @@ class RedisServer:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        command = [self._program, "--port", str(self.port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-        self._process = subprocess.Popen(
-            [*command, "--dir", str(self._directory), *self._arguments], stdout=subprocess.DEVNULL
-        )
+        listens = ("--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(self._directory))
+        command = [self._program, *listens, *_QUICK, *self._arguments]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         self._wait()
 
     def _wait(self) -> None:
