@@ -24,10 +24,11 @@ if TYPE_CHECKING:
 def reap(hand: Hand, dry_run: bool, yes: bool) -> None:
     """Find and release machines that nobody takes care of.
 
-    It shows machines with this fleet's label that no record names, those whose pool is no longer configured, and those
-    that are stuck. Machines with other labels are never looked at. With FILE every provider is asked anew, so it works
-    while no daemon runs; a daemon tells by its newest listings. A release that is ordered is carried out by the daemon
-    that leads, as `autoscaler release` says: one that may hold a job is drained first.
+    It shows machines with this fleet's label that no record names, and those whose pool is no longer configured: these
+    it releases. It also shows those that are stuck, and those whose label begins like ours and is none. Machines with
+    other labels are never looked at. With FILE every provider is asked anew, so it works while no daemon runs; a daemon
+    tells by its newest listings. A release that is ordered is carried out by the daemon that leads, as
+    `autoscaler release` says: one that may hold a job is drained first.
 
     \b
       autoscaler reap fleet.yaml --dry-run      look

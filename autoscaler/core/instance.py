@@ -163,6 +163,11 @@ def parse_label(label: str, fleet: str) -> tuple[str, str] | None:
     return (ours["pool"], ours["token"]) if ours and ours["fleet"] == fleet else None
 
 
+def resembles_label(label: str, fleet: str) -> bool:
+    """Whether a label begins as those of the fleet do, yet is none of them: that of a clone, or one that was edited."""
+    return label.startswith(f"{_LABEL_PREFIX}.{fleet}.") and parse_label(label, fleet) is None
+
+
 def fleet_of(label: str) -> str | None:
     """The fleet of a label, be it ours or another; None for a machine that no autoscaler rented."""
     rented = _LABEL.fullmatch(label)

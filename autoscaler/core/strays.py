@@ -6,10 +6,12 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from autoscaler.core.demand import Unknown
-from autoscaler.core.instance import Instance, parse_label
+from autoscaler.core.instance import Instance, parse_label, resembles_label
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing, Remote
 from autoscaler.core.units import format_duration
+
+_NEARLY_OURS = "its label is nearly ours, so it is never touched: `autoscaler adopt` takes it in, or end it yourself"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,6 +22,7 @@ class Stray:
     provider_id: str
     label: str
     pool: str
+    """Empty where the label names none."""
     status: str
     gpu: str
     region: str
@@ -73,6 +76,8 @@ def find(
             machines += bool(pool)
             record = known.get(remote.provider_id) or known.get(token)
             pool = record.pool if record else pool
+            if record is None and resembles_label(remote.label, fleet):
+                strays.append(_stray(provider, remote, "", _NEARLY_OURS, False))
             if not pool or (pool in led and pool not in pools):
                 continue
             wrong = _of_record(record, pools, listing.asked_at, now) if record else ("no record names it", True)

@@ -64,6 +64,12 @@ def test_a_machine_of_another_label_is_found_only_where_a_record_names_it() -> N
     assert [stray.pool for stray in found(record(pool="attic"), remote=foreign).strays] == ["attic"]
 
 
+def test_a_machine_whose_label_is_nearly_ours_is_shown_and_left_to_a_person() -> None:
+    [stray] = found(remote=replace(OURS, label=OURS.label + "-copy")).strays
+    assert "autoscaler adopt" in stray.why
+    assert (stray.pool, stray.to_release) == ("", False)
+
+
 def test_machines_of_a_pool_that_only_another_daemons_file_names_are_left_to_that_daemon() -> None:
     videos = replace(OURS, label=f"autoscaler.{FLEET}.videos.m1")
     assert found(remote=videos, led=("videos",)).strays == []
