@@ -58,6 +58,11 @@ class RedisCluster:
         until(lambda: self.id_of(of) in str(replica.do("CLUSTER", "NODES")), "the replica knows its primary")
         replica.do("CLUSTER", "REPLICATE", self.id_of(of))
         until(lambda: "'master_link_status': 'up'" in str(replica.do("INFO", "replication")), "the replica has it all")
+        known = [self.id_of(of), self.id_of(replica)]
+        until(
+            lambda: all(known[1] in str(node.do("CLUSTER", "REPLICAS", known[0])) for node in self.nodes),
+            "all nodes, who would vote for it, know whose replica it is",
+        )
         return replica
 
     def stop(self) -> None:
