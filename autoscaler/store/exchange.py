@@ -51,8 +51,13 @@ class Exchange:
         if isinstance(refusal, OutOfMemoryError) or "OOM" in said:
             return "Redis is out of memory and takes no writes; free some, or raise its maxmemory"
         if "WRONGTYPE" in said or "not an integer" in said:
-            return f"{key} holds what another program wrote there; look at it (TYPE), and delete it (DEL)"
+            return another_wrote(key)
         return f"Redis refused: {said}"
+
+
+def another_wrote(key: str) -> str:
+    """What to do about a key of ours that holds something else."""
+    return f"{key} holds what another program wrote there; look at it (TYPE), and delete it (DEL)"
 
 
 def _key(command: Command) -> str:

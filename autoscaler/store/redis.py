@@ -20,7 +20,7 @@ from autoscaler.store.codec import (
     encode_order,
 )
 from autoscaler.store.common import LED_LATELY_S, Claim, Common, pairs
-from autoscaler.store.exchange import Exchange
+from autoscaler.store.exchange import Exchange, another_wrote
 from autoscaler.store.keys import Keys
 from autoscaler.store.lease import Lead
 from autoscaler.store.migrate import is_older, migration
@@ -60,6 +60,7 @@ class RedisStore:
         self._unit = unit
         self._common = common or Common(link, fleet, owner, ttl_s)
         self._lead = Lead(ttl_s)
+        self._asked = False
         self._led: frozenset[str] = frozenset()
         self._days: set[str] = set()
 
@@ -78,13 +79,14 @@ class RedisStore:
             NewerRecords: a newer program keeps this fleet.
         """
         asked_at = asyncio.get_running_loop().time()
-        heard = await self._common.read(Claim(self._keys, self._lead.leaves_to_former(asked_at)))
+        heard = await self._common.read(Claim(self._keys, self._lead.eagerness(asked_at)))
         try:
             older = is_older(heard.version)
         except NewerRecords:
             await self.resign()  # else the newer program could not lead before our lease is over
             raise
         answer = heard.answers[self._unit.name]
+        self._asked = answer.asked
         self._led = heard.led if self._unit.takes_strays else frozenset()
         leads = self._lead.answered(answer.fence, taken=answer.taken, asked_at=asked_at)
         if answer.fence is None:
@@ -161,12 +163,15 @@ class RedisStore:
 
         Raises:
             LeaseLost: another daemon leads; nothing was written.
+            StoreUnavailable: no answer, or a key holds what another program wrote; then, too, nothing was written.
         """
         written = list(dict.fromkeys(str(command[1]) for command in commands))
         words = [word for command in commands for word in (len(command), *command)]
         [done] = await self._exchange.call(
             COMMIT, [self._keys.lease, *written], [f"{self._owner}:{self._lead.fence}", *words]
         )
+        if isinstance(done, bytes):
+            raise StoreUnavailable(another_wrote(done.decode()))
         if not done:
             self._lead.lost()
             raise LeaseLost("the lease is not ours any more; nothing was written")
@@ -225,13 +230,13 @@ class RedisStore:
         return [name.decode(errors="replace") for name in names]
 
     def should_yield(self, *, failing: bool) -> bool:
-        """Whether another daemon should lead: this one holds more leases than its share, or fails while others live."""
+        """Whether another daemon should lead: one that leads fewer pools asks for it, or this fails while others live."""
         share, now = self._common.share, asyncio.get_running_loop().time()
         if self._lead.fence is None:
             return False
         if failing and share.others(now):
             share.step_back(now + self._ttl_s)
-        elif not share.too_many():
+        elif not self._asked:
             return False
         share.count(self._unit.name, leads=False)
         return True

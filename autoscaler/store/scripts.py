@@ -7,7 +7,9 @@ with `spread` one leads each, and then two rules more hold:
   there: nobody can take it, and machines that watch it see that somebody leads. While it names a daemon, no pool's own
   lease is worth anything.
 * **Even shares.** A daemon takes free leases while it holds fewer than the number of pools by that of the daemons that
-  live, rounded up.
+  live. One that holds at least two fewer than another asks for half of what that one has more; what is asked for is
+  given back, and kept for whoever asked. So nothing is given back that nobody takes, whichever pools a daemon knows.
+* **None left over.** A lease that was free for as long as one lasts is taken by whoever knows the pool.
 """
 
 from __future__ import annotations
@@ -53,28 +55,55 @@ local spread = KEYS[5] ~= whole
 local all = spread and redis.call('GET', whole)
 local other_way = spread and redis.call('GET', KEYS[4]) or not spread and redis.call('ZCARD', pools) > 0
 local leases = {}
-for at = 5, #KEYS, 2 do
+for at = 5, #KEYS, 3 do
   local holder = all and all ~= 'spread:0' and all or redis.call('GET', KEYS[at]) or ''
   local leader, number = string.match(holder, '^(.*):(%d+)$')
-  table.insert(leases, {key = KEYS[at], fence = KEYS[at + 1], leader = leader, number = number})
+  local lease = {key = KEYS[at], fence = KEYS[at + 1], ask = KEYS[at + 2], leader = leader, number = number}
+  lease.asker = redis.call('GET', lease.ask)
+  table.insert(leases, lease)
   held = held + (leader == owner and 1 or 0)
 end
 
-local answers = {}
+local answers, led, asked = {}, {}, {}
 for at, lease in ipairs(leases) do
-  local known = other_way or redis.call('GET', lease.fence)
-  local free = not lease.leader and (known or ARGV[5 + #leases + at] == '0')
-  if free and held < shared / living then
+  local claim = ARGV[5 + #leases + at]
+  local free = not lease.leader and (claim ~= 'patient' or other_way or redis.call('GET', lease.fence))
+  local due = lease.asker == owner or not lease.asker and held < shared / living
+  if free and shared > 0 and (due or claim == 'eager') then
     lease.leader, lease.number, held = owner, redis.call('INCR', lease.fence), held + 1
+    redis.call('DEL', lease.ask)
+    lease.asker = nil
   end
-  local ours = lease.leader == owner
+  local ours, wanted = lease.leader == owner, lease.asker and lease.asker ~= owner
+  if lease.leader then
+    led[lease.leader] = (led[lease.leader] or 0) + 1
+    asked[lease.leader] = asked[lease.leader] or wanted
+  end
   if ours then
     redis.call('SET', lease.key, owner .. ':' .. lease.number, 'PX', ttl)
     if spread then
       redis.call('ZADD', pools, now + ttl, ARGV[5 + at])
     end
   end
-  table.insert(answers, {ours and tonumber(lease.number) or 0, ours and free and 1 or 0, lease.leader or ''})
+  local number = ours and tonumber(lease.number) or 0
+  table.insert(answers, {number, ours and free and 1 or 0, lease.leader or '', ours and wanted and 1 or 0})
+end
+
+local most, fullest = held, nil
+for _, lease in ipairs(leases) do
+  local leader = lease.leader
+  if leader and led[leader] > most and shared > 0 and not asked[leader] then
+    most, fullest = led[leader], leader
+  end
+end
+local short = math.floor((most - held) / 2)
+for _, lease in ipairs(leases) do
+  if short > 0 and lease.leader == fullest then
+    redis.call('SET', lease.ask, owner, 'PX', ttl)
+    short = short - 1
+  elseif lease.asker == owner then
+    redis.call('DEL', lease.ask)
+  end
 end
 
 if spread and held > 0 and redis.call('PTTL', whole) < ttl then
@@ -83,17 +112,30 @@ end
 return {living, spread and redis.call('ZRANGEBYSCORE', pools, now - lately, '+inf') or {}, answers}
 """)
 """Renew the leases of one daemon, and take free ones up to its share. Keys: the lease of all pools, daemons, pools, the
-fence of all pools, and then lease and fence of each unit. Arguments: owner, milliseconds, within how many milliseconds
-pools that were led one by one are named, how many leases all daemons share (0: this one takes none, and is not
-counted), how many it holds beside those of these units, the pool of each unit, nothing for all pools, and for each unit
-1 where it leaves a lease alone that was never taken, nor one of the other way to lead: the store may have been emptied.
+fence of all pools, and then lease, fence and ask of each unit. Arguments: owner, milliseconds, within how many
+milliseconds pools that were led one by one are named, how many leases all daemons share (0: this one takes none, and is
+not counted), how many it holds beside those of these units, the pool of each unit, nothing for all pools, and of each
+unit how eager this daemon is for its lease, as `autoscaler.store.lease.Eagerness` has it.
 
 Gives how many daemons live; the pools that are or lately were led one by one; and of each unit the fence number, or 0
-where this owner does not lead, whether it was taken, and who leads, if anybody."""
+where this owner does not lead, whether it was taken, who leads, if anybody, and whether another daemon asks for it."""
 
 COMMIT = Script("""
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then
   return 0
+end
+
+local kinds = {
+  HSET = 'hash', HSETNX = 'hash', HDEL = 'hash', HIFEQ = 'hash', HSETFOR = 'hash', XADD = 'stream', XADDNEW = 'stream',
+}
+local look = 2
+while look <= #ARGV do
+  local kind, key = kinds[ARGV[look + 1]], ARGV[look + 2]
+  local found = kind and redis.call('TYPE', key).ok
+  if found and found ~= kind and found ~= 'none' then
+    return key
+  end
+  look = look + tonumber(ARGV[look]) + 1
 end
 
 local ours = {}
@@ -149,6 +191,10 @@ return 1
 """)
 """Write if the lease is still ours. Keys: lease, then each key written. Arguments: OWNER:FENCE, then each command as
 the number of its words and the words. Gives 1, or 0 when nothing was written.
+
+A script that fails half-way leaves behind what it wrote before. So it looks first at what each key holds, and where one
+is another program's it writes nothing and gives that key. (Redis itself looks before the first write whether it takes
+any: it may be a replica, out of memory or unable to save.)
 
 Three words are our own. `HIFEQ KEY FIELD VALUE COMMAND …` does a command only if a field still has a value: an operator
 may have replaced his order meanwhile. `HSETFOR KEY ENDS MILLISECONDS FIELD VALUE …` sets fields for a time, which is

@@ -282,6 +282,29 @@ async def test_a_key_of_another_kind_is_reported(real_backend: RedisBackend) -> 
         await real_backend.open("a").read()
 
 
+@pytest.mark.parametrize("kind", ["documents", "ledger", "journal", "history"])
+async def test_where_one_key_is_anothers_nothing_is_written_and_the_key_is_named(
+    real_backend: RedisBackend, kind: str
+) -> None:
+    store, key = await leading(real_backend), str(getattr(real_backend.keys, kind))
+    await real_backend.client.set(key, "mine")
+    changes = Changes(
+        instances=(an_instance(),),
+        documents={"images": "{}"},
+        ledger={"2026-11-21": "{}"},
+        journal=(Entry(at=1.0, kind=Kind.PHASE, text="it boots"),),
+        samples=(Sample(at=0.0, until=60.0),),
+    )
+    before = await real_backend.client.keys()
+
+    with pytest.raises(StoreUnavailable, match=f"^{re.escape(key)} holds what another program wrote.*DEL"):
+        await store.commit(changes)
+
+    assert sorted(await real_backend.client.keys()) == sorted(before)
+    await real_backend.client.delete(key)
+    await store.commit(changes)
+
+
 async def test_a_redis_that_is_away_leaves_the_lease_certain_for_its_time(tmp_path: Path) -> None:
     server = RedisServer(tmp_path)
     server.start()
