@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from itertools import islice
 
@@ -61,10 +62,10 @@ class Rendering:
             return made
 
     async def _make(self, now: float, second: float) -> _Made:
-        report, error = self._board.report, self._board.error
-        summary: dict[str, object] = {**self._board.summary(now)}
+        board = copy(self._board)  # the next tick may end before all is made
+        summary: dict[str, object] = {**board.summary(now)}
         del summary["instances"]
-        machines = self._board.machines(now)
+        machines = board.machines(now)
         parts = list[bytes]()
         await others_turn()
         while some := list(islice(machines, _AT_ONCE)):
@@ -72,8 +73,8 @@ class Rendering:
             await others_turn()
         instances = b'"instances":[%b]}' % b",".join(parts)
         return _Made(
-            report=report,
-            error=error,
+            report=board.report,
+            error=board.error,
             second=second,
             status=b"%b, %b" % (json.dumps(summary)[:-1].encode(), instances),
             instances=b"{%b" % instances,

@@ -45,8 +45,7 @@ async def test_what_is_made_during_a_tick_is_of_one_tick_and_the_next_who_asks_h
     board = a_board()
     rendering = Rendering(board, lambda: NOW)
     asked = [asyncio.ensure_future(rendering.status()) for _ in range(2)]
-    await asyncio.sleep(0)  # noqa: TID251 - the first has begun
-    await asyncio.sleep(0)  # noqa: TID251 - and waits for its next turn
+    await asyncio.sleep(0)  # noqa: TID251 - the first has begun, and no machine is made yet
     board.ticked(report(machine("new"), at=NOW))
     old, new = [json.loads(await each) for each in asked]
     assert len(old["instances"]) == len(MACHINES)
