@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from autoscaler.core.admission import Admission
@@ -88,6 +88,13 @@ def order_entry(order: Order, became: str, now: float) -> Entry:
 def withdrawal_entry(order: Order, by: str, why: str, now: float) -> Entry:
     """The entry of an order that is taken back."""
     return order_entry(order, f"withdrawn by {by}{f' ({why})' if why else ''}", now)
+
+
+def returned_entry(order: Order, now: float) -> Entry:
+    """The alarm that an order stands again that had been done with, as a store does that was restored."""
+    text = f"{order.text} stands again, though it was withdrawn or over: the store came back as it was a while ago"
+    to_end = f"if it is not wanted: autoscaler withdraw {order.name} FILE"
+    return replace(order_entry(order, "", now), kind=Kind.ALARM, text=f"{text}; {to_end}")
 
 
 def decision_entry(snapshot: PoolSnapshot, decision: Decision, now: float) -> Entry:

@@ -45,6 +45,7 @@ class Accounts:
         self.books: dict[int, DayLedger] = {ledger.day: ledger for ledger in stored}
         self._today = max(self.books, default=0)
         self._unsaved: set[int] = set()
+        self._turn = 0
         self._closed: dict[int, DayLedger] = {}
         """Days that left the books last, as they are to be stored for good."""
         self._stored_until = float("-inf")
@@ -168,8 +169,14 @@ class Accounts:
         return self.newest is not None and self.newest.booked_until - self._stored_until >= _WRITE_S
 
     def take_unsaved(self) -> list[DayLedger]:
-        """The books that are not stored yet; they are then taken for stored."""
+        """The books that are not stored yet, which are then taken for stored, and beside them a day's in its turn.
+
+        What a fail-over to an older store lost comes back so, within an hour or two.
+        """
         known = self._closed | self.books
+        if self._unsaved and self.books:
+            self._turn = (self._turn + 1) % len(self.books)
+            self._unsaved.add(sorted(self.books)[self._turn])
         ledgers = [known[day] for day in sorted(self._unsaved) if day in known]
         self._unsaved = set()
         self._stored_until = self.newest.booked_until if self.newest else float("-inf")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from autoscaler.core.fulfilment import World, became, left_at
-from autoscaler.core.journal import Entry, order_entry
+from autoscaler.core.journal import Entry, order_entry, returned_entry
 from autoscaler.core.orders import Order, OrderKind, Orders
 
 
@@ -18,6 +18,12 @@ class StandingOrders:
         self._ended: dict[str, Order] = {}
         self._emptied: set[str] = set()
         """Names of evacuations that have nothing left to do."""
+        self._read: frozenset[tuple[str, float]] = frozenset()
+        """The orders in the store as of the last tick, by name and by when they were given."""
+        self._past: frozenset[tuple[str, float]] = frozenset()
+        """Those that the store had once, and has no more."""
+        self._returned: frozenset[tuple[str, float]] = frozenset()
+        """Those of them that it has again since this tick."""
 
     def __bool__(self) -> bool:
         """Whether the store is to be told of anything."""
@@ -28,6 +34,9 @@ class StandingOrders:
 
         What became of them counts though it is not stored yet: a store may be read for days that takes no writes.
         """
+        read = frozenset((order.name, order.at) for order in given)
+        self._returned = self._past & read
+        self._past, self._read = (self._past | self._read) - read, read
         dated = [self._as_dated(order, now) for order in given]
         return Orders(standing=tuple(order for order in dated if self._ended.get(order.name) != order))
 
@@ -56,6 +65,8 @@ class StandingOrders:
         text = f"has nothing left to do{here} and stands until it is withdrawn"
         news += [order_entry(order, text, now) for name, order in empty.items() if name not in self._emptied]
         self._emptied = set(empty)
+        returned = [order for order in standing if (order.name, order.at) in self._returned]
+        news += [returned_entry(order, now) for order in returned if world.tells_of(order, now)]
         return Orders(standing=standing), news
 
     def take_unsaved(self) -> tuple[tuple[Order, ...], tuple[Order, ...]]:

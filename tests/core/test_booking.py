@@ -294,4 +294,4 @@ def test_a_day_that_leaves_the_books_is_stored_once_more_with_its_totals_alone()
     assert (closed.day, closed.pools["images"].lines) == (first, {})
     assert closed.usd() == pytest.approx((MIDNIGHT - NOW) / 3600.0)
     accounts.not_stored([first])
-    assert accounts.take_unsaved() == [closed], "it is not lost where the store was away"
+    assert closed in accounts.take_unsaved(), "it is not lost where the store was away"

@@ -44,6 +44,19 @@ async def test_the_days_books_outlive_a_failover_to_an_empty_store() -> None:
     assert daemon.usd_today() == pytest.approx(world.billed_usd(), rel=0.02)
 
 
+async def test_books_of_days_past_that_an_older_store_lacks_are_written_again_within_two_hours() -> None:
+    world = Rehearsal(CALM)
+    daemon = world.daemon()
+    await daemon.live(26 * HOUR)
+    yesterday, today = sorted(world.state.ledger)
+    kept = world.state.ledger.pop(yesterday)
+
+    await daemon.live(2 * HOUR)
+
+    assert world.state.ledger[yesterday] == kept
+    assert sorted(world.state.ledger) == [yesterday, today]
+
+
 async def test_nothing_is_rented_for_an_empty_store_before_the_machines_that_there_are_were_listed() -> None:
     blind = Step(fault=Fault.LISTING_FAILS, at=HOUR, until=2 * HOUR)
     world = Rehearsal(replace(CALM, scenario=(blind,)))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from autoscaler.core.fulfilment import World
+from autoscaler.core.journal import Kind
 from autoscaler.core.orders import Order, OrderKind
 from autoscaler.runtime.standing import StandingOrders
 from tests.support.build import NOW, instance
@@ -50,3 +53,17 @@ def test_an_evacuation_tells_each_time_that_nothing_is_left_to_do() -> None:
     ]
 
     assert told == [1, 0, 0, 1, 0]
+
+
+def test_an_order_that_comes_back_with_an_older_store_is_told_once_and_stands() -> None:
+    orders, pause = StandingOrders(), Order(kind=OrderKind.PAUSE, subject="images", by="ada", at=NOW)
+    again = replace(pause, at=NOW + 300.0)
+    read = [(pause,), (), (again,), (again,), (pause,), (pause,), (), (pause,)]
+
+    ticks = [orders.follow(orders.take(given, NOW), WORLD, NOW) for given in read]
+
+    assert [len(news) for _, news in ticks] == [0, 0, 0, 0, 1, 0, 0, 1]
+    [alarm] = ticks[4][1]
+    assert alarm.kind is Kind.ALARM
+    assert "if it is not wanted: autoscaler withdraw pause:images FILE" in alarm.text
+    assert all(stand.standing == given for (stand, _), given in zip(ticks, read, strict=True))
