@@ -193,7 +193,7 @@ class Store(Protocol):
         ...
 
     def should_yield(self, *, failing: bool) -> bool:
-        """Whether another daemon should lead: this one holds more leases than its share, or fails while others live."""
+        """Whether another daemon should lead: one that leads fewer asks for it, or this one fails while others live."""
         ...
 
     async def resign(self, *, stay: bool = False) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -27,7 +26,7 @@ def pairs(flat: Sequence[bytes]) -> dict[str, bytes]:
 
 
 class Share:
-    """How many leases one daemon may hold: as many as any other, of those that live."""
+    """How many leases one daemon takes at once: as many as any other, of those that live."""
 
     def __init__(self, units: int = 1) -> None:
         self.units = units
@@ -47,10 +46,6 @@ class Share:
     def held_beside(self, units: Collection[str]) -> int:
         """How many leases it holds beside these: a unit that was just handed over claims in a turn of its own."""
         return len(self._held.difference(units))
-
-    def too_many(self) -> bool:
-        """Whether one is to be given back: where they do not come out even, some daemons hold one fewer, or several."""
-        return len(self._held) > math.ceil(self.units / max(self._living, 1))
 
     def others(self, now: float) -> int:
         """How many other daemons live."""
@@ -72,6 +67,8 @@ class Claim:
     keys: Keys
     leaves_to_former: bool
     """It takes no lease that was never taken: the store may have been emptied under whoever led."""
+    found_free: bool
+    """It was free the last time, too, and nobody has taken it whose share had room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +81,8 @@ class Answer:
     """It was free, and is this daemon's now."""
     leader: str
     """Empty: nobody leads."""
+    asked: bool
+    """Another daemon asks this one for it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -151,20 +150,20 @@ class Common:
             heartbeats=_heartbeats(beats),
             led=frozenset(name.decode(errors="replace") for name in led),
             answers={
-                claim.keys.pool: Answer(fence or None, bool(taken), leader.decode(errors="replace"))
-                for claim, (fence, taken, leader) in zip(claims, answers, strict=True)
+                claim.keys.pool: Answer(fence or None, bool(taken), leader.decode(errors="replace"), bool(asked))
+                for claim, (fence, taken, leader, asked) in zip(claims, answers, strict=True)
             },
         )
 
     async def _take(self, claims: Sequence[Claim], *others: Command) -> list[Reply]:
         keys = [self._keys.lease, claims[0].keys.daemons, self._keys.pools, self._keys.fence]
         room = self.share.room(asyncio.get_running_loop().time())
-        leases = [key for claim in claims for key in (claim.keys.lease, claim.keys.fence)]
+        leases = [key for claim in claims for key in (claim.keys.lease, claim.keys.fence, claim.keys.ask)]
         names = [claim.keys.pool for claim in claims]
-        waits = [int(claim.leaves_to_former) for claim in claims]
+        flags = [int(claim.leaves_to_former) for claim in claims] + [int(claim.found_free) for claim in claims]
         times_ms = [int(self._ttl_s * 1000), int(LED_LATELY_S * 1000)]
         arguments: list[str | int] = [self._owner, *times_ms, room, self.share.held_beside(names)]
-        return await self._exchange.call(TAKE, [*keys, *leases], [*arguments, *names, *waits], *others)
+        return await self._exchange.call(TAKE, [*keys, *leases], [*arguments, *names, *flags], *others)
 
     async def _free(self, keys: Keys, owner: str) -> None:
         """Free what a daemon of this machine holds that has ended: the lease of a unit, or that of all pools."""
@@ -173,7 +172,7 @@ class Common:
 
 
 def _leaders(taken: Reply) -> list[str]:
-    return [leader.decode(errors="replace") for _, _, leader in taken[2]]
+    return [leader.decode(errors="replace") for _, _, leader, _ in taken[2]]
 
 
 def _heartbeats(flat: Sequence[bytes]) -> dict[str, Heartbeat]:

@@ -25,6 +25,8 @@ class Keys:
         """String, expiring: who leads, as ``OWNER:FENCE``."""
         self.fence = own + "fence"
         """Counter: how often the lead was taken."""
+        self.ask = own + "ask"
+        """String, expiring: the daemon that asks whoever leads this pool for it, and for whom it is kept then."""
         self.version = self.prefix + "version"
         """String: the version of all stored forms."""
         self.settings = self.prefix + "settings"

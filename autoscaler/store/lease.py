@@ -17,7 +17,8 @@ class Lead:
         self._ttl_s = ttl_s
         self._safe_s = ttl_s * SAFE_SHARE
         self._follows = False
-        self._leaves_until: float | None = None
+        self._free_since: float | None = None
+        """When nobody was first found to lead; None while somebody does."""
         self._safe_until = float("-inf")
         self.fence: int | None = None
         """The number that goes with each write; None while another leads."""
@@ -32,23 +33,28 @@ class Lead:
         if fence is None or superseded:
             self.lost()
             return False
-        self.fence, self._follows = fence, False
+        self.fence, self._follows, self._free_since = fence, False, None
         self._safe_until = asked_at + self._safe_s
         return True
 
     def heard(self, leader: str, *, asked_at: float) -> None:
         """Note who leads of the others, if anybody; to be called while this daemon does not."""
         if leader:
-            self._follows, self._leaves_until = True, None
-        elif self._leaves_until is None:
-            self._leaves_until = asked_at + self._ttl_s
+            self._follows, self._free_since = True, None
+        elif self._free_since is None:
+            self._free_since = asked_at
+
+    @property
+    def found_free(self) -> bool:
+        """Whether nobody led when it was last asked."""
+        return self._free_since is not None
 
     def leaves_to_former(self, now: float) -> bool:
         """Whether a lease of which the store has forgotten that it ever was is left to whoever led until then.
 
         The store came back empty, and he alone still knows what was spent. For the time of a lease: he may be dead.
         """
-        return self._follows and (self._leaves_until is None or now < self._leaves_until)
+        return self._follows and (self._free_since is None or now < self._free_since + self._ttl_s)
 
     def lost(self) -> None:
         """Another leads, or we gave it back."""

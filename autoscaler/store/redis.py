@@ -79,7 +79,8 @@ class RedisStore:
             NewerRecords: a newer program keeps this fleet.
         """
         asked_at = asyncio.get_running_loop().time()
-        heard = await self._common.read(Claim(self._keys, self._lead.eagerness(asked_at)))
+        claim = Claim(self._keys, self._lead.leaves_to_former(asked_at), self._lead.found_free)
+        heard = await self._common.read(claim)
         try:
             older = is_older(heard.version)
         except NewerRecords:
@@ -230,7 +231,7 @@ class RedisStore:
         return [name.decode(errors="replace") for name in names]
 
     def should_yield(self, *, failing: bool) -> bool:
-        """Whether another daemon should lead: one that leads fewer pools asks for it, or this fails while others live."""
+        """Whether another daemon should lead: one that leads fewer asks for it, or this one fails while others live."""
         share, now = self._common.share, asyncio.get_running_loop().time()
         if self._lead.fence is None:
             return False

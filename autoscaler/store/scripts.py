@@ -9,7 +9,7 @@ with `spread` one leads each, and then two rules more hold:
 * **Even shares.** A daemon takes free leases while it holds fewer than the number of pools by that of the daemons that
   live. One that holds at least two fewer than another asks for half of what that one has more; what is asked for is
   given back, and kept for whoever asked. So nothing is given back that nobody takes, whichever pools a daemon knows.
-* **None left over.** A lease that was free for as long as one lasts is taken by whoever knows the pool.
+* **None left over.** A lease that a daemon finds free twice it takes beyond its share, too, unless it is asked for.
 """
 
 from __future__ import annotations
@@ -66,10 +66,10 @@ end
 
 local answers, led, asked = {}, {}, {}
 for at, lease in ipairs(leases) do
-  local claim = ARGV[5 + #leases + at]
-  local free = not lease.leader and (claim ~= 'patient' or other_way or redis.call('GET', lease.fence))
-  local due = lease.asker == owner or not lease.asker and held < shared / living
-  if free and shared > 0 and (due or claim == 'eager') then
+  local leaves, again = ARGV[5 + #leases + at] == '1', ARGV[5 + 2 * #leases + at] == '1'
+  local free = not lease.leader and (not leaves or other_way or redis.call('GET', lease.fence))
+  local due = lease.asker == owner or not lease.asker and (again or held < shared / living)
+  if free and shared > 0 and due then
     lease.leader, lease.number, held = owner, redis.call('INCR', lease.fence), held + 1
     redis.call('DEL', lease.ask)
     lease.asker = nil
@@ -115,7 +115,8 @@ return {living, spread and redis.call('ZRANGEBYSCORE', pools, now - lately, '+in
 fence of all pools, and then lease, fence and ask of each unit. Arguments: owner, milliseconds, within how many
 milliseconds pools that were led one by one are named, how many leases all daemons share (0: this one takes none, and is
 not counted), how many it holds beside those of these units, the pool of each unit, nothing for all pools, and of each
-unit how eager this daemon is for its lease, as `autoscaler.store.lease.Eagerness` has it.
+unit, as 1 or 0, whether this daemon leaves its lease alone if that was never taken, nor one of the other way to lead
+(the store may have been emptied), and whether it found it free before.
 
 Gives how many daemons live; the pools that are or lately were led one by one; and of each unit the fence number, or 0
 where this owner does not lead, whether it was taken, who leads, if anybody, and whether another daemon asks for it."""

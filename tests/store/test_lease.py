@@ -7,6 +7,7 @@ import asyncio
 import pytest
 
 from autoscaler.store.lease import SAFE_SHARE, Lead
+from tests.support.ahead import AheadLoop
 from tests.support.stores import TTL_S, MemoryBackend, RedisBackend
 
 
@@ -52,7 +53,7 @@ async def test_an_emptied_store_is_left_to_whoever_led_as_he_alone_knows_what_wa
     assert [(await store.read()).leads for store in (follower, leader)] == [False, True]
 
 
-async def test_an_emptied_store_whose_leader_is_dead_is_led_after_the_time_of_a_lease() -> None:
+def test_an_emptied_store_whose_leader_is_dead_is_led_after_the_time_of_a_lease() -> None:
     follower = Lead(30.0)
     follower.heard("a", asked_at=0.0)
     for nobody_at in (10.0, 20.0):
@@ -70,24 +71,15 @@ async def test_a_daemon_in_memory_that_slept_may_not_act() -> None:
     assert not store.may_act()
 
 
-class _JumpingLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock goes on while its process is stopped."""
-
-    jumped_s = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.jumped_s
-
-
 def test_a_process_that_was_stopped_may_not_act_when_it_wakes(redis_url: str) -> None:
-    loop = _JumpingLoop()
+    loop = AheadLoop()
 
     async def sleep_through_the_lease() -> None:
         backend = RedisBackend(redis_url)
         store = backend.open("a")
         await store.read()
         assert store.may_act()
-        loop.jumped_s += TTL_S * SAFE_SHARE
+        loop.ahead_s += TTL_S * SAFE_SHARE
         assert not store.may_act()
         await store.read()
         assert store.may_act()

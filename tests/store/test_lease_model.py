@@ -1,7 +1,4 @@
-"""Daemons that come, go, pause, fail and change between the two ways to lead, in any order: what holds throughout.
-
-Time passes at once: the clock of the daemons' event loop is set ahead, and what Redis keeps is made older by as much.
-"""
+"""Daemons that come, go, pause, fail and change between the two ways to lead, in any order: what holds throughout."""
 
 from __future__ import annotations
 
@@ -23,6 +20,7 @@ from autoscaler.link import RedisLink
 from autoscaler.runtime.ports import Changes
 from autoscaler.store.common import Common
 from autoscaler.store.redis import RedisStore
+from tests.support.ahead import AheadLoop
 from tests.support.stores import FLEET, TTL_S, an_instance
 
 POOLS = ("a", "b", "c")
@@ -30,15 +28,6 @@ TICK_S = 10.0
 DAY = "2026-11-21"
 
 T = TypeVar("T")
-
-
-class AheadLoop(asyncio.SelectorEventLoop):
-    """An event loop whose clock can be set ahead."""
-
-    ahead_s = 0.0
-
-    def time(self) -> float:
-        return super().time() + self.ahead_s
 
 
 class Daemon:
@@ -117,14 +106,7 @@ class Leases(RuleBasedStateMachine):
 
     @rule(seconds=st.sampled_from([1.0, TICK_S, TTL_S * 0.7, TTL_S]))
     def time_passes(self, seconds: float) -> None:
-        self.loop.ahead_s += seconds
-        for key in self.redis.keys("*"):
-            left_ms = self.redis.pttl(key)
-            if left_ms > 0:
-                self.redis.pexpire(key, int(left_ms - seconds * 1000))
-            elif self.redis.type(key) == "zset":
-                for member, at in self.redis.zrange(key, 0, -1, withscores=True):
-                    self.redis.zadd(key, {member: at - seconds * 1000})
+        self.loop.let_pass(seconds, self.redis)
 
     @rule(number=st.integers(0, 2), paused=st.booleans())
     def pause_or_wake(self, number: int, paused: bool) -> None:

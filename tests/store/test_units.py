@@ -57,9 +57,9 @@ async def test_one_daemon_leads_all_and_gives_back_what_others_are_due(daemons: 
     first, second, third = daemons
     assert await first.tick() == set(POOLS)
     assert await second.tick() == set()
-    await first.tick()  # hears of the other
+    await first.tick()  # hears that the other asks for some
     assert [len(await first.tick()), len(await second.tick())] == [3, 3]
-    for _ in range(2):
+    for _ in range(4):
         for daemon in (third, first, second):
             await daemon.tick()
     shares = [await daemon.tick() for daemon in daemons]
@@ -71,7 +71,7 @@ async def test_a_unit_that_reads_in_a_turn_of_its_own_takes_no_more_than_the_sha
     first, second, _ = daemons
     assert await first.tick() == set(POOLS)
     await second.tick()
-    await first.tick()  # hears of the other
+    await first.tick()  # hears that the other asks for some
     given = [store for store in first.stores.values() if store.should_yield(failing=False)]
     for store in given:
         await store.resign(stay=True)
