@@ -121,9 +121,10 @@ class Instance:
         )
 
     def later(self, seconds: float) -> Instance:
-        """This record with all its times so much later: for when the clock was set forward.
+        """This record with all its times that many seconds later: for when the clock was set forward.
 
-        What it waits for takes as long as it would have, and the time that did not pass costs nothing.
+        What it waits for takes as long as it would have, and the time that did not pass costs nothing. When its
+        contract ends is its provider's to say, and stays.
         """
         absent_since, boot_since = self.absent_since, self.boot_since
         return replace(
@@ -132,7 +133,7 @@ class Instance:
             phase_since=self.phase_since + seconds,
             booked_at=self.booked_at + seconds,
             called_at=self.called_at + seconds,
-            drained_at=self.drained_at + seconds,
+            drained_at=self.drained_at and self.drained_at + seconds,
             ordered_at=self.ordered_at and self.ordered_at + seconds,
             retry_at=self.retry_at and self.retry_at + seconds,
             absent_since=None if absent_since is None else absent_since + seconds,

@@ -127,13 +127,11 @@ class Accounts:
         self._unsaved.add(ledger.day)
 
     def set_back(self, now: float) -> bool:
-        """Whether the books lie in the future, because the clock was set back; then they go on from now."""
-        self._today = day_of(now)
-        newest = self.newest
-        if newest is None or newest.booked_until <= now:
-            return False
-        self._go_on_from(now)
-        return True
+        """Whether what was booked last lies in the future, because the clock was set back; the books go on from now."""
+        last, self._today = self.newest, day_of(now)
+        if self.newest is not None and self.newest.booked_until > now:
+            self._go_on_from(now)
+        return last is not None and last.booked_until > now
 
     def go_on(self, later_s: float, now: float) -> None:
         """Go on with the books though the clock was set by so many seconds: not a cent was spent by that."""

@@ -209,7 +209,8 @@ class Observer:
         """The lead was taken, perhaps not for the first time: nothing that was heard before proves anything."""
         self._beats.clear()
         self._listening_since, self._listens_to = None, frozenset()
-        self._listed_before = {name: listing.asked_at for name, listing in self._listings.items()}
+        now = self._clock.now()  # an older listing is of a moment that is still to come where the clock was set back
+        self._listed_before = {name: min(listing.asked_at, now) for name, listing in self._listings.items()}
         self._inside.begin_anew()
 
     def beating(self, instances: Iterable[Instance]) -> frozenset[str]:

@@ -11,9 +11,11 @@ from autoscaler.core.demand import Unknown
 from autoscaler.core.journal import Kind
 from autoscaler.core.ledger import DAY_S
 from autoscaler.core.lifecycle import Phase
+from autoscaler.core.market import Listing
 from autoscaler.core.signal import HOLD_S
 from autoscaler.core.spec import Deadlines
 from providers.mock import Fault, Operation, Step
+from providers.wrapper import Wrapper
 from tests.support.build import NOW
 from tests.support.market import CALM
 from tests.support.rehearsal import HOUR, TICK_S, Daemon, Rehearsal
@@ -165,6 +167,43 @@ async def test_a_clock_that_is_set_and_put_right_again_costs_no_cent_and_no_mach
     assert daemon.watcher.outcomes[done:] == []
     assert daemon.usd_today() == pytest.approx(costs * (1.0 + 600 / (2 * HOUR)), rel=0.1)
     assert len([text for text in daemon.texts(Kind.ALARM) if "clock was set" in text]) == 2
+
+
+@pytest.mark.parametrize("behind_s", [DAY_S, NOW], ids=["a day", "1970"])
+async def test_a_daemon_that_starts_before_its_clock_is_put_right_costs_no_cent_and_no_machine(behind_s: float) -> None:
+    world = Rehearsal(CALM)
+    world.clock = clock = SettableClock(epoch=NOW)
+    first = world.daemon()
+    await two_hot(world, first)
+    costs = first.usd_today()
+    await first.stop()
+    clock.ahead_s -= behind_s
+    daemon = world.daemon()
+    await daemon.live(3 * TICK_S)
+    clock.ahead_s += behind_s
+    await daemon.live(600)
+
+    assert daemon.watcher.outcomes == []
+    assert daemon.usd_today() == pytest.approx(costs * (1.0 + 600 / (2 * HOUR)), rel=0.1)
+    assert [each for each in daemon.report.instances.values() if each != each.not_after(clock.now())] == []
+
+
+async def test_machines_are_rented_when_the_clock_was_set_back_while_listings_take_long() -> None:
+    world = Rehearsal(CALM)
+    world.clock = clock = SettableClock(epoch=NOW)
+
+    class LongListing(Wrapper):
+        async def list_machines(self) -> Listing:
+            await clock.sleep(TICK_S / 2)
+            return await super().list_machines()
+
+    daemon = world.daemon(provider=LongListing(world.provider))
+    await daemon.live(HOUR)
+    clock.ahead_s -= HOUR
+    world.queue.waiting = 31
+    await daemon.live(60)
+
+    assert len(world.rented()) == 2
 
 
 async def test_what_is_waited_for_is_waited_for_as_long_when_the_clock_was_set_forward() -> None:
