@@ -1,8 +1,7 @@
 """The loop: observe → sync → policies → guards → plan → execute → report.
 
-A steady tick costs one round trip to the store's Redis: the changes of the last tick that can wait (journal, books,
-what was learned) ride along with the reads of this one. Changed records cannot wait: they are written before any call
-they lead to is made.
+A steady tick costs one round trip to the store's Redis: what has changed and can wait (journal, books, what was
+learned) rides along with the reads of the next one. Changed records are written before any call that they lead to.
 """
 
 from __future__ import annotations
@@ -276,27 +275,30 @@ class Loop:
 
     # --- deciding -----------------------------------------------------------------------------------------------------
 
-    async def _lead(self, control: Control, demand: Mapping[str, Demand | Unknown], now: float) -> TickReport:
+    async def _known(self, control: Control, now: float) -> Fleet:
+        """What is known of the fleet, loaded where it may not be all, and with its times by the clock as it is now."""
         if self._fleet is not None and self._led_beside - control.led:
             await self._save(self._fleet)
             self._fleet = None  # nobody leads that pool any more: what it has left is to be loaded, too
         self._led_beside = control.led - self._pools.keys()
-        fleet = self._fleet
-        if fleet is None:
+        if (fleet := self._fleet) is None:
             fleet = Fleet.restored(await self._store.load(), self._listener, Meter(self._tick_s), now)
             fleet.accounts.recall(self._books)
             self._leads_since = now
             self._observer.begin_anew()
             await self._observer.look(now)
             self._fleet = fleet
-        self._leads_since = min(self._leads_since, now)
-        unit = self.unit.beside(self._led_beside)
-        fleet.disown([record.id for record in fleet.instances.values() if not unit.owns(record.pool)])
-        self._observer.hear(control.heartbeats, fleet.instances.keys(), now)
         if set_s := self._jumps.take():
             fleet.clock_was_set(set_s, now)
             self._leads_since = now  # for nothing tells how long anything has been so
             self._observer.begin_anew()
+        return fleet
+
+    async def _lead(self, control: Control, demand: Mapping[str, Demand | Unknown], now: float) -> TickReport:
+        fleet = await self._known(control, now)
+        unit = self.unit.beside(self._led_beside)
+        fleet.disown([record.id for record in fleet.instances.values() if not unit.owns(record.pool)])
+        self._observer.hear(control.heartbeats, fleet.instances.keys(), now)
         fleet.book(now)
         self._books = fleet.accounts.books
         orders = self._mirror(fleet, unit, fleet.orders.take(control.orders, now), now)
@@ -313,7 +315,7 @@ class Loop:
             busy=busy,
             turns=Turns(self._limits, self._pools, grouped, fleet.accounts.spending(now)),
             orders=orders,
-            running_for_s=now - self._leads_since,
+            running_for_s=max(0.0, now - self._leads_since),
             held=held_by(fleet.instances.values()),
             booting=booting(fleet.instances.values()),
         )
@@ -342,7 +344,6 @@ class Loop:
 
     def _mirror(self, fleet: Fleet, unit: Unit, orders: Orders, now: float) -> Orders:
         """Bring the records in line with what is listed; gives the orders that still stand then."""
-        booting = [i for i in fleet.instances.values() if i.phase is Phase.BOOTING]
         evidence = Evidence(
             now=now,
             fleet=self._fleet_name,
@@ -350,7 +351,7 @@ class Loop:
             unit=unit,
             listings=self._observer.listings,
             calling=self._executor.calling,
-            ready=self._observer.ready(booting),
+            ready=self._observer.ready(i for i in fleet.instances.values() if i.phase is Phase.BOOTING),
             beating=self._observer.beating(fleet.instances.values()),
             orders=orders,
         )

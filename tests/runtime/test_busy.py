@@ -17,9 +17,10 @@ from autoscaler.runtime.ports import Heartbeat
 from autoscaler.store.memory import MemoryStore
 from autoscaler.store.rules import DRAIN_MARK
 from providers.mock import MockProvider
-from tests.support.build import pool
+from tests.support.build import NOW, pool
 from tests.support.market import CALM
 from tests.support.rehearsal import HOUR, TICK_S, Daemon, Rehearsal
+from tests.support.settable_clock import SettableClock
 
 pytestmark = pytest.mark.looptime
 
@@ -102,13 +103,14 @@ async def test_a_comfyui_is_ended_once_it_is_proved_empty_and_not_before() -> No
     assert emptied_at - marked_at > SETTLE_S
 
 
-@pytest.mark.parametrize("why", ["by order", "by its deadline"])
+@pytest.mark.parametrize("why", ["by order", "by its deadline", "while the clock is set"])
 async def test_a_machine_that_is_given_up_before_it_is_ready_waits_for_its_worker_to_say_that_it_has_drained(
     why: str,
 ) -> None:
     """The worker beat before it took a job, and the daemon has not heard of that yet."""
     machine = MachineSpec(image="comfy:1", gpus=("RTX 4090",), ready="http :8188/system_stats")
     world = Rehearsal(CALM, pools=(pool(machine=machine, deadlines=Deadlines(booting=2 * HOUR)),))
+    world.clock = clock = SettableClock(epoch=NOW)
     daemon = world.daemon()
     await daemon.live(HOUR)
     [(name, phase)] = daemon.phases().items()
@@ -122,6 +124,7 @@ async def test_a_machine_that_is_given_up_before_it_is_ready_waits_for_its_worke
         await daemon.live(TICK_S)
     for beat in [*idle][:6]:
         world.state.heartbeats[name] = beat
+        clock.ahead_s += 60.0 if why == "while the clock is set" else 0.0
         await daemon.live(TICK_S)
         assert name in world.rented().values()
 
