@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import hashlib
+import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -42,6 +43,7 @@ _POLICY = "; ".join(
     )
 )
 """What the page may do: run and show what this daemon serves, ask this daemon, and nothing else."""
+_TAKES_PACKED = re.compile(r"gzip(?!\s*;\s*q=0(\.0*)?\s*(,|$))", re.IGNORECASE)  # q=0 refuses it
 _KNOWN = Answer(text="It is as it was: If-None-Match has its ETag.")
 
 
@@ -110,7 +112,7 @@ class _File:
             response.set_status(304)
             return response
         response.content_type, response.charset = _MEDIA[self._path.suffix], "utf-8"
-        if "gzip" in request.headers.get("Accept-Encoding", "").lower():
+        if _TAKES_PACKED.search(request.headers.get("Accept-Encoding", "")):
             response.headers["Content-Encoding"] = "gzip"
             response.body = packed.body
         else:

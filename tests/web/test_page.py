@@ -56,7 +56,8 @@ async def test_each_shipped_file_is_served_as_what_it_is(daemon: Daemon) -> None
 
 async def test_the_charts_library_is_the_one_of_the_package_and_is_sent_packed(daemon: Daemon) -> None:
     content = (Path(plotly.__file__).parent / "package_data" / "plotly.min.js").read_bytes()
-    for headers, packed in (({"Accept-Encoding": "gzip, br"}, True), (PLAIN, False)):
+    refused = {"Accept-Encoding": "br, gzip;q=0"}
+    for headers, packed in (({"Accept-Encoding": "br, gzip;q=0.5"}, True), (PLAIN, False), (refused, False)):
         async with daemon.client.get(daemon.url + CHARTS, headers=headers, auto_decompress=False) as response:
             body = await response.read()
         assert (response.headers.get("Content-Encoding") == "gzip") == packed
