@@ -157,7 +157,7 @@ def _shared_out(found: Sequence[Row], work_s: Mapping[str, float]) -> dict[str, 
     if not sum(used.values()):
         used = dict(work_s)  # only machines of their own served; what is shared stood by for all
     shared_usd = sum(row.usd for row in found if not row.tier)
-    return {name: shared_usd * part / sum(used.values()) for name, part in used.items()}
+    return {name: shared_usd * (part / sum(used.values())) for name, part in used.items()}
 
 
 def _classes(classes: Mapping[str, Work], tiers: Mapping[str, Work], usd: float) -> list[JobsCost]:
@@ -166,7 +166,7 @@ def _classes(classes: Mapping[str, Work], tiers: Mapping[str, Work], usd: float)
     if all(work.told == work.jobs for work in tiers.values()):
         told_s = max(told_s, sum(work.work_s for work in tiers.values()))
     costs = [
-        JobsCost(name=name, usd=usd * work.work_s / told_s if told_s else 0.0, work=work)
+        JobsCost(name=name, usd=usd * (work.work_s / told_s) if told_s else 0.0, work=work)
         for name, work in classes.items()
     ]
     return sorted(costs, key=lambda cost: (-cost.usd, cost.name))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from autoscaler.core.cost import NOT_ITEMISED, pool_cost, rows
@@ -76,6 +76,7 @@ LINES = st.dictionaries(
 @given(
     st.lists(st.tuples(LINES, st.dictionaries(st.sampled_from(["pro", "free", "gold"]), WORK)), min_size=1, max_size=4)
 )
+@example([({("", Purpose.IDLE): 1.5}, {"pro": told(0, 5e-324)})])
 def test_tiers_and_what_is_nobodys_add_up_to_the_pool(
     days: list[tuple[dict[tuple[str, Purpose], float], dict[str, Work]]],
 ) -> None:
