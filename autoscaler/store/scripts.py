@@ -168,7 +168,7 @@ end
 
 function ours.XADDNEW(key, length, field, ...)
   local known = {}
-  for _, entry in ipairs(redis.call('XREVRANGE', key, '+', '-', 'COUNT', 10)) do
+  for _, entry in ipairs(redis.call('XREVRANGE', key, '+', '-', 'COUNT', select('#', ...))) do
     known[entry[2][2]] = true
   end
   for _, value in ipairs({...}) do
@@ -201,7 +201,7 @@ Three words are our own. `HIFEQ KEY FIELD VALUE COMMAND …` does a command only
 may have replaced his order meanwhile. `HSETFOR KEY ENDS MILLISECONDS FIELD VALUE …` sets fields for a time, which is
 kept in the sorted set ENDS, and drops those whose time is over: several daemons say in one hash who is let in, and the
 word of one that is dead must not stay because others go on (Redis has HPEXPIRE only since 7.4). `XADDNEW KEY LENGTH
-FIELD VALUE …` adds to a stream of about that length those values that are not among its newest ten.
+FIELD VALUE …` adds to a stream of about that length those values that are not among as many of its newest.
 """
 
 RESIGN = Script("""

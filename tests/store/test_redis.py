@@ -47,10 +47,10 @@ async def test_a_sample_that_is_written_again_because_the_answer_was_lost_counts
     redis_backend: RedisBackend,
 ) -> None:
     store = await leading(redis_backend)
-    first, second = (Sample(at=at, until=at + 60.0) for at in (0.0, 60.0))
-    for samples in ((first,), (first, second), (first, second)):
+    hour = tuple(Sample(at=60.0 * minute, until=60.0 * minute + 60.0) for minute in range(60))
+    for samples in (hour[:-1], hour, hour):
         await store.commit(Changes(samples=samples))
-    assert [sample async for sample in store.samples()] == [first, second]
+    assert [sample async for sample in store.samples()] == [*hour]
 
 
 async def test_a_drain_mark_goes_when_its_machine_is_forgotten(redis_backend: RedisBackend) -> None:
