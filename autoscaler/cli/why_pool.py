@@ -112,9 +112,9 @@ def _listed(name: str, texts: Sequence[str]) -> Iterator[str]:
 def _queue(demand: Object) -> str:
     if demand["unknown"]:
         return f"The queue cannot be read ({demand['unknown']}): nothing is stopped for that."
-    words = f"{demand['waiting']} jobs wait"
+    words = f"{demand['waiting']} waiting"
     if demand["in_flight"] is not None:
-        words += f", {demand['in_flight']} are in flight"
+        words += f", {demand['in_flight']} in flight"
     late = [_late(tier) for tier in demand["tiers"] if tier_state(tier)[0] == "late"]
     return f"{words}; {'; '.join(late) if late else 'no tier is late'}."
 

@@ -182,7 +182,7 @@ def _of_queue(name: str, pool: PoolReport) -> Iterator[Concern]:
         target_s, wait_s = targets.get(tier.tier), tier.oldest_wait_s
         if target_s is not None and wait_s is not None and wait_s > target_s:
             severity = Severity.CRITICAL if wait_s > _LATE_FACTOR * target_s else Severity.WARNING
-            waits = f"{tier.waiting} jobs of {tier.tier} wait, the oldest for {format_duration(wait_s)}"
+            waits = f"{tier.tier} has {tier.waiting} waiting, the oldest for {format_duration(wait_s)}"
             text = f"{waits}; the target is {format_duration(target_s)}"
             yield _about(name, Name.WAIT_TARGET_MISSED, severity, text, "autoscaler why", subject=tier.tier)
 

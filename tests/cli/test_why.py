@@ -65,7 +65,7 @@ def test_a_pool_says_in_sentences_what_it_wants_since_when_and_why(daemon: FakeD
         "Pool images: 3 HOT wanted, 2 up or on their way, 1 missing; 0 WARM, at most 2 kept.",
         "  Since 11-18 11:06:37 UTC, for 3s, because",
         "    - 33 jobs wait, more than 30, and no standby is left: rent",
-        "  33 jobs wait, 2 are in flight; free is late: its oldest job has waited for 12m 34s, the target is 5m.",
+        "  33 waiting, 2 in flight; free is late: its oldest job has waited for 12m 34s, the target is 5m.",
     ]
 
 
