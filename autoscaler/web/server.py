@@ -28,7 +28,7 @@ from autoscaler.web.page import Files
 from autoscaler.web.read import Reader
 from autoscaler.web.recent import Histories
 from autoscaler.web.rendering import Rendering
-from autoscaler.web.routes import Answer, Route
+from autoscaler.web.routes import Answer, Handler, Route
 from autoscaler.web.strays import strays_route
 from autoscaler.web.timeline import Timeline
 from autoscaler.web.views import Board
@@ -104,15 +104,16 @@ def make_app(
         middlewares=[in_time, errors_as_json, guard.known_host],
         client_max_size=MOST_BYTES,
     )
-    for route in routes:
-        handler = guard.handler(route)
-        app.add_routes(
-            [web.get(route.path, handler) if route.method == "GET" else web.route(route.method, route.path, handler)]
-        )
+    app.add_routes([_served(route, guard.handler(route)) for route in routes])
     app.on_response_prepare.append(finish_headers)
     app.cleanup_ctx.append(events.running)
     app.on_shutdown.append(events.close)
     return app
+
+
+def _served(route: Route, handler: Handler) -> web.RouteDef:
+    """A route as the application has it; who may GET may HEAD."""
+    return web.get(route.path, handler) if route.method == "GET" else web.route(route.method, route.path, handler)
 
 
 def _with_index(*routes: Route) -> list[Route]:
