@@ -42,9 +42,9 @@ def became(order: Order, world: World, now: float) -> str | None:
     if order.until is not None and order.until <= now:
         return "is over"
     if order.kind in OF_MACHINES:
-        return _of_machine(order, world)
+        return _of_machine(order, world, now)
     if order.kind is OrderKind.ADOPT:
-        return _of_adoption(order, world)
+        return _of_adoption(order, world, now)
     return None
 
 
@@ -53,24 +53,33 @@ def left_at(provider: str, records: Iterable[Instance]) -> int:
     return sum(record.provider == provider and record.phase is not Phase.GONE for record in records)
 
 
-def _of_machine(order: Order, world: World) -> str | None:
+def _of_machine(order: Order, world: World, now: float) -> str | None:
     named = [record for record in world.records if order.is_about(record)]
     there = [record for record in named if record.phase is not Phase.GONE]
     if not there:
-        return "is fulfilled, the machine is gone" if named else _of_stranger(order, world)
+        return "is fulfilled, the machine is gone" if named else _of_stranger(order, world, now)
     if order.kind is OrderKind.DRAIN and all(record.phase is Phase.WARM for record in there):
         return "is fulfilled, the machine is stopped"
     return None
 
 
-def _of_stranger(order: Order, world: World) -> str | None:
+def _of_stranger(order: Order, world: World, now: float) -> str | None:
     """Every listed machine of ours has a record: of one that has none it matters only whether all are listed."""
     provider, slash, _ = order.subject.partition("/")
     asked = {provider: world.listings.get(provider)} if slash else world.listings
-    listings = {name: listing for name, listing in asked.items() if isinstance(listing, Listing)}
+    listings = _newer(asked, order, now)
     if len(listings) < len(asked) or (world.unit.name and _is_listed(order, listings)):
         return None
     return "cannot be carried out, no such machine is ours"
+
+
+def _newer(listings: Mapping[str, Listing | Unknown | None], order: Order, now: float) -> Mapping[str, Listing]:
+    """Those listings that were asked for since an order was given, as far as the clock that dated it is not ahead.
+
+    Its machine may have been rented a moment before.
+    """
+    complete = {name: listing for name, listing in listings.items() if isinstance(listing, Listing)}
+    return {name: listing for name, listing in complete.items() if listing.asked_at >= order.at or order.at > now}
 
 
 def _is_listed(order: Order, listings: Mapping[str, Listing]) -> bool:
@@ -82,13 +91,11 @@ def _is_listed(order: Order, listings: Mapping[str, Listing]) -> bool:
     )
 
 
-def _of_adoption(order: Order, world: World) -> str | None:
+def _of_adoption(order: Order, world: World, now: float) -> str | None:
     record = order.machine_among(world.records)
     if record is not None:
         return f"is fulfilled, the machine is {record.id} of {record.pool}"
     provider = order.subject.partition("/")[0]
-    if not isinstance(world.listings.get(provider), Listing):
-        return None
-    if listed_machine(order.subject, world.listings) is None:
+    if provider in _newer(world.listings, order, now) and listed_machine(order.subject, world.listings) is None:
         return f"cannot be carried out, {provider} lists no such machine"
     return None

@@ -240,6 +240,8 @@ def test_what_serves_stays_where_nothing_else_can_be_rented() -> None:
 
 
 FIRST, SECOND = units_of(["images", "audio"])
+ASKED_BEFORE = {"mock": Listing(asked_at=NOW - 1.0, machines=())}
+"""A listing from before the order: its machine may have been rented since."""
 
 
 def world(*records: Instance, machines: tuple[Remote, ...] = (), **changes: Any) -> World:
@@ -268,6 +270,13 @@ def world(*records: Instance, machines: tuple[Remote, ...] = (), **changes: Any)
         ),
         (order(K.ADOPT, "mock/m-9", pool="images"), world(), "cannot be carried out, mock lists no such machine"),
         (order(K.ADOPT, "mock/m-9", pool="images"), world(listings={"mock": Unknown("timeout", NOW)}), None),
+        (order(K.ADOPT, "mock/m-9", pool="images"), world(listings=ASKED_BEFORE), None),
+        (order(K.RELEASE, "mock/m-9"), world(listings=ASKED_BEFORE), None),
+        (
+            replace(order(K.RELEASE, "mock/m-9"), at=NOW + 3600.0),  # by a clock that is ahead
+            world(listings=ASKED_BEFORE),
+            "cannot be carried out, no such machine is ours",
+        ),
         (
             order(K.ADOPT, "mock/m-a", pool="images"),
             world(machine("a", P.GONE)),
