@@ -7,7 +7,7 @@ machine is gone. So for two days it is kept beside them what each machine had co
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from dataclasses import dataclass, field
 
 from autoscaler.core.instance import Instance
 from autoscaler.core.ledger import DAY_S, day_of
@@ -27,93 +27,84 @@ def is_more(billed_usd: float, booked_usd: float) -> bool:
     return billed_usd > booked_usd * (1.0 + _SHARE) and billed_usd > booked_usd + _LEAST_USD
 
 
+@dataclass(kw_only=True, slots=True)
 class MachineBooks:
     """What the machines cost on the present UTC day and on the one before."""
 
-    def __init__(self) -> None:
-        self._day: int | None = None
-        self._whole = False
-        """The books of the present day begin with it."""
-        self._opened: dict[str, dict[str, float]] = {}
-        """What machines had cost when the day began, by provider and its id."""
-        self._ended: dict[str, dict[str, float]] = {}
-        """What machines had cost in all whose records were forgotten since."""
-        self._before: dict[str, dict[str, float]] | None = None
-        """What machines cost on the day before; None where that is not known."""
-        self._gone: dict[str, dict[str, float]] = {}
-        """When machines were gone whose records are forgotten: epoch seconds."""
-        self._compared: dict[str, int] = {}
-        """The last day whose books were held against the bill, by provider."""
+    day: int | None = None
+    whole: bool = False
+    """The books of the present day begin with it."""
+    opened: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What machines had cost when the day began, by provider and its id."""
+    ended: dict[str, dict[str, float]] = field(default_factory=dict)
+    """What machines had cost in all whose records were forgotten since."""
+    before: dict[str, dict[str, float]] | None = None
+    """What machines cost on the day before; None where that is not known."""
+    gone: dict[str, dict[str, float]] = field(default_factory=dict)
+    """When machines were gone whose records are forgotten: epoch seconds."""
+    compared: dict[str, int] = field(default_factory=dict)
+    """The last day whose books were held against the bill, by provider."""
 
     def turn(self, instances: Iterable[Instance], now: float) -> bool:
         """Begin a new day, if there is one; to be called each tick before records change. Whether there was one."""
         today = day_of(now)
-        if self._day is not None and self._day - 1 <= today <= self._day:
+        if self.day is not None and self.day - 1 <= today <= self.day:
             return False
         machines, midnight = list(instances), today * DAY_S
-        followed = self._day == today - 1
-        self._before = self._costs(machines, midnight) if followed and self._whole else None
-        self._opened = {}
+        followed = self.day == today - 1
+        self.before = self._costs(machines, midnight) if followed and self.whole else None
+        self.opened = {}
         for machine in machines:
             if machine.provider_id is not None:
-                self._opened.setdefault(machine.provider, {})[machine.provider_id] = machine.cost_usd(midnight)
-        self._whole = followed or not machines
-        self._ended = {}
-        self._gone = {
+                self.opened.setdefault(machine.provider, {})[machine.provider_id] = machine.cost_usd(midnight)
+        self.whole = followed or not machines
+        self.ended = {}
+        self.gone = {
             provider: {each: at for each, at in gone.items() if at >= midnight - DAY_S}
-            for provider, gone in self._gone.items()
+            for provider, gone in self.gone.items()
         }
-        self._day = today
+        self.day = today
         return True
 
     def forget(self, record: Instance) -> None:
         """Keep what is needed of a machine that is gone, as its record goes."""
         if record.provider_id is not None:
-            self._ended.setdefault(record.provider, {})[record.provider_id] = record.usd_spent
-            self._gone.setdefault(record.provider, {})[record.provider_id] = record.phase_since
+            self.ended.setdefault(record.provider, {})[record.provider_id] = record.usd_spent
+            self.gone.setdefault(record.provider, {})[record.provider_id] = record.phase_since
 
     def costs(self, provider: str, day: int, instances: Iterable[Instance], now: float) -> Costs | None:
         """What a provider's machines cost on a day, as far as the books know them; None where they do not."""
-        if day == self._day and self._whole:
+        if day == self.day and self.whole:
             return self._costs(instances, now).get(provider, {})
-        if self._day is not None and day == self._day - 1 and self._before is not None:
-            return self._before.get(provider, {})
+        if self.day is not None and day == self.day - 1 and self.before is not None:
+            return self.before.get(provider, {})
         return None
 
     def _costs(self, instances: Iterable[Instance], at: float) -> dict[str, dict[str, float]]:
-        day_began = (self._day or 0) * DAY_S
+        day_began = (self.day or 0) * DAY_S
         costs: dict[str, dict[str, float]] = {}
-        for provider, ended in self._ended.items():
+        for provider, ended in self.ended.items():
             for each, usd in ended.items():
-                costs.setdefault(provider, {})[each] = usd - self._opened.get(provider, {}).get(each, 0.0)
+                costs.setdefault(provider, {})[each] = usd - self.opened.get(provider, {}).get(each, 0.0)
         for machine in instances:
             if machine.provider_id is None or (machine.adopted and machine.created_at >= day_began):
                 continue  # what one that was found during the day had cost before is not in our books
-            opened = self._opened.get(machine.provider, {}).get(machine.provider_id, 0.0)
+            opened = self.opened.get(machine.provider, {}).get(machine.provider_id, 0.0)
             costs.setdefault(machine.provider, {})[machine.provider_id] = machine.cost_usd(at) - opened
         return costs
 
-    def gone(self, provider: str, instances: Iterable[Instance]) -> dict[str, float]:
+    def gone_at(self, provider: str, instances: Iterable[Instance]) -> dict[str, float]:
         """When each of a provider's machines was gone that are: epoch seconds, by provider id."""
         known = {each.provider_id: each for each in instances if each.provider == provider and each.provider_id}
-        gone = {each: at for each, at in self._gone.get(provider, {}).items() if each not in known}
+        gone = {each: at for each, at in self.gone.get(provider, {}).items() if each not in known}
         return gone | {name: each.phase_since for name, each in known.items() if each.phase is Phase.GONE}
 
     def compare(self, provider: str, day: int) -> bool:
         """Whether a day was not held against its bill yet; it is from now on."""
-        if self._compared.get(provider, -1) >= day:
+        if self.compared.get(provider, -1) >= day:
             return False
-        self._compared[provider] = day
+        self.compared[provider] = day
         return True
-
-    def document(self) -> dict[str, Any]:
-        """All of it, as JSON values."""
-        return {name.removeprefix("_"): value for name, value in vars(self).items()}
-
-    def read(self, document: Mapping[str, Any]) -> None:
-        """Take what `document` gave."""
-        for name in vars(self):
-            setattr(self, name, document.get(name.removeprefix("_"), getattr(self, name)))
 
 
 class Leaks:

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import asdict
 from enum import StrEnum
-from typing import Any
 
 from autoscaler.core.decision import Outcome, Result
 from autoscaler.core.instance import Instance
@@ -112,18 +110,17 @@ class PlaceMemory:
 
     # --- stored, a document for each provider -------------------------------------------------------------------------
 
-    def document(self, provider: str) -> dict[str, Any]:
-        """All that is known of a provider's places, as JSON values."""
+    def document(self, provider: str) -> dict[str, dict[str, Trouble]]:
+        """All that is known of a provider's places."""
         return {
-            name: {place: asdict(trouble) for (of, place), trouble in known.items() if of == provider}
+            name: {place: trouble for (of, place), trouble in known.items() if of == provider}
             for name, known in self._kinds().items()
         }
 
-    def read(self, provider: str, document: Mapping[str, Any]) -> None:
+    def take(self, provider: str, stored: Mapping[str, Mapping[str, Trouble]]) -> None:
         """Take what `document` gave."""
         for name, known in self._kinds().items():
-            for place, value in document.get(name, {}).items():
-                known[provider, place] = Trouble(**{**value, "at": tuple(value["at"])})
+            known.update(((provider, place), trouble) for place, trouble in stored.get(name, {}).items())
 
     def _kinds(self) -> dict[str, dict[Place, Trouble]]:
         return {"hosts": self._hosts, "regions": self._regions, "stocks": self._stocks}

@@ -12,15 +12,19 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 from autoscaler.core.admission import Refused
+from autoscaler.core.bills import MachineBooks
 from autoscaler.core.diagnosis import ImageHistory
 from autoscaler.core.errors import StoreUnavailable
 from autoscaler.core.history import PlacementHistory
 from autoscaler.core.ledger import DayLedger, Spent
 from autoscaler.core.load import Load
 from autoscaler.core.signal import Signal
+from autoscaler.core.trouble import Trouble
 
 _HISTORIES = TypeAdapter(dict[str, PlacementHistory])
 _IMAGES = TypeAdapter(dict[str, ImageHistory])
+_PLACES = TypeAdapter(dict[str, dict[str, Trouble]])
+_MACHINE_BOOKS = TypeAdapter(MachineBooks)
 _REFUSED = TypeAdapter(dict[str, float | None])
 _LOAD = TypeAdapter(Load)
 _SIGNAL = TypeAdapter(Signal)
@@ -40,6 +44,16 @@ def read_histories(value: Any) -> dict[str, PlacementHistory]:
 def read_images(value: Any) -> dict[str, ImageHistory]:
     """What was learned of images, by their names."""
     return _IMAGES.validate_python(value)
+
+
+def read_places(value: Any) -> dict[str, dict[str, Trouble]]:
+    """The troubles of a provider's hosts, regions and stocks."""
+    return _PLACES.validate_python(value)
+
+
+def read_machine_books(value: Any) -> MachineBooks:
+    """What machines cost on the day of the books and the one before."""
+    return _MACHINE_BOOKS.validate_python(value)
 
 
 def read_refused(value: Any) -> Refused:

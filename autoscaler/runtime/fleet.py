@@ -47,6 +47,8 @@ from autoscaler.runtime.documents import (
     ledger_fields,
     read_books,
     read_load,
+    read_machine_books,
+    read_places,
     read_refused,
     read_signal,
 )
@@ -129,13 +131,13 @@ class Fleet:
             case "admission", pool:
                 self.refused[pool] = read_refused(value)
             case ["bills"]:
-                self.machine_books.read(value)
+                self.machine_books = read_machine_books(value)
             case ["told"]:
                 self.told = read_told(value)
             case ["images"]:
                 self.experience.read_images(value)
             case "places", provider:
-                self.experience.places.read(provider, value)
+                self.experience.places.take(provider, read_places(value))
             case "load", pool:
                 self.loads[pool] = read_load(value)
             case "signal", pool:
@@ -362,7 +364,7 @@ class Fleet:
         if kind == "told":
             return self.told
         if kind == "bills":
-            return self.machine_books.document()
+            return self.machine_books
         if kind == "images":
             return self.experience.images
         if kind == "places":

@@ -136,7 +136,7 @@ class _Account:
         machines, books, today = fleet.instances.values(), fleet.machine_books, day_of(now)
         billed_today, billed_before = bills.get(today), bills.get(today - 1)
         if billed_today is not None:
-            gone = books.gone(self._name, machines)
+            gone = books.gone_at(self._name, machines)
             for provider_id, usd in self._leaks.read(today, billed_today, gone, now).items():
                 fleet.note(leak_entry(self._name, provider_id, usd, gone[provider_id], now))
             ours = books.costs(self._name, today, machines, now)

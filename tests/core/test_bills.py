@@ -13,6 +13,7 @@ from autoscaler.core.journal import Kind
 from autoscaler.core.ledger import DAY_S, day_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.statements import bill_entry, low_entry, notice_entry
+from autoscaler.runtime.documents import fields_of, read_machine_books
 from tests.support.build import NOW, instance
 
 HOUR = 3600.0
@@ -89,9 +90,8 @@ def test_the_books_outlive_the_daemon() -> None:
     books.forget(machine("m-3", usd_spent=0.5))
     assert books.compare("mock", TODAY)
 
-    again = MachineBooks()
-    again.read(json.loads(json.dumps(books.document())))
-    assert again.document() == books.document()
+    again = read_machine_books(json.loads(json.dumps(fields_of(books))))
+    assert again == books
     assert not again.compare("mock", TODAY)
     assert again.compare("mock", TODAY + 1)
 
@@ -101,8 +101,8 @@ def test_who_is_gone_and_since_when() -> None:
     books.forget(machine("m-1", phase_since=NOW - 5.0))
     books.forget(machine("m-2", phase_since=NOW - 6.0))
     records = [machine("m-1"), machine("m-3", P.GONE, phase_since=NOW), machine("m-4", P.RELEASING)]
-    assert books.gone("mock", records) == {"m-2": NOW - 6.0, "m-3": NOW}, "m-1 was listed again"
-    assert books.gone("other", records) == {}
+    assert books.gone_at("mock", records) == {"m-2": NOW - 6.0, "m-3": NOW}, "m-1 was listed again"
+    assert books.gone_at("other", records) == {}
 
 
 def test_what_is_kept_is_bounded() -> None:
@@ -111,8 +111,8 @@ def test_what_is_kept_is_bounded() -> None:
         for number in range(10):
             books.forget(machine(f"m-{day}-{number}", phase_since=MIDNIGHT + day * DAY_S + HOUR))
         books.turn([], MIDNIGHT + (day + 1) * DAY_S)
-    assert len(books.gone("mock", [])) == 10
-    assert len(json.dumps(books.document())) < 2000
+    assert len(books.gone_at("mock", [])) == 10
+    assert len(json.dumps(fields_of(books))) < 2000
 
 
 # --- bills ------------------------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.lessons import Lesson, PlaceMemory, lesson_of
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.trouble import DAY_S, HOST, REGION, Places, Trouble, booting, held_by
+from autoscaler.runtime.documents import fields_of, read_places
 from tests.support.build import NOW, instance, offer
 
 P = Phase
@@ -233,7 +234,7 @@ def test_where_hosts_have_no_names_a_broken_machine_makes_its_gpu_in_its_region_
 
 def test_a_rent_that_is_accepted_ends_it_and_the_memory_of_it_is_stored() -> None:
     memory, again, refused = refusing(), PlaceMemory(), offer(**IN_EUROPE)
-    again.read("mock", json.loads(json.dumps(memory.document("mock"))))
+    again.take("mock", read_places(json.loads(json.dumps(memory.document("mock"), default=fields_of))))
 
     assert places(again).avoid_stock(refused, NOW)
     again.learn_rent(here(**IN_EUROPE), outcome(Result.OK))
@@ -256,7 +257,7 @@ def test_what_is_stored_is_read_again_and_what_is_past_is_forgotten() -> None:
     memory.learn(here(), Lesson.BROKE, NOW)
     memory.learn(here(provider="other"), Lesson.BROKE, NOW)
 
-    again.read("mock", json.loads(json.dumps(memory.document("mock"))))
+    again.take("mock", read_places(json.loads(json.dumps(memory.document("mock"), default=fields_of))))
 
     assert {place: t for place, t in places(memory).hosts.items() if place[0] == "mock"} == places(again).hosts
     assert list(places(again).hosts) == [("mock", "h-1")]

@@ -110,7 +110,10 @@ async def test_every_machine_is_known_again_within_a_minute_of_the_loss() -> Non
     assert {record.provider_id for record in world.state.instances.values()} == before != set()
 
 
-@pytest.mark.parametrize("garbage", ["", "null", "7", "[7]", '{"x": 7}', '{"images": {"setup": "long"}}'])
+WRONG = '{"day": "x", "hosts": {"h": {"at": ["x"]}}, "images": {"setup": "x"}}'
+
+
+@pytest.mark.parametrize("garbage", ["", "null", "7", "[7]", '{"x": 7}', WRONG])
 async def test_what_was_learned_and_cannot_be_read_is_told_and_learned_anew(garbage: str) -> None:
     world = Rehearsal(CALM)
     world.queue.waiting = 31
