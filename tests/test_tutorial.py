@@ -31,7 +31,7 @@ def typed(redis_url: str) -> str:
 @pytest.mark.timeout(_PATIENCE_S + 10)
 def test_each_line_of_the_tutorial_does_what_it_says(redis_url: str, tmp_path: Path) -> None:
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "NO_COLOR": "1"}
-    shell = subprocess.Popen(
+    with subprocess.Popen(
         ["bash", "-c", typed(redis_url)],
         cwd=tmp_path,
         env=environment,
@@ -39,12 +39,12 @@ def test_each_line_of_the_tutorial_does_what_it_says(redis_url: str, tmp_path: P
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
-    )
-    try:
-        told, _ = shell.communicate(timeout=_PATIENCE_S)
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(shell.pid, signal.SIGKILL)  # a daemon that is left behind would answer the next test at its port
+    ) as shell:
+        try:
+            told, _ = shell.communicate(timeout=_PATIENCE_S)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(shell.pid, signal.SIGKILL)  # a daemon left behind would answer the next test at its port
 
     assert shell.returncode == 0, told[-3000:]
     assert "Traceback" not in told
