@@ -52,15 +52,19 @@ def run(file: Path | None, demo: bool, once: bool, speed: float | None) -> None:
         asyncio.run(run_demo(config, clock, watching=watching))
         return
     from autoscaler import daemon
+    from autoscaler.runtime.clock import SteadyLoop
 
-    asyncio.run(daemon.run(config, clock, lambda _app: _introduce(config, file), file=file))
+    with asyncio.Runner(loop_factory=SteadyLoop) as runner:
+        runner.run(daemon.run(config, clock, lambda _app: _introduce(config, file), file=file))
 
 
 def _once(config: Config, clock: Clock) -> None:
     from autoscaler import daemon
+    from autoscaler.runtime.clock import SteadyLoop
 
     _configure_logging(config, quiet=False)
-    failure = asyncio.run(daemon.run_once(config, clock))
+    with asyncio.Runner(loop_factory=SteadyLoop) as runner:
+        failure = runner.run(daemon.run_once(config, clock))
     if failure is not None:
         click.echo(f"error: {failure}", err=True)
         sys.exit(1)

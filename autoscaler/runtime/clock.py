@@ -10,6 +10,14 @@ _SET_S = 10.0
 _STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the former is Linux's
 
 
+class SteadyLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time nobody can set, and goes on while the computer is suspended, as that of leases does."""
+
+    def time(self) -> float:
+        """Seconds."""
+        return time.clock_gettime(_STEADY)
+
+
 class SystemClock:
     """Wall time."""
 

@@ -1,12 +1,13 @@
 """The name under which a daemon holds a lease, by which a later one on the same machine can tell that it is dead.
 
-`HOST:PID:TOKEN:PLACE:STARTED`, where PLACE stands for one start of one kernel and the namespaces in which a process is
-found by that number there, and STARTED is when the process began, in ticks of that kernel's clock. Where the system
-does not tell these it is `HOST:PID:TOKEN`, of which nobody can tell anything: such a lease runs out, as one does that
-is held elsewhere.
+`HOST:PID:TOKEN:PLACE:STARTED`, where PLACE stands for one start of one kernel, the name of its host and the namespaces
+in which a process is found by that number there, and STARTED is when the process began, in ticks of that kernel's
+clock. Where the system does not tell these it is `HOST:PID:TOKEN`, of which nobody can tell anything: such a lease runs
+out, as one does that is held elsewhere.
 
 A number of a namespace is used again once all processes in it have ended. So one that reads like ours is ours, or that
-of a container whose processes are all dead.
+of a container whose processes are all dead. The host's name is looked at because virtual machines that go on from one
+image of a running one have its kernel's start in common.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ def _place() -> str | None:
         spaces = [str((_PROC / f"self/ns/{kind}").readlink()) for kind in ("pid", "time")]
     except OSError:
         return None
-    return hashlib.sha256(" ".join([boot, *spaces]).encode()).hexdigest()[:16]
+    return hashlib.sha256(" ".join([socket.gethostname(), boot, *spaces]).encode()).hexdigest()[:16]
 
 
 def _started(pid: int) -> str:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
+from autoscaler.runtime.clock import SteadyLoop
 from autoscaler.store.lease import SAFE_SHARE, Lead
 from tests.support.ahead import AheadLoop
 from tests.support.stores import TTL_S, MemoryBackend, RedisBackend
@@ -69,6 +71,16 @@ async def test_a_daemon_in_memory_that_slept_may_not_act() -> None:
     await store.read()
     backend.clock.time += TTL_S * SAFE_SHARE
     assert not store.may_act()
+
+
+@pytest.mark.skipif(not hasattr(time, "CLOCK_BOOTTIME"), reason="this system has no such clock")
+def test_the_time_of_leases_goes_on_while_the_computer_is_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    loop, suspended_s = SteadyLoop(), {time.CLOCK_MONOTONIC: 0.0, time.CLOCK_BOOTTIME: 3600.0}
+    before = loop.time()
+    read = time.clock_gettime
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: read(clock) + suspended_s[clock])
+    assert loop.time() >= before + 3600.0
+    loop.close()
 
 
 def test_a_process_that_was_stopped_may_not_act_when_it_wakes(redis_url: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -87,6 +88,12 @@ def test_of_one_elsewhere_nobody_can_tell(dead: str) -> None:
 @pytest.mark.parametrize("name", ["", "b", "host:1", "host:1:token", "host:x:token:y:z", f"host:{'9' * 40}:t:y:z"])
 def test_of_names_without_a_proof_nobody_can_tell(name: str) -> None:
     assert not is_dead(name)
+
+
+def test_of_one_on_a_clone_of_this_machine_nobody_can_tell(dead: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both went on from one image: what the kernel tells of its start is the same."""
+    monkeypatch.setattr(socket, "gethostname", lambda: "clone")
+    assert not is_dead(dead)
 
 
 def test_a_number_beyond_all_is_no_error(dead: str) -> None:
