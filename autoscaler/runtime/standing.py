@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from heapq import nlargest
+from operator import itemgetter
 
 from autoscaler.core.fulfilment import World, became, left_at
 from autoscaler.core.journal import Entry, order_entry, returned_entry
 from autoscaler.core.orders import Order, OrderKind, Orders
+
+_MOST_PAST = 1000
+"""Orders that are known again should they come back, the newest: a program may give some each minute for years."""
 
 
 class StandingOrders:
@@ -36,7 +41,8 @@ class StandingOrders:
         """
         read = frozenset((order.name, order.at) for order in given)
         self._returned = self._past & read
-        self._past, self._read = (self._past | self._read) - read, read
+        past, self._read = (self._past | self._read) - read, read
+        self._past = past if len(past) <= _MOST_PAST else frozenset(nlargest(_MOST_PAST, past, key=itemgetter(1)))
         dated = [self._as_dated(order, now) for order in given]
         return Orders(standing=tuple(order for order in dated if self._ended.get(order.name) != order))
 

@@ -55,6 +55,16 @@ def test_an_evacuation_tells_each_time_that_nothing_is_left_to_do() -> None:
     assert told == [1, 0, 0, 1, 0]
 
 
+def test_of_the_orders_of_years_the_newest_are_known_again() -> None:
+    orders = StandingOrders()
+    given = [replace(FLOOR, at=NOW + n, for_s=None) for n in range(3000)]
+    for order in given:
+        orders.take((order,), NOW)
+    orders.take((), NOW)
+
+    assert [len(orders.follow(orders.take((order,), NOW), WORLD, NOW)[1]) for order in (given[0], given[-1])] == [0, 1]
+
+
 def test_an_order_that_comes_back_with_an_older_store_is_told_once_and_stands() -> None:
     orders, pause = StandingOrders(), Order(kind=OrderKind.PAUSE, subject="images", by="ada", at=NOW)
     again = replace(pause, at=NOW + 300.0)
