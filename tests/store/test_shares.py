@@ -97,12 +97,12 @@ class Fleet:
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(files=FILES)
-@example(files=["ab", "ac"])  # the first would give back what the second cannot take
-@example(files=["abc", "ab"])
-@example(files=["abcdef"] * 4)
+@given(files=FILES, emptied=st.booleans())
+@example(files=["ab", "ac"], emptied=False)  # the first would give back what the second cannot take
+@example(files=["abc", "ab"], emptied=True)
+@example(files=["abcdef"] * 4, emptied=False)
 def test_each_pool_that_a_daemon_knows_is_led_soon_and_nothing_changes_hands_without_end(
-    redis_url: str, files: list[File]
+    redis_url: str, files: list[File], *, emptied: bool
 ) -> None:
     loop = AheadLoop()
     with Redis.from_url(redis_url) as redis:
@@ -112,6 +112,8 @@ def test_each_pool_that_a_daemon_knows_is_led_soon_and_nothing_changes_hands_wit
             fleet.start(f"daemon-{number}", file)
             fleet.tick()
         fleet.settle()
+        if emptied:
+            redis.flushall()
         fleet.kill_the_first()
         fleet.settle()
         while fleet.daemons:
