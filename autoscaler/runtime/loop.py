@@ -40,7 +40,7 @@ from autoscaler.runtime.observe import Observer
 from autoscaler.runtime.ports import Clock, Control, DemandSource, Entropy, ReadinessProbe, Store
 from autoscaler.runtime.report import Listener, TickReport
 from autoscaler.runtime.statements import Statements
-from autoscaler.runtime.supervise import Wake, both
+from autoscaler.runtime.supervise import Wake, both, in_half_a_tick
 from autoscaler.runtime.told import Told
 from autoscaler.runtime.yielding import Yielding
 from providers.base import Provider
@@ -240,14 +240,14 @@ class Loop:
     async def _read(self, now: float) -> tuple[Control, Mapping[str, Demand | Unknown]]:
         """Everything from outside at once; what the last tick left to write goes along.
 
-        The queues' readers and the exchange with the store begin in the same turn of the event loop, the next one; what
-        is asked of one Redis in one turn goes out as one pipeline.
+        Both begin in the same turn of the event loop: what is asked of one Redis in one turn goes out as one pipeline.
         """
         if self._fleet is None:
-            control = await self._store.read()
+            control = await in_half_a_tick(self._store.read(), self._clock, self._tick_s)
             return control, await self._demand.read(now) if control.leads else {}
         asked = self._observer.ask(now)
-        demand, control = await both(self._demand.read(now), self._exchange(self._fleet))
+        exchange = in_half_a_tick(self._exchange(self._fleet), self._clock, self._tick_s)
+        demand, control = await both(self._demand.read(now), exchange)
         await self._observer.answers(asked)
         return control, demand
 

@@ -1,4 +1,4 @@
-"""Tasks that are watched until they end, a signal that tasks can wait for, and two answers asked for at once."""
+"""Tasks that are watched until they end, a signal that tasks can wait for, and answers: in time, and two at once."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Coroutine
 from typing import Any, TypeVar
 
+from autoscaler.core.errors import StoreUnavailable
 from autoscaler.runtime.ports import Clock
 
 T = TypeVar("T")
@@ -67,6 +68,19 @@ class Supervisor:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+
+async def in_half_a_tick(answer: Awaitable[T], clock: Clock, tick_s: float) -> T:
+    """What the store answers. No more than that is waited for, so that whoever reads why a tick failed knows for what.
+
+    Raises:
+        StoreUnavailable: it took longer.
+    """
+    try:
+        async with clock.timeout(tick_s / 2):
+            return await answer
+    except TimeoutError:
+        raise StoreUnavailable(f"the store did not answer within {tick_s / 2:g}s, half a tick") from None
 
 
 async def both(first: Awaitable[T], second: Coroutine[Any, Any, U]) -> tuple[T, U]:

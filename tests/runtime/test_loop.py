@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from dataclasses import replace
@@ -16,7 +17,7 @@ from autoscaler.core.lifecycle import Phase
 from autoscaler.core.orders import Order, OrderKind
 from autoscaler.core.spec import Cap, Limits, Placement
 from autoscaler.core.units import Span
-from autoscaler.runtime.ports import Changes
+from autoscaler.runtime.ports import Changes, Control
 from autoscaler.store.memory import MemoryState, MemoryStore
 from policies.thresholds import Thresholds
 from providers.mock import Fault, MockSettings
@@ -380,6 +381,36 @@ class FlakyStore(MemoryStore):
         if self.refusing:
             raise StoreUnavailable("connection refused")
         await super().commit(changes)
+
+
+class SilentStore(MemoryStore):
+    """A store that takes all and, from some time on, answers nothing."""
+
+    silent = False
+
+    async def read(self) -> Control:
+        if self.silent:
+            await asyncio.Event().wait()
+        return await super().read()
+
+
+async def test_a_tick_that_waits_for_the_store_in_vain_says_so_and_nothing_is_lost() -> None:
+    world = Rehearsal(CALM)
+    store = SilentStore(world.state, "daemon-1", world.clock)
+    daemon = world.daemon(store=store)
+    await daemon.live(HOUR)
+    machines, entries = world.rented(), len(world.state.journal)
+
+    store.silent = True
+    await daemon.live(10 * TICK_S)
+    assert set(daemon.watcher.failures) == {"the store did not answer within 5s, half a tick"}
+
+    store.silent = False
+    await daemon.live(10 * TICK_S)
+    assert world.rented() == machines
+    assert len(world.state.journal) >= entries
+    assert len(daemon.watcher.failures) == 10
+    await daemon.stop()
 
 
 async def test_no_call_is_made_whose_intent_could_not_be_stored() -> None:
