@@ -20,7 +20,7 @@ MACHINE = "machine"
 """The user whom rented machines are."""
 _STORE = frozenset(
     {
-        *("EVAL", "EVALSHA", "GET", "SET", "DEL", "INCR", "PEXPIRE", "PTTL", "TIME"),
+        *("EVAL", "EVALSHA", "GET", "SET", "DEL", "INCR", "PEXPIRE", "PTTL", "TIME", "TYPE"),
         *("ZADD", "ZCARD", "ZRANGE", "ZRANGEBYSCORE", "ZREM", "ZREMRANGEBYSCORE"),
         *("HGET", "HGETALL", "HSET", "HDEL", "XADD", "XRANGE", "XREVRANGE"),
     }
