@@ -1,7 +1,7 @@
 """The three scripts that make the leases safe: each looks and acts in one step.
 
 A lease is a key that holds `OWNER:FENCE` and runs out by itself; a free one may be taken. One lease leads all pools, or
-with `spread` one leads each, and then two rules more hold:
+with `spread` one leads each, and then three rules more hold:
 
 * **One way at a time.** While pools are led one by one the lease of all pools reads `spread:0`, and no such owner is
   there: nobody can take it, and machines that watch it see that somebody leads. While it names a daemon, no pool's own
