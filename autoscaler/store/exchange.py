@@ -50,6 +50,8 @@ class Exchange:
             return "Redis is a read-only replica here; give the address of the primary"
         if isinstance(refusal, OutOfMemoryError) or "OOM" in said:
             return "Redis is out of memory and takes no writes; free some, or raise its maxmemory"
+        if "MISCONF" in said:
+            return "Redis cannot save to its disk and takes no writes; its log says why, as a rule the disk is full"
         if "WRONGTYPE" in said or "not an integer" in said:
             return another_wrote(key)
         return f"Redis refused: {said}"

@@ -50,7 +50,7 @@ FULL: dict[str, tuple[list[Words], list[Words], str]] = {
     "its saves fail": (
         [("CONFIG", "SET", "save", "1 1")],
         [("CONFIG", "SET", "save", "")],
-        "MISCONF",
+        "Redis cannot save to its disk",
     ),
 }
 """What fills a Redis, what gives it room again, and what the daemon is to say."""
