@@ -15,7 +15,7 @@ from autoscaler.core.decision import Command, Decision
 from autoscaler.core.errors import ProviderError
 from autoscaler.core.instance import Instance
 from autoscaler.core.journal import Entry, Kind
-from autoscaler.core.ledger import DayLedger
+from autoscaler.core.ledger import Books, DayLedger
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing
 from autoscaler.core.purposes import AtWork
@@ -133,10 +133,10 @@ def _silence(order: orders.Order, _became: str, now: float) -> Entry:
 
 
 def _half_booked(
-    books: DayLedger | None, instances: Iterable[Instance], now: float, at_work: AtWork | None
+    books: DayLedger | None, instances: Iterable[Instance], now: float, at_work: AtWork | None, *, later: Books
 ) -> list[DayLedger]:
     halves = [replace(each, burn_usd_per_hour=each.burn_usd_per_hour / 2) for each in instances]
-    return _BOOK(books, halves, now, at_work)
+    return _BOOK(books, halves, now, at_work, later=later)
 
 
 _BOOK, _PARSE = ledger.book, instance.parse_label

@@ -15,8 +15,8 @@ from tests.chaos.world import World
 
 _CALM_LEAST_S, _CALM_MOST_S = HOUR, 6 * HOUR
 """How long the fleet may take to settle when all is calm: a placement's longest block, a boot, a budget's midnight."""
-_TRUE_IN_PEACE = frozenset({Name.BUDGET_NEAR, Name.BUDGET_SPENT})
-"""What may need a person though no fault is left: the day's money is spent."""
+_TRUE_IN_PEACE = frozenset({Name.BUDGET_NEAR, Name.BUDGET_SPENT, Name.IMAGE_GIVEN_UP})
+"""What may stand though no fault is left: the day's money is spent, and what needs no new machine tries no image."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
