@@ -94,9 +94,12 @@ def in_short(error: Exception) -> str:
 
 
 def read_ledger(value: Any) -> DayLedger:
-    """The books of a day."""
+    """The books of a day. Money below zero would be more of a budget than there is."""
     pages = {pool: _read_spent(spent) for pool, spent in value["pools"].items()}
-    return _LEDGER.validate_python(value | {"pools": pages})
+    ledger = _LEDGER.validate_python(value | {"pools": pages})
+    if any(min(spent.running_usd, spent.stopped_usd) < 0.0 for spent in ledger.pools.values()):
+        raise ValueError("money below zero")
+    return ledger
 
 
 def ledger_fields(ledger: DayLedger) -> dict[str, Any]:

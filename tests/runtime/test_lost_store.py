@@ -137,8 +137,12 @@ async def test_what_was_learned_and_cannot_be_read_is_told_and_learned_anew(garb
 
 @pytest.mark.parametrize(
     "garbage",
-    ["", "[]", '{"pools": {}}', '{"day": 1, "booked_until": 1, "pools": {"images": {"running_usd": NaN}}}'],
-    ids=["nothing", "list", "no day", "no number"],
+    [
+        *("", "[]", '{"pools": {}}'),
+        '{"day": 1, "booked_until": 1, "pools": {"images": {"running_usd": NaN}}}',
+        '{"day": 1, "booked_until": 1, "pools": {"images": {"running_usd": -500.0}}}',
+    ],
+    ids=["nothing", "list", "no day", "no number", "below zero"],
 )
 async def test_without_its_books_nothing_is_spent_and_it_is_told_which_cannot_be_read(garbage: str) -> None:
     world = Rehearsal(CALM)
