@@ -170,7 +170,7 @@ class Several:
         asked_at = {int(owner.split(b":")[1]): at for owner, at in living}
         return [lease, *(asked_at.get(peer.process.pid) for peer in peers)]
 
-    def until_served(self, client: Any, count: int, *, patience_s: float = 30.0) -> None:
+    def until_served(self, client: Any, count: int, *, patience_s: float = 60.0) -> None:
         """Wait until so many machines are ours and each is in the records, one to one."""
 
         def is_right() -> bool:
