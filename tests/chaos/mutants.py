@@ -25,7 +25,7 @@ from autoscaler.runtime import accounts, decider, intents, standing
 from autoscaler.runtime.ports import Changes, Control, Saved
 from autoscaler.store.redis import RedisStore
 from tests.chaos.daemon import Parts
-from tests.chaos.plan import Blow, Plan
+from tests.chaos.plan import FROZEN, Blow, Plan
 from tests.chaos.ports import ProviderPort
 
 _NEVER_S = 1e9
@@ -152,6 +152,7 @@ def _tightness(plan: Plan) -> float:
 
 
 SHOWN_BY: Mapping[str, Callable[[Plan], float]] = {
+    "writes without a fence": lambda plan: plan.seed in FROZEN,
     "has no budget": _tightness,
     "keeps what belongs to no pool": partial(_dealt, Blow.RELOAD),
     **dict.fromkeys(

@@ -24,6 +24,8 @@ MORTAL_FROM = 1_000_000
 """From this seed on some daemon dies at one of its next awaits every few minutes, all day long."""
 MORTAL = range(MORTAL_FROM, MORTAL_FROM + 4)
 """The seeds of the test suite that are of this kind."""
+FROZEN = (8298, 9367, 14924)
+"""Seeds of the test suite with what is rare: a daemon stands still in mid-tick for longer than its lease."""
 _LIVES_S = 600.0
 _FULL_ODDS = (0.02, 0.1, 0.3)
 _TICKS_S = (10.0, 30.0, 60.0)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from providers.mock import Fault
-from tests.chaos.plan import MORTAL, SUITE, Blow, draw
+from tests.chaos.plan import FROZEN, MORTAL, SUITE, Blow, draw
 from tests.chaos.run import live
 
 _GROUP = 10
@@ -24,6 +24,11 @@ def test_a_day_of_faults_breaks_no_invariant(seeds: Sequence[int]) -> None:
 
 def test_no_invariant_breaks_in_a_day_on_which_some_daemon_dies_every_few_minutes() -> None:
     findings = [str(lived.finding) for seed in MORTAL if (lived := live(seed)).finding]
+    assert not findings
+
+
+def test_no_invariant_breaks_where_a_daemon_freezes_in_a_tick_and_wakes_up_after_another_has_taken_over() -> None:
+    findings = [str(lived.finding) for seed in FROZEN if (lived := live(seed)).finding]
     assert not findings
 
 

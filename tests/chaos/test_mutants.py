@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.chaos.mutants import MUTANTS, SHOWN_BY
-from tests.chaos.plan import SUITE, draw
+from tests.chaos.plan import FROZEN, SUITE, draw
 from tests.chaos.run import live
 
-_QUICK = [plan for seed in SUITE if (plan := draw(seed)).tick_s == 60.0]
+_QUICK = [plan for seed in (*SUITE, *FROZEN) if (plan := draw(seed)).tick_s == 60.0]
 
 
 @pytest.mark.parametrize("mutant", MUTANTS)
