@@ -16,8 +16,7 @@ from autoscaler.core.market import Offer
 from autoscaler.core.orders import NO_ORDERS
 from autoscaler.core.snapshot import PoolSnapshot
 from autoscaler.core.spec import Pool
-from autoscaler.core.trouble import booting, held_by
-from autoscaler.runtime.accounts import Spending, Turns
+from autoscaler.runtime.accounts import Spending
 from autoscaler.runtime.decide import decide
 from autoscaler.runtime.entropy import seeded
 from autoscaler.runtime.moment import Moment
@@ -55,19 +54,17 @@ def _moment(
     grouped: Mapping[str, list[Instance]],
     now: float,
 ) -> Moment:
-    machines = [machine for own in grouped.values() for machine in own]
     spent = sum(it.spent for it in supposed.values())
-    return Moment(
+    return Moment.of(
+        [machine for own in grouped.values() for machine in own],
         now=now,
         demand={name: _demand(pool, supposed[name], now) for name, pool in pools.items()},
-        grouped=grouped,
-        drained_at={},
         busy={name: slots for pool, it in supposed.items() for name, slots in _busy(grouped[pool], it)},
-        turns=Turns(config.limits, pools, grouped, Spending(today=spent, month=spent, forecast=None)),
         orders=NO_ORDERS,
+        limits=config.limits,
+        pools=pools,
+        spent=Spending(today=spent, month=spent, forecast=None),
         running_for_s=float("inf"),
-        held=held_by(machines),
-        booting=booting(machines),
     )
 
 
@@ -89,7 +86,7 @@ def _snapshot(config: Config, pool: Pool, it: Supposed, moment: Moment, offers: 
     return PoolSnapshot(
         pool=pool,
         demand=moment.demand[pool.name],
-        instances=tuple(moment.grouped[pool.name]),
+        instances=tuple(moment.grouped.get(pool.name, ())),
         busy=moment.busy,
         offers=moment.left_of(offers),
         load=_load(pool, it, now),

@@ -26,16 +26,14 @@ from autoscaler.core.samples import Sample
 from autoscaler.core.settle import settle
 from autoscaler.core.spec import FleetLimits
 from autoscaler.core.sync import sync
-from autoscaler.core.trouble import booting, held_by
 from autoscaler.core.unit import WHOLE, Unit
-from autoscaler.runtime.accounts import Turns
 from autoscaler.runtime.clock import Jumps
 from autoscaler.runtime.decider import Decider, PoolSetup
 from autoscaler.runtime.examine import examine
 from autoscaler.runtime.execute import Executor
 from autoscaler.runtime.fleet import Fleet
 from autoscaler.runtime.intents import Call, due, intend, take_back
-from autoscaler.runtime.moment import Moment, busy_by_queues, by_pool
+from autoscaler.runtime.moment import Moment, busy_by_queues
 from autoscaler.runtime.observe import Observer
 from autoscaler.runtime.ports import Clock, Control, DemandSource, Entropy, ReadinessProbe, Store
 from autoscaler.runtime.report import Listener, TickReport
@@ -306,18 +304,16 @@ class Loop:
         fleet.set_apart(self._pools.values(), now)
         busy = self._observer.busy(fleet.instances.values(), busy_by_queues(demand))
         fleet.watch_idle(busy, now)
-        grouped, drained_at = by_pool(fleet.instances.values())
-        moment = Moment(
+        moment = Moment.of(
+            fleet.instances.values(),
             now=now,
             demand=demand,
-            grouped=grouped,
-            drained_at=drained_at,
             busy=busy,
-            turns=Turns(self._limits, self._pools, grouped, fleet.accounts.spending(now)),
             orders=orders,
+            limits=self._limits,
+            pools=self._pools,
+            spent=fleet.accounts.spending(now),
             running_for_s=max(0.0, now - self._leads_since),
-            held=held_by(fleet.instances.values()),
-            booting=booting(fleet.instances.values()),
         )
         reports = self._decider.decide(fleet, moment)
         commands = [command for report in reports.values() for command in report.commands]

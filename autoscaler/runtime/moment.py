@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from autoscaler.core.decision import Command
@@ -11,9 +11,9 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Offer
 from autoscaler.core.orders import Orders
-from autoscaler.core.spec import Pool
-from autoscaler.core.trouble import Place
-from autoscaler.runtime.accounts import Turns
+from autoscaler.core.spec import FleetLimits, Pool
+from autoscaler.core.trouble import Place, booting, held_by
+from autoscaler.runtime.accounts import Spending, Turns
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,6 +38,35 @@ class Moment:
     taken: set[tuple[str, str]] = field(default_factory=set)
     """Offers, by provider and id, that an earlier pool rents."""
 
+    @classmethod
+    def of(
+        cls,
+        records: Collection[Instance],
+        *,
+        now: float,
+        demand: Mapping[str, Demand | Unknown],
+        busy: Mapping[str, int],
+        orders: Orders,
+        limits: FleetLimits,
+        pools: Mapping[str, Pool],
+        spent: Spending,
+        running_for_s: float,
+    ) -> Moment:
+        """One tick of these machines, tombstones among them, before any pool had its turn."""
+        grouped, drained_at = _by_pool(records)
+        return cls(
+            now=now,
+            demand=demand,
+            grouped=grouped,
+            drained_at=drained_at,
+            busy=busy,
+            turns=Turns(limits, pools, grouped, spent),
+            orders=orders,
+            running_for_s=running_for_s,
+            held=held_by(records),
+            booting=booting(records),
+        )
+
     def demand_of(self, pool: str) -> Demand | Unknown:
         """What a pool's queue holds."""
         return self.demand.get(pool) or Unknown("nothing reads this pool's queue", self.now)
@@ -61,7 +90,7 @@ class Moment:
         self.booting.update((offer.provider, offer.region) for offer in offers)
 
 
-def by_pool(instances: Iterable[Instance]) -> tuple[dict[str, list[Instance]], dict[str, list[float]]]:
+def _by_pool(instances: Iterable[Instance]) -> tuple[dict[str, list[Instance]], dict[str, list[float]]]:
     """The records that are not gone, and when machines were told to drain and not taken back, whether gone or not."""
     grouped: dict[str, list[Instance]] = {}
     drained_at: dict[str, list[float]] = {}
