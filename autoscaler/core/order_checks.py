@@ -144,7 +144,8 @@ def _of_adoption(order: Order, known: Known) -> Iterator[str]:
         reason = f" ({listing.reason})" if listing else ""
         yield f"{provider} cannot be listed now{reason}, so that nobody knows what {order.subject} is: try again"
     elif listed_machine(order.subject, known.listings) is None:
-        yield f"{provider} lists no machine {provider_id} of this account"
+        age = format_duration(max(0.0, order.at - listing.asked_at))
+        yield f"{provider} listed no machine {provider_id} of this account {age} ago; if it was rented since, try again"
 
 
 def _of_others(order: Order, known: Known, machine: Instance | None) -> Iterator[str]:

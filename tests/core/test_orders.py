@@ -349,7 +349,7 @@ KNOWN = Known(
         (order(K.EVACUATE), "provider: missing; providers: mock, other"),
         (order(K.ADOPT, "m-9", pool="images"), "'m-9' names no machine of an account; expected PROVIDER/ID"),
         (order(K.ADOPT, "mock/m-9"), "pool: missing; pools: images"),
-        (order(K.ADOPT, "mock/m-8", pool="images"), "mock lists no machine m-8 of this account"),
+        (order(K.ADOPT, "mock/m-8", pool="images"), "mock listed no machine m-8 of this account 0s ago"),
         (order(K.ADOPT, "mock/m-a", pool="images"), "mock/m-a is ours already: a of images"),
         (order(K.ADOPT, "other/1", pool="images"), "other cannot be listed now (timeout)"),
     ],
