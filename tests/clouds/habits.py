@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from autoscaler.core.errors import UnclearOutcome
-from autoscaler.core.instance import parse_label
+from autoscaler.core.instance import make_label, parse_label
 from providers.http import Answer, Http, Request, json_answer
 from providers.pace import Paced
 from tests.support.build import FLEET
@@ -164,10 +164,10 @@ _NO = b'{"success": false, "error": "invalid_args", "detail": "the request is wr
 
 def named(body: Any) -> None:
     """Everything as if it were of our fleet."""
-    for row in body.get("instances", ()):
-        row["label"] = f"autoscaler.{FLEET}.images.{row['id']}"
-    for row in body.get("pods", ()):
-        row["name"] = f"autoscaler.{FLEET}.images.{row['id']}"
+    for field, rows in (("label", body.get("instances", ())), ("name", body.get("pods", ()))):
+        for row in rows:
+            token = "".join(filter(str.isalnum, str(row["id"]).lower()))
+            row[field] = make_label(FLEET, "images", token)
 
 
 def first_page(body: Any) -> None:
