@@ -132,6 +132,16 @@ async def test_sigterm_loses_no_job_that_a_worker_of_ours_has_just_taken(
 
 
 @with_rq
+async def test_sigterm_ends_a_worker_of_ours_that_has_nothing_to_do(environment: Environment, redis_url: str) -> None:
+    options = ["--worker-class", "rq_drain.Worker", "--worker-ttl", "16"]
+    async with rq_and_reader(environment, redis_url) as (rq, queue):
+        pid = await rq("work", name=WORKER, queues=["high", "low"], options=options)
+        await until(lambda: waits(queue))
+        os.kill(pid, signal.SIGTERM)
+        assert await until(lambda: exit_code(rq)) == "0"
+
+
+@with_rq
 async def test_a_killed_workers_job_counts_until_a_living_worker_takes_it_back(
     environment: Environment, redis_url: str
 ) -> None:
@@ -276,6 +286,10 @@ async def at_work(queue: QueueUnderTest, now: float) -> bool:
     """Whether the worker has begun its job, which it is busy with a little before."""
     demand = await queue.read(now)
     return (demand.in_flight, demand.busy) == (1, {"i-7f3": 1})
+
+
+async def waits(queue: QueueUnderTest) -> bool:
+    return bool(await queue.do("HGET", f"rq:worker:{WORKER}", "state") == b"idle")
 
 
 async def enqueued_again(rq: Library, before: float) -> bool:
