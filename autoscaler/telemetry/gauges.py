@@ -258,9 +258,9 @@ def _accounts(report: TickReport) -> Iterator[GaugeMetricFamily]:
 
 
 def _daemon(report: TickReport, led: Collection[str]) -> Iterator[GaugeMetricFamily]:
-    paused = _gauge("paused", "1 while an operator has paused the fleet, else 0; only the leader knows.")
-    if report.leads:
-        paused.add_metric([], float(report.orders.pause("") is not None))
+    paused = _gauge("pool_paused", "1 while an operator has paused the pool, alone or with the fleet, else 0.", "pool")
+    for name in report.pools:
+        paused.add_metric([name], float(report.orders.pause(name) is not None))
     leader = _gauge("pool_leader", "1 while this daemon leads the pool, 0 while another does or nobody.", "pool")
     for name in report.leaders:
         leader.add_metric([name], float(name in led))

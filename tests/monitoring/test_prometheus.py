@@ -123,7 +123,7 @@ class Stranger(BaseHTTPRequestHandler):
         self.send_response(302 if self.path == "/away" else 200)
         self.send_header("Location", "/inside")
         self.end_headers()
-        self.wfile.write(b'DCGM_FI_DEV_GPU_UTIL{pool="images"} 7\nautoscaler_paused{job="autoscaler"} 1\n')
+        self.wfile.write(b'DCGM_FI_DEV_GPU_UTIL{pool="images"} 7\nautoscaler_pool_paused{job="autoscaler"} 1\n')
 
     def log_message(self, *_: object) -> None:
         """Nobody reads it."""
@@ -143,7 +143,7 @@ def test_a_machine_that_lies_can_neither_speak_for_the_daemon_nor_send_prometheu
     [(labels, value)] = prometheus.until("DCGM_FI_DEV_GPU_UTIL")
     assert (labels["job"], value) == ("machines", 7.0)
     prometheus.until('up{job="away"} == 0')
-    assert prometheus.values("autoscaler_paused") == []
+    assert prometheus.values("autoscaler_pool_paused") == []
     assert Stranger.asked == {"/metrics", "/away"}
     prometheus.stop()
     server.shutdown()

@@ -44,7 +44,7 @@ UNITLESS = {
     "listing_unknown",
     "leader",
     "pool_leader",
-    "paused",
+    "pool_paused",
     "image_given_up",
     "admission_open",
 }  # 0 or 1
@@ -93,8 +93,8 @@ def used(scrape: Scrape) -> Scrape:
     return scrape
 
 
-def paused(by: str) -> Orders:
-    return Orders(standing=(Order(kind=OrderKind.PAUSE, by=by, at=NOW),))
+def paused(by: str, pool: str = "") -> Orders:
+    return Orders(standing=(Order(kind=OrderKind.PAUSE, subject=pool, by=by, at=NOW),))
 
 
 def test_each_metric_has_help_a_type_and_known_labels_and_is_ours(scrape: Scrape) -> None:
@@ -420,14 +420,20 @@ def test_a_listing_that_failed_has_no_age(scrape: Scrape) -> None:
     assert scrape.samples("listing_unknown") == {("mock",): 0, ("vastai",): 1}
 
 
-def test_who_leads_and_a_pause_are_flags(scrape: Scrape) -> None:
-    scrape.metrics.ticked(report(orders=paused("ann")))
-    assert (scrape.samples("leader"), scrape.samples("paused")) == ({(): 1}, {(): 1})
+@pytest.mark.parametrize(("pool", "flag"), [("", 1), ("images", 1), ("another", 0)])
+def test_a_pause_of_the_fleet_or_of_the_pool_is_a_flag_of_the_pool(scrape: Scrape, pool: str, flag: int) -> None:
+    scrape.metrics.ticked(report(orders=paused("ann", pool)))
+    assert scrape.samples("pool_paused") == {("images",): flag}
     scrape.metrics.ticked(report())
-    assert scrape.samples("paused") == {(): 0}
+    assert scrape.samples("pool_paused") == {("images",): 0}
+
+
+def test_who_leads_is_a_flag_and_who_does_not_tells_of_no_pause(scrape: Scrape) -> None:
+    scrape.metrics.ticked(report(orders=paused("ann")))
+    assert scrape.samples("leader") == {(): 1}
     scrape.led.clear()
     scrape.metrics.ticked(report(leads=False, pools={}))
-    assert (scrape.samples("leader"), scrape.samples("paused")) == ({(): 0}, {})
+    assert (scrape.samples("leader"), scrape.samples("pool_paused")) == ({(): 0}, {})
 
 
 def test_alarms_count(scrape: Scrape) -> None:
