@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from autoscaler.link import RedisLink
 
 _ASKED_S = 60.0  # a provider for its listing
+_IN_DAEMON = "this mock market is inside the daemon: ask the daemon with --url, or give the market a `state_file`"
 
 for_option = click.option(
     "--for", "for_s", metavar="2h", callback=some_duration, help="How long it stands, such as 90s, 45m, 2h or 3d."
@@ -230,8 +231,11 @@ async def _listing(app: App, name: str) -> Listing | Unknown:
     from autoscaler.core.demand import Unknown
     from autoscaler.core.errors import ProviderError
     from autoscaler.runtime.clock import SystemClock
+    from providers.mock import MockSettings
 
-    clock = SystemClock()
+    clock, settings = SystemClock(), app.config.providers[name]
+    if isinstance(settings, MockSettings) and settings.state_file is None:
+        return Unknown(_IN_DAEMON, clock.now())
     try:
         async with clock.timeout(_ASKED_S):
             return await app.providers[name].list_machines()

@@ -57,6 +57,18 @@ def test_where_a_provider_cannot_be_listed_nothing_is_said_to_be_in_order(tmp_pa
     assert done.output == "error: mock: 503: temporarily unavailable\n"
 
 
+def test_a_market_in_the_memory_of_the_daemon_is_not_said_to_be_empty(tmp_path: Path, redis_url: str) -> None:
+    file = tmp_path / "fleet.yaml"
+    file.write_text(yaml.safe_dump(a_config(tmp_path, redis_url, mock={"state_file": None})))
+    why = "this mock market is inside the daemon: ask the daemon with --url"
+    done = run("reap", str(file), "--dry-run")
+    assert done.exit_code == 1
+    assert done.output.startswith(f"error: mock: {why}")
+    done = run("adopt", "mock/m1", str(file), "--pool", "images")
+    assert done.exit_code == 2
+    assert f"mock cannot be listed now ({why}" in done.output
+
+
 def test_a_redis_that_lives_inside_a_daemon_that_does_not_run_is_told_of_as_such(tmp_path: Path) -> None:
     file = tmp_path / "fleet.yaml"
     file.write_text(yaml.safe_dump(a_config(tmp_path, f"embedded:{free_port()}")))
