@@ -106,7 +106,7 @@ def test_an_example_outlives_a_redis_that_is_away_for_a_while(name: str, tmp_pat
     server.start()
     with redis.Redis.from_url(server.url) as client, at_work(name, server.url) as process:
         until(lambda: said(client) == (0, False), "it beats")
-        client.rpush("jobs", "0.5")
+        client.rpush("jobs", "2")
         until(lambda: said(client) == (1, False), "it says that it works")
         server.stop()
         with pytest.raises(subprocess.TimeoutExpired):

@@ -84,7 +84,7 @@ async def test_a_message_that_was_delayed_is_as_old_as_its_time_in_the_queue(red
         now, _ = await dramatiq("send", queue="high")
         await dramatiq("start", queue="high", prefetch=1)
         await until(lambda: in_flight(queue, now, 1))
-        await dramatiq("send", queue="high", delay=1.5)
+        await dramatiq("send", queue="high", delay=3)
         await until(lambda: delayed_in_memory(queue))
         assert (await queue.tier(now + 3600)).waiting == 0
         await until(lambda: queue.do("LLEN", "dramatiq:high"))
