@@ -197,7 +197,7 @@ async def test_after_a_failure_the_same_session_goes_on() -> None:
     async def first_never(request: web.Request) -> web.StreamResponse:
         return await (never if request.path == "/never" else echo)(request)
 
-    async with session_to(first_never, timeout_s=0.2) as session:
+    async with session_to(first_never, timeout_s=1.0) as session:
         with pytest.raises(UnclearOutcome):
             await session.send(Request(method="GET", path="/never"))
         with pytest.raises(TimeoutError):

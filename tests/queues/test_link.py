@@ -175,7 +175,7 @@ async def test_a_redis_that_does_not_answer_is_given_up_after_the_time_out_and_a
         writer.close()
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
-    link = RedisLink(RedisSettings(url=address_of(server), timeout=0.05))
+    link = RedisLink(RedisSettings(url=address_of(server), timeout=0.5))
     with pytest.raises(StoreUnavailable, match=r"^Redis did not answer in time$"):
         await link.execute([("INCR", "a")])
     assert asked == 1

@@ -93,11 +93,8 @@ def secured(directory: Path) -> Iterator[tuple[RedisServer, RedisSettings]]:
         str(authority.cert),
     )
     with RedisServer(directory, "--tls-port", str(port), "--tls-auth-clients", "no", *files) as server:
-        yield (
-            server,
         tls = Tls(ca=str(authority.cert))
         yield server, RedisSettings(url=f"rediss://localhost:{port}", tls=tls, timeout=PATIENCE_S)
-        )
 
 
 @pytest.mark.parametrize("protocol", [2, 3])
