@@ -57,7 +57,7 @@ async def test_a_quiet_channel_is_asked_whether_it_is_still_there_and_breaks_off
     server = RedisServer(tmp_path)
     server.start()
     try:
-        async with linked(RedisSettings(url=f"{server.url}?protocol={protocol}", timeout=0.5)) as link:
+        async with linked(RedisSettings(url=f"{server.url}?protocol={protocol}", timeout=0.2)) as link:
             heard: list[bytes] = []
             listening = link.listen("news", heard.append)
 
