@@ -51,6 +51,8 @@ class Observer:
         self._wanted: set[str] = set()
         self._beats: dict[str, tuple[Heartbeat, float]] = {}
         self._listening_since: float | None = None
+        self._heard_at = float("-inf")
+        """When heartbeats were last looked for."""
         self._listens_to: frozenset[str] = frozenset()
         """Machines whose heartbeats were looked for in the last tick."""
         self._listed_before: dict[str, float] = {}
@@ -194,6 +196,7 @@ class Observer:
         first looks for a machine's may be of any age, and proves nothing.
         """
         self._listening_since = now if self._listening_since is None else self._listening_since
+        self._heard_at = now
         before, self._beats = self._beats, {}
         for instance_id in instances:
             beat = heartbeats.get(instance_id)
@@ -314,19 +317,21 @@ class Observer:
         """Machines about to end whose workers may hold a job though they name none.
 
         A worker that was heard lately and did not say that it has drained may have taken one since: what was never
-        ready is ended without a drain. So may, for a while, one that was not heard yet since this daemon listens: it
+        ready is ended without a drain. So may one whose first beat is still to be read, for it may have looked for the
+        drain mark just before that was set; and, for a while, one that was not heard yet since this daemon listens: it
         was idle when the end was ordered, but the order may come from a store restored from an old copy.
         """
-        found = set()
-        for instance in instances:
-            if instance.phase not in _ENDS or instance.id not in self._beats:
-                continue
-            beat, heard_at = self._beats[instance.id]
-            unheard = heard_at == float("-inf")
-            since = (self._listening_since or 0.0) if unheard else heard_at
-            if (unheard or not beat.drained) and 0.0 <= self._clock.now() - since <= _BEAT_FRESH_S:
-                found.add(instance.id)
-        return frozenset(found)
+        return frozenset(each.id for each in instances if each.phase in _ENDS and self._may_have_taken_a_job(each))
+
+    def _may_have_taken_a_job(self, ending: Instance) -> bool:
+        if ending.phase_since >= self._heard_at and ending.ordered_at >= ending.drained_at:
+            return True
+        if ending.id not in self._beats:
+            return False
+        beat, heard_at = self._beats[ending.id]
+        unheard = heard_at == float("-inf")
+        since = (self._listening_since or 0.0) if unheard else heard_at
+        return (unheard or not beat.drained) and 0.0 <= self._clock.now() - since <= _BEAT_FRESH_S
 
     def _told(self, instances: Iterable[Instance]) -> dict[str, tuple[int, float]]:
         """What providers know of the machines' slots, and when they were asked, by instance."""

@@ -131,3 +131,24 @@ async def test_a_machine_that_is_given_up_before_it_is_ready_waits_for_its_worke
     world.state.heartbeats[name] = Heartbeat(busy=0, drained=True)
     await daemon.live(60)
     assert name not in world.rented().values()
+
+
+@pytest.mark.parametrize("beats", [10, 0])
+async def test_a_machine_that_is_given_up_is_ended_only_once_a_first_beat_would_have_been_read(beats: int) -> None:
+    """Its worker may beat, and look for the drain mark, in the very tick that sets it, and take a job then."""
+    world = Rehearsal(CALM, pools=(pool(deadlines=Deadlines(booting=60.0)),))
+    daemon = world.daemon()
+    await daemon.live(TICK_S)
+    [name] = daemon.phases()
+    while daemon.phases()[name] not in DRAIN_MARK:
+        await daemon.live(0.1)
+    assert name in world.rented().values()
+
+    for beat in range(beats):
+        world.state.heartbeats[name] = Heartbeat(busy=1, stamp=str(beat))
+        await daemon.live(TICK_S)
+        assert name in world.rented().values()
+    if beats:
+        world.state.heartbeats[name] = Heartbeat(busy=0, drained=True)
+    await daemon.live(2 * TICK_S)
+    assert name not in world.rented().values()
