@@ -240,11 +240,12 @@ class Loop:
 
         Both begin in the same turn of the event loop: what is asked of one Redis in one turn goes out as one pipeline.
         """
-        if self._fleet is None:
-            control = await in_half_a_tick(self._store.read(), self._clock, self._tick_s)
+        fleet = self._fleet
+        if fleet is None:
+            control = await in_half_a_tick(self._store.read, self._clock, self._tick_s)
             return control, await self._demand.read(now) if control.leads else {}
         asked = self._observer.ask(now)
-        exchange = in_half_a_tick(self._exchange(self._fleet), self._clock, self._tick_s)
+        exchange = in_half_a_tick(lambda: self._exchange(fleet), self._clock, self._tick_s)
         demand, control = await both(self._demand.read(now), exchange)
         await self._observer.answers(asked)
         return control, demand

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from autoscaler.core.demand import Pending, Unknown
@@ -287,7 +287,7 @@ class Observer:
         for key, instance in booting.items():
             if key not in self._probing and key not in answered:
                 work = self._probe.ready(instance, key[1])
-                self._probing[key] = asyncio.get_running_loop().create_task(_result(work), name="probe")
+                self._probing[key] = asyncio.get_running_loop().create_task(work, name="probe")
         return {instance_id for instance_id, _ in answered & booting.keys()}
 
     def busy(self, instances: Iterable[Instance], at_least: Mapping[str, int]) -> dict[str, int]:
@@ -365,10 +365,6 @@ class Observer:
         for task in self._probing.values():
             task.cancel()
         await asyncio.gather(*self._probing.values(), return_exceptions=True)
-
-
-async def _result(work: Awaitable[bool]) -> bool:
-    return await work
 
 
 def _looked_up(polled: Polled[Sequence[Offer]], now: float) -> Unknown:

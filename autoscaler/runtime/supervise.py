@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from autoscaler.core.errors import StoreUnavailable
@@ -70,15 +70,17 @@ class Supervisor:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
 
 
-async def in_half_a_tick(answer: Awaitable[T], clock: Clock, tick_s: float) -> T:
+async def in_half_a_tick(ask: Callable[[], Awaitable[T]], clock: Clock, tick_s: float) -> T:
     """What the store answers. No more than that is waited for, so that whoever reads why a tick failed knows for what.
+
+    Where it is cancelled before it begins, nothing was asked.
 
     Raises:
         StoreUnavailable: it took longer.
     """
     try:
         async with clock.timeout(tick_s / 2):
-            return await answer
+            return await ask()
     except TimeoutError:
         raise StoreUnavailable(f"the store did not answer within {tick_s / 2:g}s, half a tick") from None
 

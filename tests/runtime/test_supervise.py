@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from autoscaler.runtime.clock import LoopClock
-from autoscaler.runtime.supervise import Supervisor, Wake
+from autoscaler.runtime.supervise import Supervisor, Wake, in_half_a_tick
 from tests.support.build import NOW
 
 
@@ -70,6 +70,20 @@ async def test_a_stop_ends_the_watch_without_an_error() -> None:
     await supervisor.until(stop)
     await supervisor.cancel()
     assert len(asyncio.all_tasks()) == 1
+
+
+async def test_what_is_cancelled_before_it_begins_asks_the_store_nothing() -> None:
+    asked = []
+
+    async def store() -> None:
+        asked.append("control")
+
+    begun = asyncio.create_task(in_half_a_tick(store, clock(), 10.0))
+    begun.cancel()
+    await asyncio.wait([begun])
+    assert asked == []
+    await in_half_a_tick(store, clock(), 10.0)
+    assert asked == ["control"]
 
 
 async def test_a_fast_clock_counts_the_loops_time_many_times_over() -> None:
