@@ -313,10 +313,10 @@ def test_prompts_that_outlast_the_worker_which_sent_them_keep_the_machine(there:
 
 
 def test_an_agent_that_ends_starts_no_worker_while_it_waits_for_what_the_last_one_left(there: Machine) -> None:
-    flag = there.directory / "flag"
-    script = f"echo x >> starts; (while [ ! -e {flag} ]; do sleep 0.02; done) & exec sleep 1000"
+    flag, starts = there.directory / "flag", there.directory / "starts"
+    script = f"(while [ ! -e {flag} ]; do sleep 0.02; done) & echo x >> {starts}; exec sleep 1000"
     there.start("--", "sh", "-c", script)
-    until(lambda: worker_of(there), "the worker is up")
+    until(lambda: _read(starts), "the worker is up")
     assert there.process is not None
     there.process.send_signal(signal.SIGTERM)
     until(lambda: not worker_of(there), "the worker has ended")
@@ -324,7 +324,7 @@ def test_an_agent_that_ends_starts_no_worker_while_it_waits_for_what_the_last_on
     there.soon(lambda: next(looks) == 19, "it has looked often")
     flag.touch()
     there.process.communicate(timeout=20)
-    assert (there.directory / "starts").read_text() == "x\n"
+    assert starts.read_text() == "x\n"
 
 
 IMPATIENT = """

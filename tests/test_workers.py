@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -36,11 +37,11 @@ def at_work(name: str, url: str) -> Iterator[subprocess.Popen[bytes]]:
             pytest.skip(f"{needed} is not installed")
     env = {"REDIS_URL": url, "AUTOSCALER_FLEET": "attic", "AUTOSCALER_INSTANCE": ME, "PATH": os.environ["PATH"]}
     env["NODE_PATH"] = str(NODE_QUEUES.home / "node_modules")
-    process = subprocess.Popen([program, str(EXAMPLES / name)], env=env)
+    process = subprocess.Popen([program, str(EXAMPLES / name)], env=env, start_new_session=True)
     try:
         yield process
     finally:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # a shell's last call of redis-cli would beat in the next test
         process.wait()
 
 
