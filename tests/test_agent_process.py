@@ -36,6 +36,7 @@ going = True
 def stop(*_):
     global going
     going = False
+    open("told", "w").close()
 signal.signal(signal.SIGTERM, stop)
 queue.incr("starts")
 while going:
@@ -145,9 +146,10 @@ def test_a_job_that_runs_when_the_machine_is_drained_is_finished_and_then_it_say
 
     there.client.rpush("jobs", "b")
     there.mark()
-    until(lambda: not there.client.exists("done"), "the job is at work still")
+    until((there.directory / "told").exists, "the worker was told to pull no more")
     there.wake()
     there.says(busy=1, drained=False)
+    assert not there.client.exists("done"), "the job is at work still"
     there.client.set("finish", 1)
     there.says(busy=0, drained=True)
     assert there.client.lrange("done", 0, -1) == [b"a"]
@@ -183,6 +185,8 @@ def test_an_rq_worker_finishes_its_job_and_the_machine_is_drained(there: Machine
     there.start("--", rq, "worker", "gpu", "--url", there.env["REDIS_URL"], "--quiet", env=environment)
     until(lambda: there.client.get("began") == b"1", "the job is at work", patience_s=30.0)
     there.mark()
+    [worker] = there.client.smembers("rq:workers")
+    until(lambda: there.client.hexists(worker, "shutdown_requested_date"), "the worker was told to pull no more")
     there.says(busy=1, drained=False)
     there.client.set("finish", 1)
     there.says(busy=0, drained=True)
@@ -546,6 +550,7 @@ def test_a_machine_whose_daemon_is_gone_finishes_its_job_and_then_asks_for_its_o
         there.client.delete(KEYS.lease)
         looks = iter(range(40))
         there.soon(lambda: next(looks) == 39, "it has looked often while none does")
+        until((there.directory / "told").exists, "the worker was told to pull no more")
         there.says(busy=1, drained=False)
         there.client.set("finish", 1)
         there.soon(lambda: asked, "it asks for its end")
