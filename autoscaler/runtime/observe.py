@@ -324,8 +324,9 @@ class Observer:
         return frozenset(each.id for each in instances if each.phase in _ENDS and self._may_have_taken_a_job(each))
 
     def _may_have_taken_a_job(self, ending: Instance) -> bool:
-        if ending.phase_since >= self._heard_at and ending.ordered_at >= ending.drained_at:
-            return True
+        was_told_to_drain = ending.drained_at > ending.ordered_at
+        if ending.phase_since >= self._heard_at and not was_told_to_drain:
+            return True  # its mark is not older than the newest look at the beats
         if ending.id not in self._beats:
             return False
         beat, heard_at = self._beats[ending.id]
