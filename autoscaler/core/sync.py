@@ -38,6 +38,10 @@ _SCHEDULING_S = 60.0  # a start that was just accepted may look queued: at Vast.
 _OUTBID_PAUSE_S = 300.0  # whoever took a spot machine's GPU has it now: another machine is tried before this one
 
 
+_NOT_ORDERED: Mapping[str, float] = {"ordered_at": 0.0, "drained_at": 0.0}
+"""Of a machine that began by itself: how long that took teaches nothing, and an earlier drain says nothing of it."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Synced:
     """What mirroring changed."""
@@ -149,7 +153,7 @@ def _restarted(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
         return old  # the provider's word lags behind its worker's
     restarts = 1 if _settled(old, evidence.now) else old.restarts + 1
     text = f"the provider says {remote.status}: it restarts"
-    booting = old.moved(Phase.BOOTING, evidence.now, text, ordered_at=0.0, restarts=restarts)
+    booting = old.moved(Phase.BOOTING, evidence.now, text, **_NOT_ORDERED, restarts=restarts)
     if restarts < MOST_RESTARTS:
         return booting
     text = f"restarted {restarts} times, each within {format_duration(SETTLED_S)} of being ready: releasing it"
@@ -165,8 +169,8 @@ def _started(old: Instance, remote: Remote, evidence: Evidence) -> Instance:
     if old.phase is Phase.LOST:
         booting = _back(old, evidence.now, "listed again and running")
     elif old.phase is Phase.WARM:
-        text = "the provider started it unasked; it bills"  # and there is nothing to learn from it
-        booting = old.moved(Phase.BOOTING, evidence.now, text, resumed=True, ordered_at=0.0)
+        text = "the provider started it unasked; it bills"
+        booting = old.moved(Phase.BOOTING, evidence.now, text, resumed=True, **_NOT_ORDERED)
     else:
         booting = old.moved(Phase.BOOTING, evidence.now, "resumed: the provider has started it", resumed=True)
     return _running(booting, remote, evidence) if remote.status is Status.RUNNING else booting
@@ -287,7 +291,7 @@ def _lost(old: Instance, now: float, reason: str) -> Instance:
 def _back(old: Instance, now: float, reason: str) -> Instance:
     """A lost machine that runs. A boot that was under way goes on: one that comes and goes is no new boot each time."""
     since = now if old.boot_since is None else old.boot_since
-    return old.moved(Phase.BOOTING, now, reason, resumed=True, ordered_at=0.0, phase_since=since)
+    return old.moved(Phase.BOOTING, now, reason, resumed=True, **_NOT_ORDERED, phase_since=since)
 
 
 def _gone(old: Instance, now: float, reason: str) -> Instance:

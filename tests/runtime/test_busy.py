@@ -11,7 +11,8 @@ from autoscaler.core.instance import Instance
 from autoscaler.core.lifecycle import Phase
 from autoscaler.core.market import Listing
 from autoscaler.core.orders import Order, OrderKind
-from autoscaler.core.spec import Deadlines, MachineSpec
+from autoscaler.core.spec import Deadlines, Limits, MachineSpec
+from autoscaler.core.units import Span
 from autoscaler.runtime.inside import AGAIN_S, SETTLE_S
 from autoscaler.runtime.ports import Heartbeat
 from autoscaler.store.memory import MemoryStore
@@ -152,3 +153,26 @@ async def test_a_machine_that_is_given_up_is_ended_only_once_a_first_beat_would_
         world.state.heartbeats[name] = Heartbeat(busy=0, drained=True)
     await daemon.live(2 * TICK_S)
     assert name not in world.rented().values()
+
+
+async def test_a_drain_before_its_provider_started_it_by_itself_says_nothing_of_what_it_does_since() -> None:
+    world = Rehearsal(CALM, pools=(pool(limits=Limits(hot=Span(1, 1), warm=Span(0, 1))),))
+    daemon = world.daemon()
+    await daemon.live(HOUR)
+    [name] = daemon.phases()
+    await daemon.stop()
+    world.pools = [pool(limits=Limits(hot=Span(0, 0), warm=Span(0, 1)), deadlines=Deadlines(booting=60.0))]
+    daemon = world.daemon()
+    await daemon.live(TICK_S)
+    while daemon.phases()[name] is not Phase.WARM:
+        world.state.heartbeats[name] = Heartbeat(busy=0, drained=True, stamp=str(world.clock.now()))
+        await daemon.live(TICK_S)
+    await daemon.live(HOUR)
+
+    [provider_id] = world.rented()
+    world.market.resume(world.clock.now(), provider_id)
+    while daemon.phases()[name] not in DRAIN_MARK:
+        await daemon.live(0.1)
+    world.state.heartbeats[name] = Heartbeat(busy=1, stamp="its first")
+    await daemon.live(2 * TICK_S)
+    assert provider_id in world.rented()
