@@ -38,19 +38,25 @@ def says(peers: Sequence[Peer], status: int) -> bool:
     return all(peer.ask("/readyz")[0] == status for peer in peers)
 
 
-def test_a_failover_under_load_costs_no_machine_and_rents_none_twice(tmp_path: Path, watched: Watched) -> None:
-    with Several(tmp_path, watched.url) as several, connect(watched.replica.url) as survivor:
+@pytest.mark.parametrize("pools", [("images",), ("a", "b")], ids=["one lease", "spread"])
+def test_a_failover_under_load_costs_no_machine_and_rents_none_twice(
+    tmp_path: Path, watched: Watched, pools: tuple[str, ...]
+) -> None:
+    spread = len(pools) > 1
+    leases = pools if spread else ("",)
+    with Several(tmp_path, watched.url, pools, spread=spread) as several, connect(watched.replica.url) as survivor:
         survivor.set_retry(Retry(ConstantBackoff(0.1), 9))  # who is made primary hangs up on everybody
         first, second = several.start(), several.start()
-        several.until_served(survivor, 1)
+        several.until_served(survivor, len(pools))
         with connect(watched.primary.url) as client:
-            client.rpush("jobs:images", *range(200))
+            for pool in pools:
+                client.rpush(f"jobs:{pool}", *range(200))
             client.wait(1, 1000)
         watched.primary.stop()
-        several.until_served(survivor, 3)
-        until(lambda: several.leader(survivor) in (first, second), "one of them leads")
+        several.until_served(survivor, 3 * len(pools))
+        until(lambda: all(several.leader(survivor, lease) for lease in leases), "each lease is one of theirs")
         until(lambda: says((first, second), 200), "both tick well")
-        assert len(several.tokens()) == 3
+        assert len(several.tokens()) == 3 * len(pools)
 
 
 @pytest.mark.parametrize("kept", [True, False], ids=["with persistence", "without"])
