@@ -60,6 +60,8 @@ class PlacementHistory:
     """Refused rents in a row."""
     misses: int = 0
     """Rents in a row for which there was no capacity, since it was last blocked for that."""
+    missed_at: float = 0.0
+    """Epoch seconds when the last of them was refused."""
     blocked_until: float = 0.0
     """Epoch seconds; nothing is rented here before."""
     blocked_why: str = ""
@@ -99,7 +101,7 @@ class PlacementHistory:
 
     def not_after(self, now: float) -> PlacementHistory:
         """This history with nothing in it later than now: for when the clock was set back."""
-        return replace(self, blocked_until=min(self.blocked_until, now))
+        return replace(self, blocked_until=min(self.blocked_until, now), missed_at=min(self.missed_at, now))
 
     def resume_chance(self) -> float:
         """Probability that a stopped machine comes back: Laplace's rule of succession over decaying counts."""
@@ -119,11 +121,16 @@ class PlacementHistory:
         keep = 1.0 - _NEWEST_WEIGHT / 2.0  # the last twenty or so count
         return replace(self, resumed=self.resumed * keep + came_back, refused=self.refused * keep + (not came_back))
 
-    def missed(self, now: float, why: str) -> PlacementHistory:
-        """After a rent for which there was no capacity: other offers are tried, and the third in a row blocks it."""
+    def missed(self, now: float, why: str, *, planned_at: float) -> PlacementHistory:
+        """After a rent for which there was no capacity: other offers are tried, and the third in a row blocks it.
+
+        One that was planned by the time when the last was refused chose from the same offers, which were old by then.
+        """
+        if planned_at <= self.missed_at:
+            return self
         if self.misses + 1 < _MISSES:
-            return replace(self, misses=self.misses + 1)
-        return replace(self.blocked(now, why), misses=0)
+            return replace(self, misses=self.misses + 1, missed_at=now)
+        return replace(self.blocked(now, why), misses=0, missed_at=now)
 
     def blocked(self, now: float, why: str, *, seconds: float | None = None) -> PlacementHistory:
         """After a refusal: nothing is rented here for a while, twice as long each time unless `seconds` says how long.

@@ -105,7 +105,8 @@ class Experience:
         if outcome.result is Result.OK and history.misses:
             self._remember(record.pool, record.placement, replace(history, misses=0))
         elif outcome.result is Result.NO_CAPACITY:
-            self._remember(record.pool, record.placement, history.missed(outcome.ended_at, why))
+            missed = history.missed(outcome.ended_at, why, planned_at=record.created_at)
+            self._remember(record.pool, record.placement, missed)
         elif outcome.result in _BLOCKING:
             seconds = _BLOCKING[outcome.result] if outcome.retry_after_s is None else outcome.retry_after_s
             blocked = {(record.pool, record.placement)}

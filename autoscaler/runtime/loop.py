@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from dataclasses import replace
 
 from autoscaler.core.admission import notice
-from autoscaler.core.decision import Command, Outcome
+from autoscaler.core.decision import Command, Outcome, Result
 from autoscaler.core.demand import Demand, Unknown
 from autoscaler.core.errors import AutoscalerError, LeaseLost, StoreUnavailable
 from autoscaler.core.evidence import Evidence
@@ -385,6 +385,8 @@ class Loop:
             return  # another daemon leads by now; it finds the machine by its record or its label
         self._listener.called(record.provider, outcome)
         fleet.answered(command, record, outcome, self._pools)
+        if command.offer is not None and outcome.result is Result.NO_CAPACITY:
+            self._observer.missed(record.pool, record.placement, command.offer)
         self._statements.called(fleet, record.provider, outcome)
         for settled in settle(record, outcome):
             fleet.put(settled, outcome.ended_at)

@@ -184,6 +184,13 @@ class Observer:
             else:
                 polled.answered_at = float("-inf")
 
+    def missed(self, pool: str, placement: str, offer: Offer) -> None:
+        """Somebody else has taken an offer: the others of its search are as old, and the next rent needs a new one."""
+        polled = self._offers.get((pool, placement))
+        if polled is not None and not offer.stands:
+            polled.answered_at = float("-inf")
+            polled.hurry()
+
     def _provider(self, pool: str, label: str) -> str:
         return next(place.provider for place in self._pools[pool].placements if place.label == label)
 

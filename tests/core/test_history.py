@@ -74,10 +74,19 @@ def test_refusals_are_forgotten_one_for_each_half_hour_without_another() -> None
 
 def test_the_third_rent_in_a_row_without_capacity_blocks_the_placement_and_then_it_counts_anew() -> None:
     history, pauses = PlacementHistory(), []
-    for _ in range(6):
-        history = history.missed(NOW, "no_capacity")
+    for planned_at in range(6):
+        history = history.missed(NOW, "no_capacity", planned_at=NOW + planned_at)
         pauses.append(max(0.0, history.blocked_until - NOW))
     assert pauses == [0.0, 0.0, 300.0, 300.0, 300.0, 600.0]
+
+
+def test_rents_that_chose_from_the_same_old_offers_count_once() -> None:
+    history = PlacementHistory()
+    for ended_at in range(1, 10):
+        history = history.missed(NOW + ended_at, "no_capacity", planned_at=NOW)
+    assert (history.misses, history.blocked_until) == (1, 0.0)
+    assert history.missed(NOW + 20.0, "no_capacity", planned_at=NOW + 1.5).misses == 2
+    assert history.not_after(NOW - 1e6).missed(NOW, "no_capacity", planned_at=NOW - 1e5).misses == 2
 
 
 def test_interruptions_start_at_what_is_usual_and_follow_what_happened() -> None:

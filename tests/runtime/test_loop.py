@@ -236,6 +236,15 @@ async def test_pools_of_one_daemon_have_their_own_machines_money_and_signals() -
     assert daemon.report.pools["videos"].decision.hold_down
 
 
+async def test_three_offers_that_others_took_at_once_are_no_reason_to_leave_their_market_alone() -> None:
+    gone = tuple(Step(fault=Fault.OFFER_GONE, call=Operation.RENT, nth=nth) for nth in (1, 2, 3))
+    world = Rehearsal(replace(CALM, scenario=gone), pools=(pool(limits=Limits(hot=Span(3, 3), warm=Span(0, 0))),))
+    daemon = world.daemon()
+    await daemon.live(60)
+    assert [o.result for o in daemon.watcher.outcomes].count(Result.NO_CAPACITY) == 3
+    assert len(world.rented()) == 3
+
+
 async def test_a_call_that_never_answers_does_not_keep_the_lease_from_being_given_back() -> None:
     world = Rehearsal(replace(CALM, scenario=(Step(fault=Fault.HANGS, call=Operation.RENT, nth=1),)))
     daemon = world.daemon()

@@ -131,6 +131,23 @@ async def test_after_a_rent_the_other_offers_stand_where_a_search_must_be_waited
     assert isinstance(found, Unknown) if left is Unknown else found == left
 
 
+@pytest.mark.parametrize(("stands", "searches"), [(False, 2), (True, 1)])
+async def test_an_offer_that_somebody_else_has_taken_has_the_others_looked_up_once_more_and_soon(
+    *, stands: bool, searches: int
+) -> None:
+    bench = Bench(Capabilities(search_every_s=30.0))
+    lost = replace(FIRST, stands=stands)
+    bench.provider.found = (lost, SECOND)
+    await bench.live(TICK_S)
+    for placement in ("mock-on-demand", "another"):
+        bench.observer.missed("images", placement, lost)
+    found = bench.observer.offers("images")["mock-on-demand"]
+    assert isinstance(found, Unknown) is not stands
+    await bench.live(2 * TICK_S)
+    assert bench.provider.searches == searches
+    assert bench.observer.offers("images")["mock-on-demand"] == (lost, SECOND)
+
+
 async def test_offers_that_are_being_looked_up_say_since_when() -> None:
     bench = Bench()
     bench.provider.search_takes_s = 25.0
