@@ -36,13 +36,13 @@ def client(redis_server: RedisServer) -> Iterator[Any]:
 
 @pytest.fixture(scope="module")
 def daemon(redis_server: RedisServer, client: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DaemonProcess]:
-    """A daemon at the pace of life, five ticks a second, with one machine that is HOT within a second."""
+    """A daemon at the pace of life, two ticks a second, with one machine that is HOT within a second."""
     directory = tmp_path_factory.mktemp("daemon")
     mock = {"setup": "300ms..500ms", "resume": "300ms..500ms", "stop": "100ms..200ms"}
     config = a_config(directory, redis_server.url, mock=mock, policy={"rent_depth": 100})
     config["pools"]["images"] |= {"health": {"degraded_after": "300ms"}}
     config["pools"]["images"]["limits"]["hot"] = "1..1"
-    daemon = DaemonProcess(directory, config | {"tick": "200ms"})
+    daemon = DaemonProcess(directory, config | {"tick": "500ms"})
     daemon.start()
     try:
         daemon.wait_ready()
