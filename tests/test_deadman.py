@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import http.client
 import itertools
 import json
@@ -27,6 +26,7 @@ from autoscaler.deadman import Ear, Plea, Switch, Word, end, pleas, watch
 from autoscaler.store.keys import Keys
 from tests.support.build import pool
 from tests.support.config import GOOD
+from tests.support.imports import imported_by
 from tests.support.market import CALM
 from tests.support.redis_server import RedisServer, free_port
 from tests.support.rehearsal import Rehearsal
@@ -363,21 +363,7 @@ def test_everything_that_is_missing_is_told_at_once_and_no_value_is_repeated(
 
 
 def test_it_is_one_file_that_an_old_python_can_run_alone() -> None:
-    source = Path(deadman.__file__).read_text(encoding="utf-8")
-    tree = ast.parse(source, feature_version=(3, 8))
-    imported = {
-        name.split(".")[0]
-        for node in ast.walk(tree)
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-    }
-
-    assert imported <= sys.stdlib_module_names
+    assert imported_by(deadman) <= sys.stdlib_module_names
 
 
 def test_its_copy_runs_without_this_package(tmp_path: Path) -> None:

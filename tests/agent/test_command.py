@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import contextlib
 import os
 import subprocess
@@ -19,6 +18,7 @@ from autoscaler import agent, deadman, duty, machine
 from autoscaler.agent import split
 from autoscaler.cli import main
 from autoscaler.machine import jobs_in, prompts_at, read_gpu, source
+from tests.support.imports import imported_by
 from tests.support.real_time import sleep
 
 # --- what it sees -----------------------------------------------------------------------------------------------------
@@ -171,16 +171,4 @@ def test_an_agent_that_could_never_say_that_its_machine_is_idle_is_refused(words
     [(agent, {"redis", "deadman", "duty", "machine", "autoscaler"}), (duty, set()), (machine, set()), (deadman, set())],
 )
 def test_it_is_a_few_files_that_an_old_python_can_run_alone(module: ModuleType, besides: set[str]) -> None:
-    tree = ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"), feature_version=(3, 8))
-    imported = {
-        name.split(".")[0]
-        for node in ast.walk(tree)
-        for name in (
-            [alias.name for alias in node.names]
-            if isinstance(node, ast.Import)
-            else [node.module or ""]
-            if isinstance(node, ast.ImportFrom)
-            else []
-        )
-    }
-    assert imported - sys.stdlib_module_names <= besides
+    assert imported_by(module) - sys.stdlib_module_names <= besides

@@ -92,11 +92,9 @@ def test_a_process_that_the_worker_left_in_its_session_holds_the_drain_up_and_a_
         there.says(busy=1, drained=False)
         until(lambda: runs(flag) and runs(gone), "both are there")
         there.mark()
-        until(lambda: not there.has_worker(), "the worker has ended")
-        there.wake()
-        there.says(busy=1, drained=False)
+        there.outlasts_its_worker()
         flag.touch()
-        there.soon(lambda: (there.beat() or Heartbeat(busy=9)).drained, "it has drained")
+        there.until_drained()
     finally:
         flag.touch()
         gone.touch()
@@ -109,7 +107,7 @@ def test_files_that_a_worker_left_behind_keep_no_machine_once_it_is_gone(there: 
     until(there.has_worker, "the worker is up")
     there.says(busy=1)
     there.mark()
-    there.soon(lambda: (there.beat() or Heartbeat(busy=9)).drained, "it has drained")
+    there.until_drained()
     there.says(busy=0, drained=True)
 
 
@@ -130,11 +128,9 @@ def test_prompts_that_outlast_the_worker_which_sent_them_keep_the_machine(there:
         there.start("--busy", f"comfyui :{server.server_port}", "--", "sleep", "1000")
         until(there.has_worker, "the worker is up")
         there.mark()
-        until(lambda: not there.has_worker(), "the worker has ended")
-        there.wake()
-        there.says(busy=1, drained=False)
+        there.outlasts_its_worker()
         held.clear()
-        there.soon(lambda: (there.beat() or Heartbeat(busy=9)).drained, "it has drained")
+        there.until_drained()
         server.shutdown()
 
 
@@ -157,15 +153,12 @@ def test_while_another_agent_beats_for_the_same_machine_it_is_busy_and_never_dra
     there.client.hset(KEYS.workers, there.me, '{"busy": 1, "since": "the agent before"}')
     there.start("--busy", f"dir {jobs}", "--", "sleep", "1000")
     there.says(busy=0)
-    looks = iter(range(10))
-    there.soon(lambda: next(looks) == 9, "it has looked often")
+    there.look(10)
     assert (there.beat() or Heartbeat(busy=9)).trouble == ""
     there.client.hset(KEYS.workers, there.me, '{"busy": 1, "since": "another"}')
     there.mark()
     there.soon(lambda: "another agent" in (there.beat() or Heartbeat(busy=9)).trouble, "it says so")
-    until(lambda: not there.has_worker(), "its own worker has ended")
-    there.wake()
-    there.says(busy=1, drained=False)
+    there.outlasts_its_worker()
 
 
 def test_an_agent_whose_log_nobody_reads_any_more_works_on(there: RentedMachine) -> None:
@@ -177,7 +170,7 @@ def test_an_agent_whose_log_nobody_reads_any_more_works_on(there: RentedMachine)
     there.process.stderr.close()
     there.mark()
     there.client.set("finish", 1)
-    there.soon(lambda: (there.beat() or Heartbeat(busy=9)).drained, "it has drained")
+    there.until_drained()
     there.process.kill()
     there.process.wait()
 
@@ -202,12 +195,10 @@ def test_a_machine_whose_daemon_is_gone_finishes_its_job_and_then_asks_for_its_o
         vendor = {"VAST_URL": f"http://127.0.0.1:{server.server_port}", "CONTAINER_ID": "7", "CONTAINER_API_KEY": "k"}
         there.start("--", *LIST_WORKER, env={**vendor, "AUTOSCALER_DEAD_MAN_S": "0.5"})
         until(lambda: there.client.get("began") == b"1", "the job is at work")
-        looks = iter(range(40))
-        there.soon(lambda: next(looks) == 39, "it has looked often while a daemon leads")
+        there.look(40)
 
         there.client.delete(KEYS.lease)
-        looks = iter(range(40))
-        there.soon(lambda: next(looks) == 39, "it has looked often while none does")
+        there.look(40)
         until((there.directory / "told").exists, "the worker was told to pull no more")
         there.says(busy=1, drained=False)
         there.client.set("finish", 1)

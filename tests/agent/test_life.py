@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from autoscaler.runtime.ports import Heartbeat
 from tests.support.real_time import until
 from tests.support.rented_machine import IMPATIENT, LIST_WORKER, RentedMachine, read_bytes
 
@@ -64,9 +63,8 @@ def test_an_agent_that_ends_starts_no_worker_while_it_waits_for_what_the_last_on
     until(lambda: read_bytes(starts), "the worker is up")
     assert there.process is not None
     there.process.send_signal(signal.SIGTERM)
-    until(lambda: not there.has_worker(), "the worker has ended")
-    looks = iter(range(20))
-    there.soon(lambda: next(looks) == 19, "it has looked often")
+    there.until_worker_ended()
+    there.look(20)
     flag.touch()
     there.process.communicate(timeout=20)
     assert starts.read_text() == "x\n"
@@ -95,11 +93,10 @@ def test_an_agent_that_was_killed_leaves_its_worker_to_the_next_one(there: Rente
 
     there.start("--", sys.executable, "-c", IMPATIENT)
     there.says(busy=1, drained=False)
-    looks = iter(range(20))
-    there.soon(lambda: next(looks) == 19, "it has looked often")
+    there.look(20)
     assert (there.client.get("starts"), there.client.get("asked")) == (b"1", b"1")
     there.client.set("finish", 1)
-    there.soon(lambda: (there.beat() or Heartbeat(busy=9)).drained, "it has drained")
+    there.until_drained()
 
     there.client.delete("finish", "asked")
     there.lift()

@@ -59,7 +59,7 @@ def test_a_concern_stands_first_with_the_command_that_mends_it(
     assert copied == concern.locator(".command code").text_content() != ""
 
     client.delete("jobs:pro")
-    expect(concern).to_have_count(0)
+    expect(dashboard.page.locator("#concern-list li.critical")).to_have_count(0)
     assert daemon.process.poll() is None
 
 

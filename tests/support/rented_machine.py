@@ -117,6 +117,25 @@ class RentedMachine:
 
         until(woken, what)
 
+    def until_drained(self) -> None:
+        """Wait until it says that it has drained."""
+        self.soon(lambda: (beat := self.beat()) and beat.drained, "it has drained")
+
+    def look(self, times: int) -> None:
+        """Have it look so often."""
+        looks = iter(range(times))
+        self.soon(lambda: next(looks) == times - 1, f"it has looked {times} times")
+
+    def until_worker_ended(self) -> None:
+        """Wait until none of the agent's own children is there."""
+        until(lambda: not self.has_worker(), "the worker has ended")
+
+    def outlasts_its_worker(self) -> None:
+        """Wait until its worker has ended, and it says all the same that it is busy and not drained."""
+        self.until_worker_ended()
+        self.wake()
+        self.says(busy=1, drained=False)
+
     def kill(self) -> None:
         """End it as one that runs out of memory is ended, and forget what it said."""
         assert self.process is not None
