@@ -128,9 +128,8 @@ class PlacementHistory:
         """
         if planned_at <= self.missed_at:
             return self
-        if self.misses + 1 < _MISSES:
-            return replace(self, misses=self.misses + 1, missed_at=now)
-        return replace(self.blocked(now, why), misses=0, missed_at=now)
+        missed = replace(self, misses=self.misses + 1, missed_at=now)
+        return missed if missed.misses < _MISSES else replace(missed.blocked(now, why), misses=0)
 
     def blocked(self, now: float, why: str, *, seconds: float | None = None) -> PlacementHistory:
         """After a refusal: nothing is rented here for a while, twice as long each time unless `seconds` says how long.

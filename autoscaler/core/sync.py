@@ -37,7 +37,6 @@ _DISK_SLACK = 1.001  # what a stopped machine costs beyond its disk and rounding
 _SCHEDULING_S = 60.0  # a start that was just accepted may look queued: at Vast.ai that ends in seconds, or never
 _OUTBID_PAUSE_S = 300.0  # whoever took a spot machine's GPU has it now: another machine is tried before this one
 
-
 _NOT_ORDERED: Mapping[str, float] = {"ordered_at": 0.0, "drained_at": 0.0}
 """Of a machine that began by itself: how long that took teaches nothing, and an earlier drain says nothing of it."""
 

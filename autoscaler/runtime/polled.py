@@ -57,7 +57,7 @@ class Polled(Generic[T]):
         self._hurried = True
 
     def wait_s(self, now: float) -> float:
-        """Seconds before it may be asked again; 0 while it is being asked."""
+        """Seconds before it may be asked again; 0 while it is being asked, or in a hurry."""
         return 0.0 if self._task is not None or self._hurried else max(0.0, self.every_s - abs(now - self._begun_at))
 
     @property
